@@ -1,0 +1,31 @@
+// The whole-graph reference interpreter: runs a Graph node by node with the operators' reference
+// kernels, one thread, nothing fused. It is the truth that every executor is compared with, and
+// what constant folding and `--backend reference` run on.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "ir/graph.h"
+#include "op/op.h"
+#include "tensor/value.h"
+
+namespace sluice::op {
+
+struct InterpretOptions {
+  // Sees every value as it is made, with its id in the main graph (subgraphs are not observed).
+  std::function<Result<void>(ir::ValueId, const Value&)> observe = {};
+};
+
+// `inputs` stand in the order of graph.inputs(); the result in that of graph.outputs().
+Result<std::vector<Value>> interpret(const Registry& registry, const ir::Graph& graph,
+                                     std::span<const Value> inputs,
+                                     const InterpretOptions& options = {});
+
+// Runs one node on given inputs (absent ones as none). `graph` owns the node.
+Result<std::vector<Value>> run_node(const Registry& registry, const ir::Graph& graph,
+                                    const ir::Node& node, std::span<const Value> inputs,
+                                    const std::function<Value(ir::ValueId)>& capture);
+
+}  // namespace sluice::op
