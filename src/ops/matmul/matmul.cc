@@ -1,0 +1,270 @@
+#include "ops/matmul/matmul.h"
+
+#include <array>
+#include <initializer_list>
+
+#include "base/text.h"
+#include "op/activation.h"
+
+namespace sluice::ops::matmul {
+
+Result<MatMulShape> matmul_shape(const Shape& a, const Shape& b) {
+  if (a.rank() == 0 || b.rank() == 0) {
+    return invalid_model("MatMul has a scalar operand (each needs at least 1 axis)");
+  }
+  MatMulShape out;
+  const int a_batch = a.rank() > 2 ? a.rank() - 2 : 0;
+  const int b_batch = b.rank() > 2 ? b.rank() - 2 : 0;
+  out.m = a.rank() == 1 ? 1 : a[-2];
+  out.k = a[-1];
+  out.n = b.rank() == 1 ? 1 : b[-1];
+  const int64_t b_k = b.rank() == 1 ? b[0] : b[-2];
+  if (out.k != b_k) {
+    return invalid_model(
+        cat("MatMul's inner extents differ (A ", a.text(), " and B ", b.text(), ")"));
+  }
+  const Shape a_outer(a.dims().subspan(0, static_cast<size_t>(a_batch)));
+  const Shape b_outer(b.dims().subspan(0, static_cast<size_t>(b_batch)));
+  const auto batch = broadcast(a_outer, b_outer);
+  if (!batch) {
+    return invalid_model(
+        cat("MatMul's batch extents do not broadcast (A ", a.text(), " and B ", b.text(), ")"));
+  }
+  out.batch = *batch;
+  out.a_strides = broadcast_strides(a_outer, *batch);
+  out.b_strides = broadcast_strides(b_outer, *batch);
+  for (int i = 0; i < batch->rank(); ++i) {  // from matrices to elements
+    out.a_strides[i] *= out.m * out.k;
+    out.b_strides[i] *= out.k * out.n;
+  }
+  out.out = *batch;
+  if (batch->rank() + 2 > kMaxRank) {
+    return unsupported(
+        cat("MatMul's result has ", batch->rank() + 2, " axes (limit ", kMaxRank, ")"));
+  }
+  if (a.rank() > 1) out.out.push_back(out.m);
+  if (b.rank() > 1) out.out.push_back(out.n);
+  return out;
+}
+
+Result<Dims> matmul_dims(const Dims& a, const Dims& b) {
+  if (a.empty() || b.empty()) {
+    return invalid_model("MatMul has a scalar operand (each needs at least 1 axis)");
+  }
+  const Dim& a_k = a.back();
+  const Dim& b_k = b.size() == 1 ? b[0] : b[b.size() - 2];
+  if (a_k.is_known() && b_k.is_known() && a_k.value() != b_k.value()) {
+    return invalid_model(
+        cat("MatMul's inner extents differ (A ", dims_text(a), " and B ", dims_text(b), ")"));
+  }
+  const auto outer = [](const Dims& dims) {
+    return dims.size() > 2 ? Dims(dims.begin(), dims.end() - 2) : Dims{};
+  };
+  SLUICE_ASSIGN(Dims out, broadcast(outer(a), outer(b)));
+  if (a.size() > 1) out.push_back(a[a.size() - 2]);
+  if (b.size() > 1) out.push_back(b.back());
+  return out;
+}
+
+std::vector<int> fused_permutation(int rank, bool transpose, bool batch_first_moved) {
+  if (rank < 2 || (!transpose && !batch_first_moved)) return {};
+  std::vector<int> axes;
+  for (int i = 0; i < rank; ++i) axes.push_back(i);
+  if (batch_first_moved && rank > 2) {
+    // [rows, batch..., cols] -> [batch..., rows, cols]; transposed: the first axis is the columns
+    axes.erase(axes.begin());
+    axes.insert(axes.end() - 1, 0);
+  }
+  if (transpose) std::swap(axes[axes.size() - 1], axes[axes.size() - 2]);
+  return axes;
+}
+
+Result<GemmShape> gemm_shape(const Shape& a, const Shape& b, bool trans_a, bool trans_b) {
+  if (a.rank() != 2 || b.rank() != 2) {
+    return invalid_model(cat("Gemm's operands A ", a.text(), " and B ", b.text(),
+                             " are not both matrices (2 axes)"));
+  }
+  GemmShape out{trans_a ? a[1] : a[0], trans_a ? a[0] : a[1], trans_b ? b[0] : b[1]};
+  if (out.k != (trans_b ? b[1] : b[0])) {
+    return invalid_model(cat("Gemm's inner extents differ (A ", a.text(),
+                             trans_a ? " transposed" : "", " and B ", b.text(),
+                             trans_b ? " transposed" : "", ")"));
+  }
+  return out;
+}
+
+namespace {
+
+Result<void> check_dtype(const op::InferContext& context, int i,
+                         std::initializer_list<DType> allowed) {
+  if (!context.has_input(i)) return {};
+  const Type& type = context.input_type(i);
+  if (type.kind == Type::Kind::kUnknown || (type.is_tensor() && type.dtype == DType::kUndefined)) {
+    return {};
+  }
+  if (!type.is_tensor()) {
+    return context.fail(cat("Input ", i, " is ", type.text(), ", not a tensor"));
+  }
+  for (DType dtype : allowed) {
+    if (type.dtype == dtype) return {};
+  }
+  return context.fail(cat("Input ", i, " has element type ", dtype_name(type.dtype),
+                          ", which the operator does not take"));
+}
+
+constexpr std::initializer_list<DType> kNumeric = {
+    DType::kFloat32, DType::kFloat64, DType::kFloat16, DType::kBFloat16,
+    DType::kInt32,   DType::kInt64,   DType::kUInt32,  DType::kUInt64};
+
+Result<void> same_dtype(const op::InferContext& context, int i, int j) {
+  const DType a = context.input_type(i).dtype;
+  const DType b = context.input_type(j).dtype;
+  if (!context.has_input(i) || !context.has_input(j) || a == DType::kUndefined ||
+      b == DType::kUndefined || a == b) {
+    return {};
+  }
+  return context.fail(cat("Inputs ", i, " and ", j, " have different element types (",
+                          dtype_name(a), " and ", dtype_name(b), ")"));
+}
+
+// Sets output 0 to the product of operands with these extents.
+Result<void> set_product(op::InferContext& context, DType dtype, const std::optional<Dims>& a,
+                         const std::optional<Dims>& b) {
+  if (!a || !b) {
+    context.set_output(0, dtype);
+    return {};
+  }
+  auto dims = matmul_dims(*a, *b);
+  if (!dims) return context.fail(dims.error().message);
+  context.set_output(0, dtype, std::move(*dims));
+  return {};
+}
+
+Result<void> infer_matmul(op::InferContext& context) {
+  SLUICE_TRY(check_dtype(context, 0, kNumeric));
+  SLUICE_TRY(check_dtype(context, 1, kNumeric));
+  SLUICE_TRY(same_dtype(context, 0, 1));
+  const Type& a = context.input_type(0);
+  return set_product(context, a.dtype, a.dims, context.input_type(1).dims);
+}
+
+std::optional<Dims> fused_dims(const op::InferContext& context, int i, std::string_view transpose,
+                               std::string_view trans_batch) {
+  const auto& dims = context.input_type(i).dims;
+  if (!dims) return std::nullopt;
+  const auto axes =
+      fused_permutation(static_cast<int>(dims->size()), context.attrs().int_or(transpose, 0) != 0,
+                        context.attrs().int_or(trans_batch, 0) != 0);
+  if (axes.empty()) return dims;
+  Dims out;
+  for (int axis : axes) out.push_back((*dims)[static_cast<size_t>(axis)]);
+  return out;
+}
+
+Result<void> infer_fused_matmul(op::InferContext& context) {
+  SLUICE_TRY(check_dtype(context, 0, kNumeric));
+  SLUICE_TRY(same_dtype(context, 0, 1));
+  return set_product(context, context.input_type(0).dtype,
+                     fused_dims(context, 0, "transA", "transBatchA"),
+                     fused_dims(context, 1, "transB", "transBatchB"));
+}
+
+Result<void> infer_gemm(op::InferContext& context) {
+  SLUICE_TRY(check_dtype(context, 0, kNumeric));
+  SLUICE_TRY(same_dtype(context, 0, 1));
+  SLUICE_TRY(same_dtype(context, 0, 2));
+  const Type& a = context.input_type(0);
+  const Type& b = context.input_type(1);
+  for (int i = 0; i < 2; ++i) {
+    const auto& dims = context.input_type(i).dims;
+    if (dims && dims->size() != 2) {
+      return context.fail(cat("Input ", i, " has ", dims->size(), " axes (2 expected)"));
+    }
+  }
+  const bool trans_a = context.attrs().int_or("transA", 0) != 0;
+  const bool trans_b = context.attrs().int_or("transB", 0) != 0;
+  const Dim m = a.dims ? (*a.dims)[trans_a ? 1 : 0] : Dim::unknown();
+  const Dim a_k = a.dims ? (*a.dims)[trans_a ? 0 : 1] : Dim::unknown();
+  const Dim b_k = b.dims ? (*b.dims)[trans_b ? 1 : 0] : Dim::unknown();
+  const Dim n = b.dims ? (*b.dims)[trans_b ? 0 : 1] : Dim::unknown();
+  if (a_k.is_known() && b_k.is_known() && a_k.value() != b_k.value()) {
+    return context.fail(
+        cat("The inner extents of A and B differ (", a_k.value(), " and ", b_k.value(), ")"));
+  }
+  context.set_output(0, a.dtype, Dims{m, n});
+  return {};
+}
+
+Result<void> infer_fused_gemm(op::InferContext& context) {
+  const auto activation = op::Activation::parse(context.attrs().string_or("activation", ""));
+  if (!activation) return context.fail(activation.error().message);
+  return infer_gemm(context);
+}
+
+// Before opset 7 an attribute switched broadcasting of C on; with it off C already has the full
+// shape, so the newest form says the same.
+Result<void> upgrade_gemm(op::UpgradeContext& context) {
+  context.node.attrs.erase("broadcast");
+  // Opsets 7 to 10 require C; opset 11 made it optional: no change.
+  return {};
+}
+
+op::Cost matmul_cost(const op::NodeView& node) {
+  const auto a = node.input_type(0).shape();
+  const auto out = node.output_type(0).shape();
+  if (!a || !out || a->rank() == 0) return {};
+  const bool trans_a = node.attrs().int_or("transA", 0) != 0 && a->rank() > 1;
+  const bool gemm_like = a->rank() == 2 || node.attrs().int_or("transBatchA", 0) == 0;
+  const int64_t k = trans_a ? (gemm_like ? (*a)[-2] : (*a)[0]) : (*a)[-1];
+  return {2.0 * static_cast<double>(out->elements()) * static_cast<double>(k)};
+}
+
+}  // namespace
+
+std::span<const op::OpDef> op_defs() {
+  static const std::array kDefs = {
+      op::OpDef{.name = "MatMul",
+                .min_inputs = 2,
+                .max_inputs = 2,
+                .infer = infer_matmul,
+                .reference = matmul_reference,
+                .cost = matmul_cost},
+      op::OpDef{.name = "Gemm",
+                .min_inputs = 2,
+                .max_inputs = 3,
+                .infer = infer_gemm,
+                .reference = gemm_reference,
+                .upgrade = upgrade_gemm,
+                .cost = matmul_cost},
+      op::OpDef{.name = "FusedMatMul",
+                .domain = "com.microsoft",
+                .min_inputs = 2,
+                .max_inputs = 2,
+                .infer = infer_fused_matmul,
+                .reference = fused_matmul_reference,
+                .cost = matmul_cost,
+                .nonstandard = "alpha * op(A) * op(B) with optional transposes; made by ONNX "
+                               "Runtime's graph optimizer"},
+      op::OpDef{.name = "TransposeMatMul",
+                .domain = "com.microsoft",
+                .min_inputs = 2,
+                .max_inputs = 2,
+                .infer = infer_fused_matmul,
+                .reference = fused_matmul_reference,
+                .cost = matmul_cost,
+                .nonstandard = "the older name of FusedMatMul; made by ONNX Runtime's graph "
+                               "optimizer"},
+      op::OpDef{.name = "FusedGemm",
+                .domain = "com.microsoft",
+                .min_inputs = 2,
+                .max_inputs = 3,
+                .infer = infer_fused_gemm,
+                .reference = fused_gemm_reference,
+                .cost = matmul_cost,
+                .nonstandard = "Gemm followed by an activation function; made by ONNX Runtime's "
+                               "graph optimizer"},
+  };
+  return kDefs;
+}
+
+}  // namespace sluice::ops::matmul
