@@ -55,6 +55,10 @@ class KernelContext {
   virtual void parallel_for(int64_t count, int64_t grain,
                             FunctionRef<void(int64_t begin, int64_t end)> body);
 
+  // How many threads parallel_for may use at once, the caller included: the number of scratch areas
+  // that a kernel needs.
+  virtual int threads() const { return 1; }
+
   // Temporary memory, 64-byte aligned, uninitialised, valid until the kernel returns.
   virtual Result<std::span<std::byte>> scratch(size_t size_bytes);
 
