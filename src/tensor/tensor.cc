@@ -75,6 +75,12 @@ std::optional<uint64_t> storage_bytes(DType dtype, int64_t elements) {
 }
 
 Result<Tensor> Tensor::allocate(DType dtype, const Shape& shape) {
+  SLUICE_ASSIGN(Tensor out, allocate_uninitialized(dtype, shape));
+  if (dtype != DType::kString && out.size_bytes_ != 0) std::memset(out.data_, 0, out.size_bytes_);
+  return out;
+}
+
+Result<Tensor> Tensor::allocate_uninitialized(DType dtype, const Shape& shape) {
   const auto elements = shape.checked_elements();
   const auto bytes = elements ? storage_bytes(dtype, *elements) : std::nullopt;
   if (!bytes || *bytes > static_cast<uint64_t>(std::numeric_limits<ptrdiff_t>::max()) / 2) {
@@ -99,7 +105,6 @@ Result<Tensor> Tensor::allocate(DType dtype, const Shape& shape) {
     return resource_error(cat("Memory for a tensor of shape ", shape.text(), " is not to be had (",
                               padded, " bytes)"));
   }
-  std::memset(memory, 0, padded);
   out.data_ = static_cast<std::byte*>(memory);
   out.owner_ = std::shared_ptr<const void>(memory, [](const void* p) { std::free(const_cast<void*>(p)); });
   return out;
@@ -115,6 +120,25 @@ Tensor Tensor::view(DType dtype, const Shape& shape, std::span<const std::byte> 
   out.size_bytes_ = bytes.size();
   out.data_ = const_cast<std::byte*>(bytes.data());
   out.owner_ = std::move(owner);
+  return out;
+}
+
+Tensor Tensor::arena_view(DType dtype, const Shape& shape, const Tensor& arena, size_t offset) {
+  Tensor out;
+  out.dtype_ = dtype;
+  out.shape_ = shape;
+  out.elements_ = shape.elements();
+  out.size_bytes_ = static_cast<size_t>(storage_bytes(dtype, out.elements_).value_or(0));
+  SLUICE_CHECK(dtype != DType::kString && offset <= arena.size_bytes_ &&
+               out.size_bytes_ <= arena.size_bytes_ - offset);
+  out.data_ = arena.data_ + offset;
+  return out;
+}
+
+Tensor Tensor::shape_only(DType dtype, const Shape& shape) {
+  Tensor out;
+  out.dtype_ = dtype;
+  out.shape_ = shape;
   return out;
 }
 

@@ -23,9 +23,15 @@ class Tensor {
   // Elements start as zero bytes (strings as empty). Fails when the size overflows or is not to be
   // had.
   static Result<Tensor> allocate(DType dtype, const Shape& shape);
+  // The same without clearing: for memory that is written before it is read.
+  static Result<Tensor> allocate_uninitialized(DType dtype, const Shape& shape);
   // Views `bytes`, which must hold exactly the shape's elements and live as long as `owner`.
   static Tensor view(DType dtype, const Shape& shape, std::span<const std::byte> bytes,
                      std::shared_ptr<const void> owner);
+  // A writable view into `arena` (a uint8 tensor), which it does not keep alive.
+  static Tensor arena_view(DType dtype, const Shape& shape, const Tensor& arena, size_t offset);
+  // Knows its dtype and shape but holds no elements: stands for a constant that was packed away.
+  static Tensor shape_only(DType dtype, const Shape& shape);
   // Copies `values`; their number must be the shape's.
   template <class T>
   static Tensor of(const Shape& shape, std::span<const T> values);

@@ -1,0 +1,47 @@
+// Executor: walks a CPU Plan. Looks every kernel up once, packs constants once (`prepare`), sets the
+// arena aside once per set of input shapes, then runs steps in order, each perhaps on several
+// threads. Knows kernels by name only; operators, graphs and files are nothing to it.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/result.h"
+#include "exec/cpu/thread_pool.h"
+#include "plan/kernel.h"
+#include "plan/plan.h"
+
+namespace sluice::exec::cpu {
+
+struct Observer {
+  // Sees each step's outputs when they are made. The values are valid during the call only.
+  std::function<Result<void>(int step, std::span<const Value> outputs)> outputs = {};
+  // Time of each step, subplans included.
+  std::function<void(int step, double seconds)> time = {};
+};
+
+class Executor {
+ public:
+  static Result<std::unique_ptr<Executor>> create(std::shared_ptr<const plan::Plan> plan,
+                                                  std::span<const plan::CpuKernel> table,
+                                                  std::shared_ptr<ThreadPool> pool);
+  ~Executor();
+
+  // `inputs` in the order of plan.inputs, then plan.captures; results in that of plan.outputs.
+  // Results own their memory, or share that of inputs and constants.
+  Result<std::vector<Value>> run(std::span<const Value> inputs, const Observer& observer = {});
+
+  const plan::Plan& plan() const;
+  // The layout of the latest run; null before the first.
+  const plan::MemoryLayout* layout() const;
+  uint64_t prepared_bytes() const;
+
+ private:
+  struct State;
+  explicit Executor(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace sluice::exec::cpu

@@ -1,0 +1,163 @@
+#include "plan/plan.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "base/checked.h"
+#include "base/text.h"
+
+namespace sluice::plan {
+
+namespace {
+constexpr uint64_t kSlotAlignment = 64;  // a cache line and the widest vector register
+
+std::optional<uint64_t> slot_bytes(const Slot& slot, const Dim::Environment& symbols) {
+  if (!slot.type.dims) return std::nullopt;
+  Checked elements(1);
+  for (const Dim& dim : *slot.type.dims) {
+    const auto extent = dim.evaluate(symbols);
+    if (!extent || *extent < 0) return std::nullopt;
+    elements = elements * Checked::from_signed(*extent);
+  }
+  if (!elements.fits(INT64_MAX)) return std::nullopt;
+  return storage_bytes(slot.type.dtype, static_cast<int64_t>(elements.value()));
+}
+}  // namespace
+
+Result<MemoryLayout> lay_out(const Plan& plan, const Dim::Environment& symbols) {
+  MemoryLayout layout;
+  layout.offsets.assign(plan.slots.size(), 0);
+  layout.bytes.assign(plan.slots.size(), 0);
+  std::vector<SlotId> order;
+  for (size_t s = 0; s < plan.slots.size(); ++s) {
+    const Slot& slot = plan.slots[s];
+    if (slot.constant) layout.constant_bytes += slot.constant->size_bytes();
+    if (slot.storage != Storage::kArena) continue;
+    const auto bytes = slot_bytes(slot, symbols);
+    const Checked padded = Checked(bytes.value_or(0)).round_up(kSlotAlignment);
+    // Sizes that can't be evaluated make the executor allocate when the value is made.
+    if (!bytes || !padded.valid()) continue;
+    layout.bytes[s] = padded.value();
+    order.push_back(static_cast<SlotId>(s));
+  }
+  std::ranges::stable_sort(order, [&](SlotId a, SlotId b) {
+    return layout.bytes[static_cast<size_t>(a)] > layout.bytes[static_cast<size_t>(b)];
+  });
+  struct Placed {
+    uint64_t begin, end;
+    int first, last;
+  };
+  std::vector<Placed> placed;  // sorted by begin
+  for (const SlotId id : order) {
+    const Slot& slot = plan.slot(id);
+    const uint64_t size = layout.bytes[static_cast<size_t>(id)];
+    uint64_t offset = 0;
+    for (const Placed& other : placed) {
+      const bool together = other.first <= slot.last_step && slot.first_step <= other.last;
+      if (!together || other.end <= offset) continue;
+      if (other.begin >= offset + size) break;
+      offset = other.end;
+    }
+    const Checked end = Checked(offset) + size;
+    if (!end.fits(INT64_MAX)) return resource_error("The memory plan exceeds the address space");
+    layout.offsets[static_cast<size_t>(id)] = offset;
+    layout.arena_bytes = std::max(layout.arena_bytes, end.value());
+    const Placed mine{offset, end.value(), slot.first_step, slot.last_step};
+    placed.insert(std::ranges::upper_bound(placed, mine.begin, {}, &Placed::begin), mine);
+  }
+  std::vector<uint64_t> live(plan.steps.size() + 2, 0);
+  for (const SlotId id : order) {
+    const Slot& slot = plan.slot(id);
+    for (int step = slot.first_step; step <= slot.last_step; ++step) {
+      live[static_cast<size_t>(step + 1)] += layout.bytes[static_cast<size_t>(id)];
+    }
+  }
+  layout.peak_live_bytes = *std::ranges::max_element(live);
+  return layout;
+}
+
+Result<void> bind_symbols(const Type& declared, const Tensor& actual, const std::string& what,
+                          Dim::Environment& symbols) {
+  const auto mismatch = [&]() {
+    return usage_error(cat(what, " is ", actual.text(), " (", declared.text(), " is wanted)"));
+  };
+  if (declared.dtype != DType::kUndefined && declared.dtype != actual.dtype()) return mismatch();
+  if (!declared.dims) return {};
+  if (static_cast<int>(declared.dims->size()) != actual.rank()) return mismatch();
+  for (int i = 0; i < actual.rank(); ++i) {
+    const Dim& dim = (*declared.dims)[static_cast<size_t>(i)];
+    if (dim.is_unknown()) continue;
+    if (const auto known = dim.evaluate(symbols)) {
+      if (*known != actual.dim(i)) {
+        Error error = mismatch();
+        if (dim.is_symbolic()) {
+          error.message += cat(", where ", dim.text(), " is already ", *known);
+        }
+        return error;
+      }
+      continue;
+    }
+    std::vector<std::string> names;
+    dim.collect_symbols(names);
+    if (names.size() == 1 && dim == Dim::symbol(names[0])) symbols[names[0]] = actual.dim(i);
+  }
+  return {};
+}
+
+namespace {
+std::string_view storage_name(Storage storage) {
+  switch (storage) {
+    case Storage::kConstant: return "constant";
+    case Storage::kInput: return "input";
+    case Storage::kArena: return "arena";
+    case Storage::kHeap: return "heap";
+    case Storage::kAlias: return "alias";
+  }
+  return "?";
+}
+
+void print(const Plan& plan, const MemoryLayout* layout, const std::string& indent,
+           std::string& out) {
+  const auto slot_list = [&](const std::vector<SlotId>& ids) {
+    std::vector<std::string> names;
+    for (const SlotId id : ids) names.push_back(id == kNoSlot ? "_" : cat("%", id));
+    return join(names, ", ");
+  };
+  out += cat(indent, "plan ", plan.backend, " (", slot_list(plan.inputs), ") -> (",
+             slot_list(plan.outputs), ")\n");
+  for (size_t i = 0; i < plan.steps.size(); ++i) {
+    const Step& step = plan.steps[i];
+    out += cat(indent, "  step ", i, ": ", slot_list(step.outputs), " = ", step.kernel, "(",
+               slot_list(step.inputs), ")  # ", step.op, " ", quoted(step.node));
+    if (step.flops > 0) out += cat(", ", static_cast<float>(step.flops / 1e6), " MFLOP");
+    if (!step.why.empty()) out += cat("; ", step.why);
+    out += "\n";
+    for (const Subplan& sub : step.subplans) {
+      out += cat(indent, "    ", sub.name, " captures (", slot_list(sub.captures), "):\n");
+      print(*sub.plan, nullptr, indent + "    ", out);
+    }
+  }
+  for (size_t s = 0; s < plan.slots.size(); ++s) {
+    const Slot& slot = plan.slots[s];
+    out += cat(indent, "  slot %", s, ": ", slot.type.text(), " ", storage_name(slot.storage));
+    if (slot.storage == Storage::kAlias) out += cat(" of %", slot.alias_of);
+    if (slot.storage == Storage::kArena) {
+      out += cat(" live ", slot.first_step, "..", slot.last_step);
+      if (layout != nullptr) out += cat(" at ", layout->offsets[s], " + ", layout->bytes[s]);
+    }
+    out += cat("  # ", quoted(slot.name), "\n");
+  }
+}
+}  // namespace
+
+std::string to_text(const Plan& plan, const MemoryLayout* layout) {
+  std::string out;
+  print(plan, layout, "", out);
+  if (layout != nullptr) {
+    out += cat("memory: arena ", layout->arena_bytes, " bytes (lower bound ",
+               layout->peak_live_bytes, "), constants ", layout->constant_bytes, " bytes\n");
+  }
+  return out;
+}
+
+}  // namespace sluice::plan
