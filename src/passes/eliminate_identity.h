@@ -1,0 +1,13 @@
+// Removes nodes that hand their first input on unchanged: Identity, Cast to the dtype it already
+// has, inference-time Dropout, Transpose and Reshape that change nothing, Q(DQ(x)) with equal
+// parameters (exact: the rounding error of (q - z) * s / s stays below one half).
+#pragma once
+
+#include "ir/graph.h"
+
+namespace sluice::passes {
+
+// Returns how many nodes went.
+int eliminate_identity(ir::Graph& graph);
+
+}  // namespace sluice::passes

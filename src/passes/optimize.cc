@@ -1,0 +1,36 @@
+#include "passes/optimize.h"
+
+#include "base/text.h"
+#include "ir/verify.h"
+#include "passes/eliminate_dead.h"
+#include "passes/eliminate_identity.h"
+#include "passes/fold_constants.h"
+#include "passes/fuse_conv.h"
+#include "passes/widen_float16.h"
+
+namespace sluice::passes {
+
+Result<std::vector<std::string>> optimize_for_cpu(const op::Registry& registry, ir::Graph& graph,
+                                                  const OptimizeOptions& options) {
+  std::vector<std::string> log;
+  const auto note = [&](std::string_view pass, int count) {
+    if (count != 0) log.push_back(cat(pass, ": ", count));
+  };
+  note("eliminate_dead", eliminate_dead(graph));
+  if (has_float16_weights(graph)) {
+    SLUICE_ASSIGN(const bool widened, widen_float16(registry, graph));
+    note("widen_float16", widened ? 1 : 0);
+  }
+  SLUICE_ASSIGN(const int folded, fold_constants(registry, graph));
+  note("fold_constants", folded);
+  if (options.fuse) {
+    note("eliminate_identity", eliminate_identity(graph));
+    SLUICE_ASSIGN(const int normalizations, fold_batch_normalization(graph));
+    note("fold_batch_normalization", normalizations);
+    if (registry.find("sluice", "FusedConv") != nullptr) note("fuse_conv", fuse_conv(graph));
+  }
+  SLUICE_TRY(ir::verify(graph));
+  return log;
+}
+
+}  // namespace sluice::passes
