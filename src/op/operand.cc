@@ -58,6 +58,19 @@ Result<const Tensor*> input_tensor(const plan::KernelContext& context, int i, DT
   return &tensor;
 }
 
+Result<void> require_numbers(const plan::KernelContext& context,
+                             std::initializer_list<int> required) {
+  for (const int i : required) {
+    if (!context.has(i)) return usage_error(cat("Input ", i, " is missing"));
+  }
+  constexpr DTypeSet kNumeric =
+      kNumbers | kBools | kFloat8s | kSubByte | DTypeSet{DType::kFloat8E8M0};
+  for (int i = 0; i < context.input_count(); ++i) {
+    if (context.has(i)) SLUICE_TRY(input_tensor(context, i, kNumeric));
+  }
+  return {};
+}
+
 Result<int> normalized_axis(int64_t axis, int rank) {
   if (axis < -rank || axis >= rank) {
     return usage_error(cat("Axis ", axis, " is out of range (rank ", rank, ")"));

@@ -59,6 +59,11 @@ Result<DType> common_dtype(const InferContext& context, int first, int last,
 Result<const Tensor*> input_tensor(const plan::KernelContext& context, int i,
                                    DTypeSet allowed = kAnyDType);
 
+// Kernels: the inputs named are there, and every input that is there is a tensor of numbers (or
+// bools), so that to_doubles, to_ints and the like may be used on it.
+Result<void> require_numbers(const plan::KernelContext& context,
+                             std::initializer_list<int> required);
+
 // `axis` in -rank..rank-1, counted from the front.
 Result<int> normalized_axis(int64_t axis, int rank);
 // The same for several; one named twice is an error. In increasing order.

@@ -1,10 +1,10 @@
 #include "ops/matmul/matmul.h"
 
 #include <array>
-#include <initializer_list>
 
 #include "base/text.h"
 #include "op/activation.h"
+#include "op/operand.h"
 
 namespace sluice::ops::matmul {
 
@@ -95,37 +95,11 @@ Result<GemmShape> gemm_shape(const Shape& a, const Shape& b, bool trans_a, bool 
 
 namespace {
 
-Result<void> check_dtype(const op::InferContext& context, int i,
-                         std::initializer_list<DType> allowed) {
-  if (!context.has_input(i)) return {};
-  const Type& type = context.input_type(i);
-  if (type.kind == Type::Kind::kUnknown || (type.is_tensor() && type.dtype == DType::kUndefined)) {
-    return {};
-  }
-  if (!type.is_tensor()) {
-    return context.fail(cat("Input ", i, " is ", type.text(), ", not a tensor"));
-  }
-  for (DType dtype : allowed) {
-    if (type.dtype == dtype) return {};
-  }
-  return context.fail(cat("Input ", i, " has element type ", dtype_name(type.dtype),
-                          ", which the operator does not take"));
-}
-
-constexpr std::initializer_list<DType> kNumeric = {
-    DType::kFloat32, DType::kFloat64, DType::kFloat16, DType::kBFloat16,
-    DType::kInt32,   DType::kInt64,   DType::kUInt32,  DType::kUInt64};
-
-Result<void> same_dtype(const op::InferContext& context, int i, int j) {
-  const DType a = context.input_type(i).dtype;
-  const DType b = context.input_type(j).dtype;
-  if (!context.has_input(i) || !context.has_input(j) || a == DType::kUndefined ||
-      b == DType::kUndefined || a == b) {
-    return {};
-  }
-  return context.fail(cat("Inputs ", i, " and ", j, " have different element types (",
-                          dtype_name(a), " and ", dtype_name(b), ")"));
-}
+constexpr op::DTypeSet kMatMulTypes =
+    op::kFloats | op::DTypeSet{DType::kInt32, DType::kInt64, DType::kUInt32, DType::kUInt64};
+constexpr op::DTypeSet kBytes = {DType::kInt8, DType::kUInt8};
+constexpr op::DTypeSet kQuantized = kBytes | op::kFloat8s;
+constexpr op::DTypeSet kScales = {DType::kFloat32, DType::kFloat16, DType::kBFloat16};
 
 // Sets output 0 to the product of operands with these extents.
 Result<void> set_product(op::InferContext& context, DType dtype, const std::optional<Dims>& a,
@@ -141,11 +115,8 @@ Result<void> set_product(op::InferContext& context, DType dtype, const std::opti
 }
 
 Result<void> infer_matmul(op::InferContext& context) {
-  SLUICE_TRY(check_dtype(context, 0, kNumeric));
-  SLUICE_TRY(check_dtype(context, 1, kNumeric));
-  SLUICE_TRY(same_dtype(context, 0, 1));
-  const Type& a = context.input_type(0);
-  return set_product(context, a.dtype, a.dims, context.input_type(1).dims);
+  SLUICE_ASSIGN(const DType dtype, op::common_dtype(context, 0, 2, kMatMulTypes));
+  return set_product(context, dtype, context.input_type(0).dims, context.input_type(1).dims);
 }
 
 std::optional<Dims> fused_dims(const op::InferContext& context, int i, std::string_view transpose,
@@ -162,17 +133,13 @@ std::optional<Dims> fused_dims(const op::InferContext& context, int i, std::stri
 }
 
 Result<void> infer_fused_matmul(op::InferContext& context) {
-  SLUICE_TRY(check_dtype(context, 0, kNumeric));
-  SLUICE_TRY(same_dtype(context, 0, 1));
-  return set_product(context, context.input_type(0).dtype,
-                     fused_dims(context, 0, "transA", "transBatchA"),
+  SLUICE_ASSIGN(const DType dtype, op::common_dtype(context, 0, 2, kMatMulTypes));
+  return set_product(context, dtype, fused_dims(context, 0, "transA", "transBatchA"),
                      fused_dims(context, 1, "transB", "transBatchB"));
 }
 
 Result<void> infer_gemm(op::InferContext& context) {
-  SLUICE_TRY(check_dtype(context, 0, kNumeric));
-  SLUICE_TRY(same_dtype(context, 0, 1));
-  SLUICE_TRY(same_dtype(context, 0, 2));
+  SLUICE_ASSIGN(const DType dtype, op::common_dtype(context, 0, 3, kMatMulTypes));
   const Type& a = context.input_type(0);
   const Type& b = context.input_type(1);
   for (int i = 0; i < 2; ++i) {
@@ -191,7 +158,7 @@ Result<void> infer_gemm(op::InferContext& context) {
     return context.fail(
         cat("The inner extents of A and B differ (", a_k.value(), " and ", b_k.value(), ")"));
   }
-  context.set_output(0, a.dtype, Dims{m, n});
+  context.set_output(0, dtype, Dims{m, n});
   return {};
 }
 
@@ -207,6 +174,81 @@ Result<void> upgrade_gemm(op::UpgradeContext& context) {
   context.node.attrs.erase("broadcast");
   // Opsets 7 to 10 require C; opset 11 made it optional: no change.
   return {};
+}
+
+Result<void> infer_matmul_integer(op::InferContext& context) {
+  SLUICE_TRY(op::input_dtype(context, 0, kBytes));
+  SLUICE_TRY(op::input_dtype(context, 1, kBytes));
+  return set_product(context, DType::kInt32, context.input_type(0).dims,
+                     context.input_type(1).dims);
+}
+
+Result<void> infer_matmul_integer16(op::InferContext& context) {
+  constexpr op::DTypeSet kWords = {DType::kInt16, DType::kUInt16};
+  SLUICE_ASSIGN(const DType a, op::input_dtype(context, 0, kWords));
+  SLUICE_ASSIGN(const DType b, op::input_dtype(context, 1, kWords));
+  const DType dtype = a == DType::kUInt16 && b == DType::kUInt16 ? DType::kUInt32 : DType::kInt32;
+  return set_product(context, dtype, context.input_type(0).dims, context.input_type(1).dims);
+}
+
+Result<void> infer_qlinear_matmul(op::InferContext& context) {
+  SLUICE_TRY(op::input_dtype(context, 0, kQuantized));
+  SLUICE_TRY(op::input_dtype(context, 3, kQuantized));
+  for (const int scale : {1, 4, 6}) SLUICE_TRY(op::input_dtype(context, scale, kScales));
+  SLUICE_ASSIGN(const DType dtype, op::input_dtype(context, 7, kQuantized));
+  return set_product(context, dtype, context.input_type(0).dims, context.input_type(3).dims);
+}
+
+Result<void> infer_matmul_integer_to_float(op::InferContext& context) {
+  SLUICE_TRY(op::input_dtype(context, 0, kBytes));
+  SLUICE_TRY(op::input_dtype(context, 1, kBytes));
+  SLUICE_ASSIGN(const DType dtype, op::common_dtype(context, 2, 4, kScales));
+  return set_product(context, dtype, context.input_type(0).dims, context.input_type(1).dims);
+}
+
+Result<void> infer_dynamic_quantize_matmul(op::InferContext& context) {
+  SLUICE_ASSIGN(const DType dtype, op::input_dtype(context, 0, {DType::kFloat32}));
+  SLUICE_TRY(op::input_dtype(context, 1, kBytes));
+  return set_product(context, dtype, context.input_type(0).dims, context.input_type(1).dims);
+}
+
+// Replaces the last extent of A by `n` after checking it against `k`.
+Result<void> set_weight_product(op::InferContext& context, DType dtype, int64_t k, int64_t n) {
+  const auto& dims = context.input_type(0).dims;
+  if (!dims) {
+    context.set_output(0, dtype);
+    return {};
+  }
+  if (dims->empty() || (dims->back().is_known() && dims->back().value() != k)) {
+    return context.fail(
+        cat("Input A ", dims_text(*dims), " does not end in the weights' inner extent (", k, ")"));
+  }
+  Dims out = *dims;
+  out.back() = n;
+  context.set_output(0, dtype, std::move(out));
+  return {};
+}
+
+Result<void> infer_matmul_nbits(op::InferContext& context) {
+  SLUICE_ASSIGN(const DType dtype, op::input_dtype(context, 0, kScales));
+  SLUICE_TRY(op::input_dtype(context, 1, {DType::kUInt8}));
+  const auto shape = nbits_shape(context.attrs());
+  if (!shape) return context.fail(shape.error().message);
+  return set_weight_product(context, dtype, shape->k, shape->n);
+}
+
+Result<void> infer_matmul_bnb4(op::InferContext& context) {
+  SLUICE_ASSIGN(const DType dtype, op::input_dtype(context, 0, kScales));
+  const int64_t k = context.attrs().int_or("K", 0), n = context.attrs().int_or("N", 0);
+  const bool transposed = context.attrs().int_or("transB", 1) != 0;
+  return set_weight_product(context, dtype, transposed ? k : n, transposed ? n : k);
+}
+
+op::Cost weight_product_cost(const op::NodeView& node) {
+  const auto a = node.input_type(0).shape();
+  if (!a) return {};
+  const auto n = static_cast<double>(node.attrs().int_or("N", 0));
+  return {2.0 * static_cast<double>(a->elements()) * n};
 }
 
 op::Cost matmul_cost(const op::NodeView& node) {
@@ -263,6 +305,62 @@ std::span<const op::OpDef> op_defs() {
                 .cost = matmul_cost,
                 .nonstandard = "Gemm followed by an activation function; made by ONNX Runtime's "
                                "graph optimizer"},
+      op::OpDef{.name = "MatMulInteger",
+                .min_inputs = 2,
+                .max_inputs = 4,
+                .infer = infer_matmul_integer,
+                .reference = matmul_integer_reference,
+                .cost = matmul_cost},
+      op::OpDef{.name = "QLinearMatMul",
+                .min_inputs = 8,
+                .max_inputs = 8,
+                .infer = infer_qlinear_matmul,
+                .reference = qlinear_matmul_reference,
+                .cost = matmul_cost},
+      op::OpDef{.name = "MatMulInteger16",
+                .domain = "com.microsoft",
+                .min_inputs = 2,
+                .max_inputs = 2,
+                .infer = infer_matmul_integer16,
+                .reference = matmul_integer_reference,
+                .cost = matmul_cost,
+                .nonstandard = "product of 16-bit integers with a 32-bit result; ONNX Runtime"},
+      op::OpDef{.name = "MatMulIntegerToFloat",
+                .domain = "com.microsoft",
+                .min_inputs = 4,
+                .max_inputs = 7,
+                .infer = infer_matmul_integer_to_float,
+                .reference = matmul_integer_to_float_reference,
+                .cost = matmul_cost,
+                .nonstandard = "MatMulInteger, scaled to floating point, plus a bias; ONNX "
+                               "Runtime's quantizer"},
+      op::OpDef{.name = "DynamicQuantizeMatMul",
+                .domain = "com.microsoft",
+                .min_inputs = 3,
+                .max_inputs = 5,
+                .infer = infer_dynamic_quantize_matmul,
+                .reference = dynamic_quantize_matmul_reference,
+                .cost = matmul_cost,
+                .nonstandard = "A quantized to uint8 over its own range, times int8/uint8 "
+                               "weights, scaled back; ONNX Runtime's quantizer"},
+      op::OpDef{.name = "MatMulNBits",
+                .domain = "com.microsoft",
+                .min_inputs = 3,
+                .max_inputs = 6,
+                .infer = infer_matmul_nbits,
+                .reference = matmul_nbits_reference,
+                .cost = weight_product_cost,
+                .nonstandard = "A times weights packed in 2 to 8 bits with a scale per block; "
+                               "language models exported for ONNX Runtime"},
+      op::OpDef{.name = "MatMulBnb4",
+                .domain = "com.microsoft",
+                .min_inputs = 3,
+                .max_inputs = 3,
+                .infer = infer_matmul_bnb4,
+                .reference = matmul_bnb4_reference,
+                .cost = weight_product_cost,
+                .nonstandard = "A times weights in the 4-bit code books FP4 or NF4 of "
+                               "bitsandbytes; ONNX Runtime"},
   };
   return kDefs;
 }

@@ -52,10 +52,31 @@ struct GemmShape {
 };
 Result<GemmShape> gemm_shape(const Shape& a, const Shape& b, bool trans_a, bool trans_b);
 
+// MatMulNBits: weights [n, k] packed along k, a scale (and perhaps a zero point) per block.
+struct NBitsShape {
+  int64_t n = 0, k = 0;
+  int bits = 4;
+  int64_t block = 0;           // weights per block, a power of two
+  int64_t k_blocks = 0;        // blocks per row; the last one may be partly unused
+  int64_t blob_bytes = 0;      // of one block's codes
+  int64_t zero_row_bytes = 0;  // of one row's zero points when those are packed too
+};
+Result<NBitsShape> nbits_shape(const AttrMap& attrs);
+// The real weights, [n, k]. Checks every size; zero points and group index may be null.
+Result<std::vector<double>> nbits_weights(const NBitsShape& shape, const Tensor& packed,
+                                          const Tensor& scales, const Tensor* zero_points,
+                                          const Tensor* group_index);
+
 // Reference kernels.
 Result<void> matmul_reference(plan::KernelContext& context);
 Result<void> fused_matmul_reference(plan::KernelContext& context);
 Result<void> gemm_reference(plan::KernelContext& context);
 Result<void> fused_gemm_reference(plan::KernelContext& context);
+Result<void> matmul_integer_reference(plan::KernelContext& context);  // also MatMulInteger16
+Result<void> qlinear_matmul_reference(plan::KernelContext& context);
+Result<void> matmul_integer_to_float_reference(plan::KernelContext& context);
+Result<void> dynamic_quantize_matmul_reference(plan::KernelContext& context);
+Result<void> matmul_nbits_reference(plan::KernelContext& context);
+Result<void> matmul_bnb4_reference(plan::KernelContext& context);
 
 }  // namespace sluice::ops::matmul

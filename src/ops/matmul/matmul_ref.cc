@@ -3,7 +3,9 @@
 
 #include "base/text.h"
 #include "op/activation.h"
+#include "op/operand.h"
 #include "ops/matmul/matmul.h"
+#include "ops/matmul/product.h"
 
 namespace sluice::ops::matmul {
 
@@ -49,28 +51,6 @@ std::vector<T> permuted(const std::vector<T>& from, Shape& shape, const std::vec
   return out;
 }
 
-// out[i] = alpha * (A B)[i] for all batches.
-template <class T>
-void multiply(const MatMulShape& shape, const std::vector<T>& a, const std::vector<T>& b, T alpha,
-              Tensor& out) {
-  std::vector<T> row(static_cast<size_t>(shape.n));
-  int64_t at_out = 0;
-  if (out.elements() == 0) return;
-  for (Odometer at(shape.batch); !at.done(); at.next()) {
-    const T* a_row = a.data() + at.dot(shape.a_strides);
-    const T* b_matrix = b.data() + at.dot(shape.b_strides);
-    for (int64_t i = 0; i < shape.m; ++i, a_row += shape.k) {
-      std::fill(row.begin(), row.end(), T{0});
-      for (int64_t p = 0; p < shape.k; ++p) {
-        const T factor = a_row[p];
-        const T* b_row = b_matrix + p * shape.n;
-        for (int64_t j = 0; j < shape.n; ++j) row[static_cast<size_t>(j)] += factor * b_row[j];
-      }
-      for (const T sum : row) store<T>(out, at_out++, alpha * sum);
-    }
-  }
-}
-
 struct Options {
   std::vector<int> a_axes, b_axes;
   double alpha = 1;
@@ -85,11 +65,14 @@ Result<void> run_matmul(plan::KernelContext& context, const Options& options) {
   const std::vector<T> b_elements = permuted(elements_of<T>(b), b_shape, options.b_axes);
   SLUICE_ASSIGN(const MatMulShape shape, matmul_shape(a_shape, b_shape));
   SLUICE_ASSIGN(Tensor * out, context.out(0, a.dtype(), shape.out));
-  multiply<T>(shape, a_elements, b_elements, static_cast<T>(options.alpha), *out);
+  const T alpha = static_cast<T>(options.alpha);
+  for_each_sum<T>(shape, a_elements, b_elements,
+                  [&](int64_t i, T sum) { store<T>(*out, i, alpha * sum); });
   return {};
 }
 
 Result<void> run_matmul(plan::KernelContext& context, const Options& options) {
+  SLUICE_TRY(op::require_numbers(context, {0, 1}));
   const DType dtype = context.in(0).dtype();
   if (context.in(1).dtype() != dtype) {
     return invalid_model(cat("MatMul has operands of two element types (", dtype_name(dtype),
@@ -165,6 +148,7 @@ Result<void> run_gemm(plan::KernelContext& context, const op::Activation& activa
 }
 
 Result<void> run_gemm(plan::KernelContext& context, const op::Activation& activation) {
+  SLUICE_TRY(op::require_numbers(context, {0, 1}));
   const DType dtype = context.in(0).dtype();
   if (context.in(1).dtype() != dtype || (context.has(2) && context.in(2).dtype() != dtype)) {
     return invalid_model("Gemm has operands of more than one element type");
@@ -179,6 +163,7 @@ Result<void> run_gemm(plan::KernelContext& context, const op::Activation& activa
 Result<void> matmul_reference(plan::KernelContext& context) { return run_matmul(context, {}); }
 
 Result<void> fused_matmul_reference(plan::KernelContext& context) {
+  SLUICE_TRY(op::require_numbers(context, {0, 1}));
   const AttrMap& attrs = context.attrs();
   Options options;
   options.a_axes = fused_permutation(context.in(0).rank(), attrs.int_or("transA", 0) != 0,
