@@ -64,6 +64,7 @@ struct GraphDecl {
   std::vector<TensorDecl> initializers;
   std::vector<NodeDecl> nodes;
   std::vector<std::pair<std::string, QuantizationDecl>> quantization;  // by value name
+  std::vector<std::string> variables;  // TFLite: state kept between runs, zero at first
 };
 
 // An ONNX model-local function.
