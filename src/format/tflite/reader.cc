@@ -325,7 +325,9 @@ class Reader {
                                  const std::vector<TensorFacts>& facts, const std::string& name,
                                  GraphDecl& graph) {
     QuantizationDecl out;
-    const int64_t axis = table.integer(quantization::kQuantizedDimension);
+    int64_t axis = table.integer(quantization::kQuantizedDimension);
+    // Converters copy the weights' dimension to the bias, where it means the only one.
+    if (shape.rank() == 1) axis = 0;
     const Table details = table.union_member(quantization::kDetails);
     const int64_t kind =
         details.present() ? table.integer(quantization::kDetailsType) : int64_t{kDetailsNone};
