@@ -1,30 +1,37 @@
-// What every importer (format::Model -> ir::Graph) is asked for. An imported graph holds ONNX
-// operators at the newest opset, is verified, and has been through shape inference.
+// The front of import: format::Model -> ir::Graph in the vocabulary of the newest ONNX opset, typed
+// node by node. Knows what operators mean only through the registry; the model is hostile until
+// import has succeeded.
 #pragma once
 
 #include <map>
 #include <string>
 #include <vector>
 
-#include "tensor/dim.h"
+#include "base/result.h"
+#include "format/model.h"
+#include "ir/graph.h"
+#include "op/op.h"
+#include "tensor/shape.h"
 
 namespace sluice::import {
 
 struct ImportOptions {
-  // Replaces the declared shape of a graph input, by its name.
-  std::map<std::string, Dims, std::less<>> input_shapes;
-  // Names of the values wanted; what only others need is dropped. Empty: the model's own outputs.
-  // Any value of the model may be named, not only an output.
+  // Fixes the shape of graph inputs by name. A symbol that one of them resolves is resolved in all.
+  std::map<std::string, Shape> input_shapes;
+  // Values to compute instead of the model's outputs (any value of the main graph, by name). The
+  // graph is pruned to what they need, inputs included.
   std::vector<std::string> outputs;
-  // Operators that the registry does not know become nodes without inference instead of one error
-  // that lists them all: enough to look at a model, not to run it.
+  // Keeps operators that the registry lacks, as nodes with unknown types: for looking, not running.
   bool allow_unknown = false;
   // TFLite: the entry point, by signature name or else by subgraph index.
   std::string signature;
   int subgraph = 0;
-  // TFLite: state kept between runs (SVDF, LSTM) becomes an extra input and output of the graph,
-  // "name" and "name:next". Otherwise every run starts from zero state, as after a reset.
+  // TFLite: state kept between runs (SVDF, LSTM) becomes an extra input "name" and output
+  // "name:next" of the graph. Otherwise every run starts from zero state, as after a reset.
   bool explicit_state = false;
 };
+
+Result<ir::Graph> import_model(const format::Model& model, const op::Registry& registry,
+                               const ImportOptions& options = {});
 
 }  // namespace sluice::import
