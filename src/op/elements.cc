@@ -46,13 +46,19 @@ void strided_row(const Tensor& from, int64_t at, int64_t stride, Tensor& to, int
 void copy_row(const Tensor& from, int64_t at, int64_t stride, Tensor& to, int64_t to_at,
               int64_t count) {
   if (stride == 1) return copy_elements(from, at, to, to_at, count);
-  if (from.dtype() == DType::kString) return strided_row<std::string>(from, at, stride, to, to_at, count);
+  if (from.dtype() == DType::kString)
+    return strided_row<std::string>(from, at, stride, to, to_at, count);
   switch (whole_bytes(from.dtype())) {
-    case 1: return strided_row<uint8_t>(from, at, stride, to, to_at, count);
-    case 2: return strided_row<uint16_t>(from, at, stride, to, to_at, count);
-    case 4: return strided_row<uint32_t>(from, at, stride, to, to_at, count);
-    case 8: return strided_row<uint64_t>(from, at, stride, to, to_at, count);
-    case 16: return strided_row<Bits16Bytes>(from, at, stride, to, to_at, count);
+    case 1:
+      return strided_row<uint8_t>(from, at, stride, to, to_at, count);
+    case 2:
+      return strided_row<uint16_t>(from, at, stride, to, to_at, count);
+    case 4:
+      return strided_row<uint32_t>(from, at, stride, to, to_at, count);
+    case 8:
+      return strided_row<uint64_t>(from, at, stride, to, to_at, count);
+    case 16:
+      return strided_row<Bits16Bytes>(from, at, stride, to, to_at, count);
     default:
       for (int64_t i = 0; i < count; ++i) copy_elements(from, at + i * stride, to, to_at + i, 1);
   }

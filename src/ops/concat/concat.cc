@@ -40,8 +40,9 @@ Result<void> infer_concat(InferContext& context) {
     }
     if (!dims) {
       dims = *in.dims;
-      SLUICE_ASSIGN(axis, op::in_node(context, op::normalized_axis(context.attrs().int_or("axis", 0),
-                                                                   static_cast<int>(dims->size()))));
+      SLUICE_ASSIGN(axis,
+                    op::in_node(context, op::normalized_axis(context.attrs().int_or("axis", 0),
+                                                             static_cast<int>(dims->size()))));
     }
     if (in.dims->size() != dims->size()) {
       return context.fail(cat("operand ", i, " is ", in.text(), " (rank ", dims->size(), ")"));
@@ -51,8 +52,8 @@ Result<void> infer_concat(InferContext& context) {
       const Dim& theirs = (*in.dims)[k];
       Dim& mine = (*dims)[k];
       if (mine.is_known() && theirs.is_known() && mine.value() != theirs.value()) {
-        return context.fail(cat("operand ", i, " is ", in.text(), ", but axis ", k, " of the others has ",
-                                mine.value()));
+        return context.fail(cat("operand ", i, " is ", in.text(), ", but axis ", k,
+                                " of the others has ", mine.value()));
       }
       if (!mine.is_known() && !theirs.is_unknown()) {
         if (mine.is_unknown() || theirs.is_known()) mine = theirs;
@@ -142,7 +143,8 @@ Result<void> infer_split(InferContext& context) {
     Dims out = *in.dims;
     out[static_cast<size_t>(axis)] = part;
     context.set_output(i, dtype, std::move(out));
-    if (ints && at >= 0 && part.is_known() && at + part.value() <= static_cast<int64_t>(ints->size())) {
+    if (ints && at >= 0 && part.is_known() &&
+        at + part.value() <= static_cast<int64_t>(ints->size())) {
       context.set_output_ints(i, Dims(ints->begin() + at, ints->begin() + at + part.value()));
       at += part.value();
     } else {
@@ -238,9 +240,8 @@ Result<void> infer_slice(InferContext& context) {
   }
   const auto ints = rank == 1 && count == 1 ? context.ints(0) : std::nullopt;
   if (ints && (*starts)[0].is_known() && (*ends)[0].is_known() && (*steps)[0].is_known()) {
-    const SliceRange range =
-        clamped_range((*starts)[0].value(), (*ends)[0].value(), (*steps)[0].value(),
-                      static_cast<int64_t>(ints->size()));
+    const SliceRange range = clamped_range((*starts)[0].value(), (*ends)[0].value(),
+                                           (*steps)[0].value(), static_cast<int64_t>(ints->size()));
     Dims values;
     for (int64_t i = 0; i < range.count; ++i) {
       values.push_back((*ints)[static_cast<size_t>(range.start + i * range.step)]);
@@ -293,7 +294,8 @@ Result<void> infer_pad(InferContext& context) {
 
 // Before opset 4, Concat's axis is 1 unless given.
 Result<void> upgrade_concat(UpgradeContext& context) {
-  if (context.opset < 4 && !context.node.attrs.has("axis")) context.node.attrs.set("axis", int64_t{1});
+  if (context.opset < 4 && !context.node.attrs.has("axis"))
+    context.node.attrs.set("axis", int64_t{1});
   return {};
 }
 
@@ -317,7 +319,8 @@ Result<void> upgrade_split(UpgradeContext& context) {
 Result<void> upgrade_slice(UpgradeContext& context) {
   ir::Node& node = context.node;
   if (context.opset >= 10 || !node.attrs.has("starts")) return {};
-  const std::vector<int64_t> starts = node.attrs.ints_or("starts"), ends = node.attrs.ints_or("ends");
+  const std::vector<int64_t> starts = node.attrs.ints_or("starts"),
+                             ends = node.attrs.ints_or("ends");
   const bool has_axes = node.attrs.has("axes");
   const std::vector<int64_t> axes = node.attrs.ints_or("axes");
   node.inputs.resize(1, ir::kNoValue);
@@ -350,15 +353,36 @@ Result<void> upgrade_pad(UpgradeContext& context) {
 }
 
 constexpr op::OpDef kDefs[] = {
-    {.name = "Concat", .min_inputs = 1, .max_inputs = -1, .infer = infer_concat,
-     .reference = concat_reference, .upgrade = upgrade_concat},
-    {.name = "Split", .min_inputs = 1, .max_inputs = 2, .max_outputs = -1, .infer = infer_split,
-     .reference = split_reference, .upgrade = upgrade_split},
-    {.name = "Slice", .min_inputs = 3, .max_inputs = 5, .infer = infer_slice,
-     .reference = slice_reference, .upgrade = upgrade_slice},
-    {.name = "Pad", .min_inputs = 2, .max_inputs = 4, .infer = infer_pad,
-     .reference = pad_reference, .upgrade = upgrade_pad},
-    {.name = "Pad", .domain = "com.microsoft", .min_inputs = 2, .max_inputs = 3, .infer = infer_pad,
+    {.name = "Concat",
+     .min_inputs = 1,
+     .max_inputs = -1,
+     .infer = infer_concat,
+     .reference = concat_reference,
+     .upgrade = upgrade_concat},
+    {.name = "Split",
+     .min_inputs = 1,
+     .max_inputs = 2,
+     .max_outputs = -1,
+     .infer = infer_split,
+     .reference = split_reference,
+     .upgrade = upgrade_split},
+    {.name = "Slice",
+     .min_inputs = 3,
+     .max_inputs = 5,
+     .infer = infer_slice,
+     .reference = slice_reference,
+     .upgrade = upgrade_slice},
+    {.name = "Pad",
+     .min_inputs = 2,
+     .max_inputs = 4,
+     .infer = infer_pad,
+     .reference = pad_reference,
+     .upgrade = upgrade_pad},
+    {.name = "Pad",
+     .domain = "com.microsoft",
+     .min_inputs = 2,
+     .max_inputs = 3,
+     .infer = infer_pad,
      .reference = pad_reference,
      .nonstandard = "Pad with its pads as an input, as it later entered the standard; made by ONNX "
                     "Runtime's exporters."},

@@ -26,9 +26,8 @@ SliceRange clamped_range(int64_t start, int64_t end, int64_t step, int64_t exten
     const int64_t stop = std::clamp<int64_t>(from_end(end), -1, extent - 1);
     const int64_t distance = out.start - stop;
     const uint64_t stride = 0 - static_cast<uint64_t>(step);
-    out.count = distance <= 0
-                    ? 0
-                    : static_cast<int64_t>(static_cast<uint64_t>(distance - 1) / stride) + 1;
+    out.count =
+        distance <= 0 ? 0 : static_cast<int64_t>(static_cast<uint64_t>(distance - 1) / stride) + 1;
   }
   return out;
 }
@@ -52,8 +51,8 @@ Result<PadMode> pad_mode(const AttrMap& attrs) {
   if (mode == "reflect") return PadMode::kReflect;
   if (mode == "edge") return PadMode::kEdge;
   if (mode == "wrap") return PadMode::kWrap;
-  return invalid_model(cat("Pad has the mode ", quoted(mode),
-                           " (constant, reflect, edge or wrap)"));
+  return invalid_model(
+      cat("Pad has the mode ", quoted(mode), " (constant, reflect, edge or wrap)"));
 }
 
 Result<void> concat_reference(KernelContext& context) {
@@ -67,8 +66,8 @@ Result<void> concat_reference(KernelContext& context) {
     bool fits = in->rank() == first->rank() && in->dtype() == first->dtype();
     for (int k = 0; fits && k < in->rank(); ++k) fits = k == axis || in->dim(k) == first->dim(k);
     if (!fits) {
-      return invalid_model(cat("Concat at axis ", axis, " of ", first->text(), " and ",
-                               in->text(), ", which differ elsewhere"));
+      return invalid_model(cat("Concat at axis ", axis, " of ", first->text(), " and ", in->text(),
+                               ", which differ elsewhere"));
     }
     extent = extent + static_cast<uint64_t>(in->dim(axis));
   }
@@ -88,8 +87,7 @@ Result<void> concat_reference(KernelContext& context) {
 
 Result<void> split_reference(KernelContext& context) {
   SLUICE_ASSIGN(const Tensor* in, input_tensor(context, 0));
-  SLUICE_ASSIGN(const int axis,
-                op::normalized_axis(context.attrs().int_or("axis", 0), in->rank()));
+  SLUICE_ASSIGN(const int axis, op::normalized_axis(context.attrs().int_or("axis", 0), in->rank()));
   std::vector<int64_t> parts;
   if (context.has(1)) {
     SLUICE_ASSIGN(parts, op::input_ints(context, 1));
@@ -98,8 +96,8 @@ Result<void> split_reference(KernelContext& context) {
     SLUICE_ASSIGN(parts, even_split(in->dim(axis), count));
   }
   if (static_cast<int>(parts.size()) != context.output_count()) {
-    return invalid_model(cat("Split into ", parts.size(), " parts has ", context.output_count(),
-                             " outputs"));
+    return invalid_model(
+        cat("Split into ", parts.size(), " parts has ", context.output_count(), " outputs"));
   }
   int64_t left = in->dim(axis);
   for (const int64_t part : parts) {
@@ -144,7 +142,8 @@ Result<void> slice_reference(KernelContext& context) {
   if (context.has(4)) {
     SLUICE_ASSIGN(steps, op::input_ints(context, 4));
   }
-  if (starts.size() != ends.size() || starts.size() != axes.size() || starts.size() != steps.size()) {
+  if (starts.size() != ends.size() || starts.size() != axes.size() ||
+      starts.size() != steps.size()) {
     return invalid_model(cat("Slice has ", starts.size(), " starts, ", ends.size(), " ends, ",
                              axes.size(), " axes and ", steps.size(), " steps"));
   }
@@ -184,9 +183,15 @@ std::vector<int64_t> sources(int64_t begin, int64_t extent, int64_t low, int64_t
     int64_t at = i - std::max<int64_t>(begin, 0);
     if (at < 0 || at >= n) {
       switch (mode) {
-        case PadMode::kConstant: at = -1; break;
-        case PadMode::kEdge: at = at < 0 ? 0 : n - 1; break;
-        case PadMode::kWrap: at = (at % n + n) % n; break;
+        case PadMode::kConstant:
+          at = -1;
+          break;
+        case PadMode::kEdge:
+          at = at < 0 ? 0 : n - 1;
+          break;
+        case PadMode::kWrap:
+          at = (at % n + n) % n;
+          break;
         case PadMode::kReflect: {
           // The edge itself is not repeated, so that the pattern has the period 2(n-1).
           const int64_t period = std::max<int64_t>(2 * (n - 1), 1);
@@ -216,8 +221,8 @@ Result<void> pad_reference(KernelContext& context) {
     for (int i = 0; i < rank; ++i) axes.push_back(i);
   }
   if (pads.size() != 2 * axes.size()) {
-    return invalid_model(cat("Pad has ", pads.size(), " pads for ", axes.size(),
-                             " axes (two each)"));
+    return invalid_model(
+        cat("Pad has ", pads.size(), " pads for ", axes.size(), " axes (two each)"));
   }
   SLUICE_ASSIGN(Tensor constant, Tensor::allocate(in->dtype(), Shape{}));
   if (context.has(2) && mode == PadMode::kConstant) {
@@ -246,12 +251,12 @@ Result<void> pad_reference(KernelContext& context) {
     const int64_t extent = in->dim(i) + begin + end;
     const int64_t kept = in->dim(i) + std::min<int64_t>(begin, 0) + std::min<int64_t>(end, 0);
     if (begin > kLimit || begin < -kLimit || end > kLimit || end < -kLimit || kept < 0) {
-      return invalid_model(cat("Pad of ", in->shape().text(), " at axis ", i, " by ", begin,
-                               " and ", end));
+      return invalid_model(
+          cat("Pad of ", in->shape().text(), " at axis ", i, " by ", begin, " and ", end));
     }
     if (kept == 0 && extent > 0 && mode != PadMode::kConstant) {
-      return invalid_model(cat("Pad of ", in->shape().text(), " at axis ", i,
-                               " has nothing to repeat"));
+      return invalid_model(
+          cat("Pad of ", in->shape().text(), " at axis ", i, " has nothing to repeat"));
     }
     dims.push_back(extent);
   }
@@ -265,9 +270,8 @@ Result<void> pad_reference(KernelContext& context) {
   std::vector<std::vector<int64_t>> from(static_cast<size_t>(rank));
   for (int i = 0; i < rank; ++i) {
     const int64_t begin = begins[static_cast<size_t>(i)], end = ends[static_cast<size_t>(i)];
-    from[static_cast<size_t>(i)] =
-        sources(begin, shape[i], std::max<int64_t>(-begin, 0),
-                in->dim(i) - std::max<int64_t>(-end, 0), mode);
+    from[static_cast<size_t>(i)] = sources(begin, shape[i], std::max<int64_t>(-begin, 0),
+                                           in->dim(i) - std::max<int64_t>(-end, 0), mode);
   }
   std::vector<Run> runs;
   const std::vector<int64_t>& last = from.back();

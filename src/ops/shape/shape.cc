@@ -86,7 +86,8 @@ Result<void> infer_reshape(InferContext& context) {
   }
   const bool allow_zero = context.attrs().int_or("allowzero", 0) != 0;
   if (const auto numbers = known_ints(context, 1); numbers && in.shape()) {
-    SLUICE_ASSIGN(const Shape shape, op::in_node(context, reshaped_shape(*in.shape(), *numbers, allow_zero)));
+    SLUICE_ASSIGN(const Shape shape,
+                  op::in_node(context, reshaped_shape(*in.shape(), *numbers, allow_zero)));
     context.set_output(0, dtype, to_dims(shape));
     carry_ints(context);
     return {};
@@ -178,7 +179,8 @@ Result<void> infer_squeeze(InferContext& context) {
     for (size_t i = sorted.size(); i-- > 0;) {
       const Dim dim = out[static_cast<size_t>(sorted[i])];
       if (dim.is_known() && dim.value() != 1) {
-        return context.fail(cat("axis ", sorted[i], " has the extent ", dim.value(), " (must be 1)"));
+        return context.fail(
+            cat("axis ", sorted[i], " has the extent ", dim.value(), " (must be 1)"));
       }
       out.erase(out.begin() + sorted[i]);
     }
@@ -201,8 +203,8 @@ Result<void> infer_unsqueeze(InferContext& context) {
   Dims out = *in.dims;
   if (const auto axes = known_ints(context, 1)) {
     if (axes->size() + out.size() > kMaxRank) {
-      return context.fail(cat("the result has ", axes->size() + out.size(), " axes (limit ",
-                              kMaxRank, ")"));
+      return context.fail(
+          cat("the result has ", axes->size() + out.size(), " axes (limit ", kMaxRank, ")"));
     }
     SLUICE_ASSIGN(const std::vector<int> sorted,
                   op::in_node(context, op::normalized_axes(
@@ -229,8 +231,9 @@ Result<void> infer_transpose(InferContext& context) {
     }
     return {};
   }
-  SLUICE_ASSIGN(const std::vector<int> perm,
-                op::in_node(context, permutation(context.attrs(), static_cast<int>(in.dims->size()))));
+  SLUICE_ASSIGN(
+      const std::vector<int> perm,
+      op::in_node(context, permutation(context.attrs(), static_cast<int>(in.dims->size()))));
   Dims out;
   for (const int axis : perm) out.push_back((*in.dims)[static_cast<size_t>(axis)]);
   context.set_output(0, dtype, std::move(out));
@@ -445,39 +448,98 @@ Result<void> infer_expand_dims(InferContext& context) {
 }
 
 constexpr op::OpDef kDefs[] = {
-    {.name = "Shape", .min_inputs = 1, .max_inputs = 1, .infer = infer_shape,
+    {.name = "Shape",
+     .min_inputs = 1,
+     .max_inputs = 1,
+     .infer = infer_shape,
      .reference = shape_reference},
-    {.name = "Size", .min_inputs = 1, .max_inputs = 1, .infer = infer_size,
+    {.name = "Size",
+     .min_inputs = 1,
+     .max_inputs = 1,
+     .infer = infer_size,
      .reference = size_reference},
-    {.name = "Reshape", .min_inputs = 1, .max_inputs = 2, .infer = infer_reshape,
-     .reference = reshape_reference, .upgrade = upgrade_reshape, .view = true},
-    {.name = "Flatten", .min_inputs = 1, .max_inputs = 1, .infer = infer_flatten,
-     .reference = flatten_reference, .view = true},
-    {.name = "Squeeze", .min_inputs = 1, .max_inputs = 2, .infer = infer_squeeze,
-     .reference = squeeze_reference, .upgrade = upgrade_axes, .view = true},
-    {.name = "Unsqueeze", .min_inputs = 1, .max_inputs = 2, .infer = infer_unsqueeze,
-     .reference = unsqueeze_reference, .upgrade = upgrade_axes, .view = true},
-    {.name = "Transpose", .min_inputs = 1, .max_inputs = 1, .infer = infer_transpose,
+    {.name = "Reshape",
+     .min_inputs = 1,
+     .max_inputs = 2,
+     .infer = infer_reshape,
+     .reference = reshape_reference,
+     .upgrade = upgrade_reshape,
+     .view = true},
+    {.name = "Flatten",
+     .min_inputs = 1,
+     .max_inputs = 1,
+     .infer = infer_flatten,
+     .reference = flatten_reference,
+     .view = true},
+    {.name = "Squeeze",
+     .min_inputs = 1,
+     .max_inputs = 2,
+     .infer = infer_squeeze,
+     .reference = squeeze_reference,
+     .upgrade = upgrade_axes,
+     .view = true},
+    {.name = "Unsqueeze",
+     .min_inputs = 1,
+     .max_inputs = 2,
+     .infer = infer_unsqueeze,
+     .reference = unsqueeze_reference,
+     .upgrade = upgrade_axes,
+     .view = true},
+    {.name = "Transpose",
+     .min_inputs = 1,
+     .max_inputs = 1,
+     .infer = infer_transpose,
      .reference = transpose_reference},
-    {.name = "Expand", .min_inputs = 2, .max_inputs = 2, .infer = infer_expand,
+    {.name = "Expand",
+     .min_inputs = 2,
+     .max_inputs = 2,
+     .infer = infer_expand,
      .reference = expand_reference},
-    {.name = "Tile", .min_inputs = 2, .max_inputs = 2, .infer = infer_tile,
-     .reference = tile_reference, .upgrade = upgrade_tile},
-    {.name = "ConstantOfShape", .min_inputs = 1, .max_inputs = 1, .infer = infer_constant_of_shape,
+    {.name = "Tile",
+     .min_inputs = 2,
+     .max_inputs = 2,
+     .infer = infer_tile,
+     .reference = tile_reference,
+     .upgrade = upgrade_tile},
+    {.name = "ConstantOfShape",
+     .min_inputs = 1,
+     .max_inputs = 1,
+     .infer = infer_constant_of_shape,
      .reference = constant_of_shape_reference},
-    {.name = "Range", .min_inputs = 3, .max_inputs = 3, .infer = infer_range,
+    {.name = "Range",
+     .min_inputs = 3,
+     .max_inputs = 3,
+     .infer = infer_range,
      .reference = range_reference},
-    {.name = "EyeLike", .min_inputs = 1, .max_inputs = 1, .infer = infer_eye_like,
+    {.name = "EyeLike",
+     .min_inputs = 1,
+     .max_inputs = 1,
+     .infer = infer_eye_like,
      .reference = eye_like_reference},
-    {.name = "Constant", .min_inputs = 0, .max_inputs = 0, .infer = infer_constant,
+    {.name = "Constant",
+     .min_inputs = 0,
+     .max_inputs = 0,
+     .infer = infer_constant,
      .reference = constant_reference},
-    {.name = "Trilu", .min_inputs = 1, .max_inputs = 2, .infer = infer_trilu,
+    {.name = "Trilu",
+     .min_inputs = 1,
+     .max_inputs = 2,
+     .infer = infer_trilu,
      .reference = trilu_reference},
-    {.name = "Trilu", .domain = "com.microsoft", .min_inputs = 1, .max_inputs = 2,
-     .infer = infer_trilu, .reference = trilu_reference,
+    {.name = "Trilu",
+     .domain = "com.microsoft",
+     .min_inputs = 1,
+     .max_inputs = 2,
+     .infer = infer_trilu,
+     .reference = trilu_reference,
      .nonstandard = "Trilu as it later entered the standard; made by ONNX Runtime's exporters."},
-    {.name = "ExpandDims", .domain = "com.microsoft", .min_inputs = 2, .max_inputs = 2,
-     .infer = infer_expand_dims, .reference = unsqueeze_reference, .view = true,
+    {.name = "ExpandDims",
+     .domain = "com.microsoft",
+     .min_inputs = 2,
+     .max_inputs = 2,
+     .infer = infer_expand_dims,
+     .reference = unsqueeze_reference,
+     .view = true,
      .nonstandard = "Unsqueeze with one scalar axis; made by ONNX Runtime's exporters."},
 };
 

@@ -115,8 +115,8 @@ Result<std::vector<int>> permutation(const AttrMap& attrs, int rank) {
   const std::vector<int64_t> perm = attrs.ints_or("perm");
   std::vector<bool> seen(static_cast<size_t>(rank), false);
   if (static_cast<int>(perm.size()) != rank) {
-    return invalid_model(cat("Transpose has a permutation of ", perm.size(), " axes (rank ", rank,
-                             ")"));
+    return invalid_model(
+        cat("Transpose has a permutation of ", perm.size(), " axes (rank ", rank, ")"));
   }
   for (const int64_t axis : perm) {
     if (axis < 0 || axis >= rank || seen[static_cast<size_t>(axis)]) {
@@ -138,7 +138,9 @@ Result<DType> dtype_attribute(int64_t onnx_number) {
 Result<void> shape_reference(KernelContext& context) {
   SLUICE_ASSIGN(const Tensor* in, input_tensor(context, 0));
   const int64_t rank = in->rank();
-  const auto clamped = [&](int64_t at) { return std::clamp<int64_t>(at < 0 ? at + rank : at, 0, rank); };
+  const auto clamped = [&](int64_t at) {
+    return std::clamp<int64_t>(at < 0 ? at + rank : at, 0, rank);
+  };
   const int64_t start = clamped(context.attrs().int_or("start", 0));
   const int64_t end = std::max(start, clamped(context.attrs().int_or("end", rank)));
   SLUICE_ASSIGN(Tensor * out, context.out(0, DType::kInt64, Shape{end - start}));
@@ -158,8 +160,8 @@ Result<void> size_reference(KernelContext& context) {
 Result<void> reshape_reference(KernelContext& context) {
   SLUICE_ASSIGN(const Tensor* in, input_tensor(context, 0));
   SLUICE_ASSIGN(const std::vector<int64_t> wanted, op::input_ints(context, 1));
-  SLUICE_ASSIGN(const Shape shape, reshaped_shape(in->shape(), wanted,
-                                                  context.attrs().int_or("allowzero", 0) != 0));
+  SLUICE_ASSIGN(const Shape shape,
+                reshaped_shape(in->shape(), wanted, context.attrs().int_or("allowzero", 0) != 0));
   context.set_out(0, Value(in->reshaped(shape)));
   return {};
 }
@@ -216,8 +218,8 @@ Result<void> expand_reference(KernelContext& context) {
   SLUICE_ASSIGN(const Shape target, op::checked_shape(wanted));
   const auto shape = broadcast(in->shape(), target);
   if (!shape) {
-    return invalid_model(cat("Expand of ", in->shape().text(), " to ", target.text(),
-                             ", which don't broadcast"));
+    return invalid_model(
+        cat("Expand of ", in->shape().text(), " to ", target.text(), ", which don't broadcast"));
   }
   SLUICE_ASSIGN(Tensor * out, context.out(0, in->dtype(), *shape));
   op::copy_strided(*in, 0, broadcast_strides(in->shape(), *shape), *out);
@@ -236,8 +238,8 @@ Result<void> tile_reference(KernelContext& context) {
     const int64_t repeat = repeats[static_cast<size_t>(i)];
     int64_t dim = 0;
     if (repeat < 0 || __builtin_mul_overflow(repeat, in->dim(i), &dim)) {
-      return invalid_model(cat("Tile repeats axis ", i, " of ", in->shape().text(), " ", repeat,
-                               " times"));
+      return invalid_model(
+          cat("Tile repeats axis ", i, " of ", in->shape().text(), " ", repeat, " times"));
     }
     dims.push_back(dim);
   }
@@ -264,8 +266,8 @@ Result<void> constant_of_shape_reference(KernelContext& context) {
   SLUICE_ASSIGN(const Shape shape, op::checked_shape(dims));
   const Tensor* given = context.attrs().tensor("value");
   if (given != nullptr && given->elements() != 1) {
-    return invalid_model(cat("ConstantOfShape's value has ", given->elements(),
-                             " elements (must be 1)"));
+    return invalid_model(
+        cat("ConstantOfShape's value has ", given->elements(), " elements (must be 1)"));
   }
   const Tensor value = given != nullptr ? *given : Tensor::scalar(0.0f);
   SLUICE_ASSIGN(Tensor * out, context.out(0, value.dtype(), shape));
@@ -308,8 +310,8 @@ Result<void> eye_like_reference(KernelContext& context) {
   if (in->rank() != 2) {
     return invalid_model(cat("EyeLike of ", in->shape().text(), " (must have 2 axes)"));
   }
-  SLUICE_ASSIGN(const DType dtype,
-                dtype_attribute(context.attrs().int_or("dtype", static_cast<int64_t>(in->dtype()))));
+  SLUICE_ASSIGN(const DType dtype, dtype_attribute(context.attrs().int_or(
+                                       "dtype", static_cast<int64_t>(in->dtype()))));
   if (dtype == DType::kString || is_complex(dtype)) {
     return invalid_model(cat("EyeLike makes ", dtype_name(dtype), ", which has no ones"));
   }
@@ -346,8 +348,9 @@ Result<Tensor> constant_tensor(const AttrMap& attrs) {
       return Tensor::of_strings(size(*ss), *ss);
     }
   }
-  return unsupported("Constant has none of the attributes value, value_int, value_float, "
-                     "value_string and their list forms");
+  return unsupported(
+      "Constant has none of the attributes value, value_int, value_float, "
+      "value_string and their list forms");
 }
 
 Result<void> constant_reference(KernelContext& context) {
