@@ -19,7 +19,7 @@ struct Activation {
     kSigmoid,          // 1 / (1 + exp(-x))
     kAffine,           // alpha * x + beta
     kLeakyRelu,        // x < 0 ? alpha * x : x
-    kThresholdedRelu,  // x > alpha ? x : 0
+    kThresholdedRelu,  // x >= alpha ? x : 0
     kScaledTanh,       // alpha * tanh(beta * x)
     kHardSigmoid,      // min(max(alpha * x + beta, 0), 1)
     kElu,              // x < 0 ? alpha * (exp(x) - 1) : x
