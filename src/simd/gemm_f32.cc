@@ -1,0 +1,435 @@
+#include "simd/gemm_f32.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "base/check.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "simd/gemm_f32.cc"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+#include "hwy/highway.h"
+#include "simd/math-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace sluice::simd {
+namespace HWY_NAMESPACE {
+namespace {
+
+// Rows of sums held at once: with 32 vector registers a whole panel, with 16 half of one
+// (4 x 3 sums, 3 vectors of B, 1 of A).
+#if (HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3) || HWY_ARCH_ARM_A64
+constexpr int kRows = 8;
+#else
+constexpr int kRows = 4;
+#endif
+
+// One vector of columns: where B starts, where it goes in a row of C, and how many lanes count.
+struct Column {
+  const float* b;
+  int64_t c;
+  size_t lanes;
+  bool whole;
+};
+
+template <int kVectors>
+struct Sums {
+  V32 v0, v1, v2;
+};
+
+template <int kVectors>
+HWY_INLINE void clear(Sums<kVectors>& s) {
+  const F32 d;
+  s.v0 = hn::Zero(d);
+  if constexpr (kVectors > 1) s.v1 = hn::Zero(d);
+  if constexpr (kVectors > 2) s.v2 = hn::Zero(d);
+}
+
+template <int kVectors>
+HWY_INLINE void accumulate(Sums<kVectors>& s, const float* HWY_RESTRICT a, V32 b0, V32 b1, V32 b2) {
+  const V32 x = hn::Set(F32(), *a);
+  s.v0 = hn::MulAdd(x, b0, s.v0);
+  if constexpr (kVectors > 1) s.v1 = hn::MulAdd(x, b1, s.v1);
+  if constexpr (kVectors > 2) s.v2 = hn::MulAdd(x, b2, s.v2);
+}
+
+HWY_INLINE void finish_vector(const GemmTile& tile, V32 sum, const Column& column, int64_t row) {
+  const F32 d;
+  float* at = tile.c + row * tile.c_row + column.c;
+  if (tile.first) {
+    if (tile.row_bias != nullptr) sum = hn::Add(sum, hn::Set(d, tile.row_bias[row]));
+    if (tile.column_bias != nullptr) {
+      sum = hn::Add(sum, load_partial(d, tile.column_bias + column.c, column.lanes));
+    }
+    if (tile.residual != nullptr) {
+      const float* from = tile.residual + row * tile.c_row + column.c;
+      sum = hn::Add(sum, column.whole ? hn::LoadU(d, from) : load_partial(d, from, column.lanes));
+    }
+  } else {
+    sum = hn::Add(sum, column.whole ? hn::LoadU(d, at) : load_partial(d, at, column.lanes));
+  }
+  if (tile.last) sum = activate(d, sum, tile.activation);
+  if (column.whole) {
+    hn::StoreU(sum, d, at);
+  } else {
+    store_partial(d, sum, at, column.lanes);
+  }
+}
+
+template <int kVectors>
+HWY_INLINE void finish_row(const GemmTile& tile, const Sums<kVectors>& s, const Column* columns,
+                           int64_t row) {
+  finish_vector(tile, s.v0, columns[0], row);
+  if constexpr (kVectors > 1) finish_vector(tile, s.v1, columns[1], row);
+  if constexpr (kVectors > 2) finish_vector(tile, s.v2, columns[2], row);
+}
+
+// kM rows x kVectors vectors. `a` points at the first row's weight of depth 0.
+template <int kM, int kVectors>
+HWY_NOINLINE void micro(const GemmTile& tile, const float* HWY_RESTRICT a, const Column* columns,
+                        int64_t row) {
+  const F32 d;
+  Sums<kVectors> s0, s1, s2, s3, s4, s5, s6, s7;
+  clear(s0);
+  if constexpr (kM > 1) clear(s1);
+  if constexpr (kM > 2) clear(s2);
+  if constexpr (kM > 3) clear(s3);
+  if constexpr (kM > 4) clear(s4);
+  if constexpr (kM > 5) clear(s5);
+  if constexpr (kM > 6) clear(s6);
+  if constexpr (kM > 7) clear(s7);
+
+  const float* HWY_RESTRICT p0 = columns[0].b;
+  const float* HWY_RESTRICT p1 = columns[kVectors > 1 ? 1 : 0].b;
+  const float* HWY_RESTRICT p2 = columns[kVectors > 2 ? 2 : 0].b;
+  const uint32_t* HWY_RESTRICT offsets = tile.offsets;
+  const uint32_t* const end = offsets + tile.depth;
+  for (; offsets != end; ++offsets, a += kPanelRows) {
+    const size_t at = *offsets;
+    const V32 b0 = hn::LoadU(d, p0 + at);
+    V32 b1 = b0, b2 = b0;
+    if constexpr (kVectors > 1) b1 = hn::LoadU(d, p1 + at);
+    if constexpr (kVectors > 2) b2 = hn::LoadU(d, p2 + at);
+    accumulate(s0, a, b0, b1, b2);
+    if constexpr (kM > 1) accumulate(s1, a + 1, b0, b1, b2);
+    if constexpr (kM > 2) accumulate(s2, a + 2, b0, b1, b2);
+    if constexpr (kM > 3) accumulate(s3, a + 3, b0, b1, b2);
+    if constexpr (kM > 4) accumulate(s4, a + 4, b0, b1, b2);
+    if constexpr (kM > 5) accumulate(s5, a + 5, b0, b1, b2);
+    if constexpr (kM > 6) accumulate(s6, a + 6, b0, b1, b2);
+    if constexpr (kM > 7) accumulate(s7, a + 7, b0, b1, b2);
+  }
+
+  finish_row(tile, s0, columns, row);
+  if constexpr (kM > 1) finish_row(tile, s1, columns, row + 1);
+  if constexpr (kM > 2) finish_row(tile, s2, columns, row + 2);
+  if constexpr (kM > 3) finish_row(tile, s3, columns, row + 3);
+  if constexpr (kM > 4) finish_row(tile, s4, columns, row + 4);
+  if constexpr (kM > 5) finish_row(tile, s5, columns, row + 5);
+  if constexpr (kM > 6) finish_row(tile, s6, columns, row + 6);
+  if constexpr (kM > 7) finish_row(tile, s7, columns, row + 7);
+}
+
+template <int kVectors>
+HWY_INLINE void micro_tail(int rows, const GemmTile& tile, const float* a, const Column* columns,
+                           int64_t row) {
+  switch (rows) {
+    case 1:
+      return micro<1, kVectors>(tile, a, columns, row);
+    case 2:
+      return micro<2, kVectors>(tile, a, columns, row);
+    case 3:
+      return micro<3, kVectors>(tile, a, columns, row);
+#if (HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3) || HWY_ARCH_ARM_A64
+    case 4:
+      return micro<4, kVectors>(tile, a, columns, row);
+    case 5:
+      return micro<5, kVectors>(tile, a, columns, row);
+    case 6:
+      return micro<6, kVectors>(tile, a, columns, row);
+    case 7:
+      return micro<7, kVectors>(tile, a, columns, row);
+#endif
+    default:
+      return;
+  }
+}
+
+// All rows for one group of columns: the group's part of B stays in the first-level cache.
+template <int kVectors>
+void all_rows(const GemmTile& tile, const Column* columns) {
+  int64_t row = 0;
+  for (; row + kRows <= tile.rows; row += kRows) {
+    // The panel holds kPanelRows rows; a kernel of fewer starts inside it.
+    const float* a = tile.a + (row / kPanelRows) * kPanelRows * tile.depth + row % kPanelRows;
+    micro<kRows, kVectors>(tile, a, columns, row);
+  }
+  if (row < tile.rows) {
+    const float* a = tile.a + (row / kPanelRows) * kPanelRows * tile.depth + row % kPanelRows;
+    micro_tail<kVectors>(static_cast<int>(tile.rows - row), tile, a, columns, row);
+  }
+}
+
+}  // namespace
+
+void GemmTileKernel(const GemmTile& tile) {
+  const F32 d;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  std::array<Column, 3> columns;
+  int held = 0;
+  for (int64_t line = 0; line < tile.lines; ++line) {
+    for (int64_t x = 0; x < tile.width; x += lanes) {
+      const int64_t left = tile.width - x;
+      Column& column = columns[static_cast<size_t>(held++)];
+      column.b = tile.b + line * tile.b_line + x / kPanelCols * tile.b_panel + x % kPanelCols;
+      column.c = line * tile.c_line + x;
+      column.lanes = static_cast<size_t>(std::min(left, lanes));
+      column.whole = left >= lanes;
+      if (held == 3) {
+        all_rows<3>(tile, columns.data());
+        held = 0;
+      }
+    }
+  }
+  if (held == 2) all_rows<2>(tile, columns.data());
+  if (held == 1) all_rows<1>(tile, columns.data());
+}
+
+const char* TargetNameKernel() { return hwy::TargetName(HWY_TARGET); }
+
+}  // namespace HWY_NAMESPACE
+}  // namespace sluice::simd
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace sluice::simd {
+
+HWY_EXPORT(GemmTileKernel);
+HWY_EXPORT(TargetNameKernel);
+
+void gemm_tile(const GemmTile& tile) { HWY_DYNAMIC_DISPATCH(GemmTileKernel)(tile); }
+
+const char* target_name() { return HWY_DYNAMIC_DISPATCH(TargetNameKernel)(); }
+
+namespace {
+
+// Copies a `lanes`-wide panel (rows of A, columns of B) of k steps: out[j * lanes + i] is element i
+// at step j. `major` is the stride between elements of a step, `minor` between steps.
+template <int64_t kLanes>
+void pack_panel(const float* from, int64_t major, int64_t minor, int64_t lanes, int64_t steps,
+                float scale, float* out) {
+  if (lanes == kLanes && major == 1 && scale == 1) {
+    for (int64_t j = 0; j < steps; ++j) {
+      std::memcpy(out + j * kLanes, from + j * minor, kLanes * sizeof(float));
+    }
+    return;
+  }
+  if (lanes == kLanes) {
+    for (int64_t j = 0; j < steps; ++j) {
+      const float* at = from + j * minor;
+      for (int64_t i = 0; i < kLanes; ++i) out[j * kLanes + i] = at[i * major] * scale;
+    }
+    return;
+  }
+  for (int64_t j = 0; j < steps; ++j) {
+    const float* at = from + j * minor;
+    for (int64_t i = 0; i < lanes; ++i) out[j * kLanes + i] = at[i * major] * scale;
+    for (int64_t i = lanes; i < kLanes; ++i) out[j * kLanes + i] = 0;
+  }
+}
+
+void pack_a_scaled(const float* a, int64_t row, int64_t col, int64_t m, int64_t k, float* out,
+                   int64_t first_panel, int64_t last_panel, float scale) {
+  const int64_t padded = round_up(m, kPanelRows);
+  const int64_t chunks = chunk_count(k);
+  for (int64_t chunk = 0; chunk < chunks; ++chunk) {
+    const int64_t k0 = chunk_start(k, chunks, chunk);
+    const int64_t depth = chunk_start(k, chunks, chunk + 1) - k0;
+    for (int64_t panel = first_panel; panel < last_panel; ++panel) {
+      const int64_t r = panel * kPanelRows;
+      pack_panel<kPanelRows>(a + r * row + k0 * col, row, col, std::min(kPanelRows, m - r), depth,
+                             scale, out + padded * k0 + r * depth);
+    }
+  }
+}
+
+}  // namespace
+
+void pack_a(const float* a, int64_t row, int64_t col, int64_t m, int64_t k, float* out,
+            int64_t first_panel, int64_t last_panel) {
+  pack_a_scaled(a, row, col, m, k, out, first_panel, last_panel, 1.0f);
+}
+
+void pack_b(const float* b, int64_t row, int64_t col, int64_t k, int64_t n, float* out,
+            int64_t first_panel, int64_t last_panel) {
+  const int64_t padded = round_up(n, kPanelCols);
+  const int64_t chunks = chunk_count(k);
+  for (int64_t chunk = 0; chunk < chunks; ++chunk) {
+    const int64_t k0 = chunk_start(k, chunks, chunk);
+    const int64_t depth = chunk_start(k, chunks, chunk + 1) - k0;
+    for (int64_t panel = first_panel; panel < last_panel; ++panel) {
+      const int64_t x = panel * kPanelCols;
+      pack_panel<kPanelCols>(b + k0 * row + x * col, col, row, std::min(kPanelCols, n - x), depth,
+                             1.0f, out + padded * k0 + x * depth);
+    }
+  }
+}
+
+namespace {
+
+// Rows of a block: its panels of one chunk (256 x 160 floats, 160 KiB) share the second-level cache
+// with as much of B.
+constexpr int64_t kBlockRows = 256;
+constexpr int64_t kBlockCols = 6 * kTileCols;
+
+// B is read where it lies when A has one panel of rows only: packing would cost as much as the
+// product.
+bool reads_b_directly(const Gemm& g) {
+  return g.packed_b == nullptr && g.b_col == 1 && g.m <= kPanelRows && g.n >= kPanelCols &&
+         g.k * g.b_row < (int64_t{1} << 32);
+}
+
+int64_t distinct(std::span<const int64_t> offsets, int64_t batch) {
+  // A list of equal offsets means one matrix shared by the batch.
+  for (const int64_t offset : offsets) {
+    if (offset != offsets[0]) return batch;
+  }
+  return 1;
+}
+
+int64_t offset_at(std::span<const int64_t> offsets, int64_t i) {
+  return offsets.empty() ? 0 : offsets[static_cast<size_t>(i)];
+}
+
+}  // namespace
+
+int64_t gemm_workspace_floats(const Gemm& g) {
+  int64_t floats = 0;
+  if (g.packed_a == nullptr) {
+    floats += distinct(g.a_offsets, g.batch) * packed_a_floats(g.m, g.k);
+  }
+  if (g.packed_b == nullptr) {
+    const int64_t columns = reads_b_directly(g) ? g.n % kPanelCols : g.n;
+    floats += distinct(g.b_offsets, g.batch) * packed_b_floats(g.k, columns);
+  }
+  return floats;
+}
+
+void gemm(const Gemm& g, std::span<float> workspace, Parallel parallel) {
+  if (g.m <= 0 || g.n <= 0 || g.batch <= 0) return;
+  SLUICE_CHECK(static_cast<int64_t>(workspace.size()) >= gemm_workspace_floats(g));
+  const bool direct = reads_b_directly(g);
+  // Columns of B that are read where they lie, in whole panels; the rest is packed.
+  const int64_t direct_columns = direct ? g.n / kPanelCols * kPanelCols : 0;
+  const int64_t packed_columns = g.n - direct_columns;
+  const int64_t a_count = g.packed_a == nullptr ? distinct(g.a_offsets, g.batch) : 0;
+  const int64_t b_count = g.packed_b == nullptr ? distinct(g.b_offsets, g.batch) : 0;
+  const int64_t a_floats = packed_a_floats(g.m, g.k);
+  const int64_t b_floats = packed_b_floats(g.k, packed_columns);
+  float* const packed_a = workspace.data();
+  float* const packed_b = workspace.data() + a_count * a_floats;
+
+  const int64_t a_panels = (g.m + kPanelRows - 1) / kPanelRows;
+  const int64_t b_panels = (packed_columns + kPanelCols - 1) / kPanelCols;
+  // A thread is worth waking for some 10 microseconds of work: 64 Ki copied floats.
+  constexpr int64_t kGrainFloats = 1 << 16;
+  const auto grain = [](int64_t floats_each) {
+    return std::max<int64_t>(1, kGrainFloats / std::max<int64_t>(floats_each, 1));
+  };
+  if (a_count > 0) {
+    parallel(a_count * a_panels, grain(kPanelRows * g.k), [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const int64_t item = i / a_panels, panel = i % a_panels;
+        pack_a_scaled(g.a + offset_at(g.a_offsets, item), g.a_row, g.a_col, g.m, g.k,
+                      packed_a + item * a_floats, panel, panel + 1, g.alpha);
+      }
+    });
+  }
+  if (b_count > 0 && b_panels > 0) {
+    parallel(b_count * b_panels, grain(kPanelCols * g.k), [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const int64_t item = i / b_panels, panel = i % b_panels;
+        pack_b(g.b + offset_at(g.b_offsets, item) + direct_columns * g.b_col, g.b_row, g.b_col, g.k,
+               packed_columns, packed_b + item * b_floats, panel, panel + 1);
+      }
+    });
+  }
+
+  // Smaller blocks where there would be too few to share out; never narrower than a register tile.
+  int64_t block_rows = std::min(kBlockRows, round_up(g.m, kPanelRows));
+  int64_t block_cols = std::min(kBlockCols, round_up(g.n, kPanelCols));
+  constexpr int64_t kEnoughTasks = 16;
+  const auto tasks = [&] {
+    return g.batch * ((g.m + block_rows - 1) / block_rows) * ((g.n + block_cols - 1) / block_cols);
+  };
+  while (tasks() < kEnoughTasks && block_cols > 2 * kTileCols) {
+    block_cols = round_up(block_cols / 2, kTileCols);
+  }
+  while (tasks() < kEnoughTasks && block_rows > 8 * kPanelRows) {
+    block_rows = round_up(block_rows / 2, kPanelRows);
+  }
+  const int64_t row_blocks = (g.m + block_rows - 1) / block_rows;
+  const int64_t col_blocks = (g.n + block_cols - 1) / block_cols;
+  const int64_t chunks = chunk_count(g.k);
+  // Some 20 microseconds of multiply-adds.
+  const int64_t grain_tasks =
+      std::max<int64_t>(1, (1 << 20) / std::max<int64_t>(1, block_rows * block_cols * g.k));
+
+  parallel(g.batch * row_blocks * col_blocks, grain_tasks, [&](int64_t begin, int64_t end) {
+    std::array<uint32_t, kChunkDepth> panel_offsets, direct_offsets;
+    for (size_t j = 0; j < panel_offsets.size(); ++j) {
+      panel_offsets[j] = static_cast<uint32_t>(j * kPanelCols);
+      direct_offsets[j] = static_cast<uint32_t>(static_cast<int64_t>(j) * g.b_row);
+    }
+    for (int64_t task = begin; task < end; ++task) {
+      const int64_t item = task / (row_blocks * col_blocks);
+      const int64_t row0 = task / col_blocks % row_blocks * block_rows;
+      const int64_t col0 = task % col_blocks * block_cols;
+      const int64_t rows = std::min(block_rows, g.m - row0);
+      const float* a = g.packed_a != nullptr ? g.packed_a + offset_at(g.a_offsets, item)
+                                             : packed_a + (a_count == 1 ? 0 : item * a_floats);
+      const float* b = g.packed_b != nullptr ? g.packed_b + offset_at(g.b_offsets, item)
+                                             : packed_b + (b_count == 1 ? 0 : item * b_floats);
+      GemmTile tile;
+      tile.rows = rows;
+      tile.c_row = g.c_row;
+      tile.row_bias = g.row_bias == nullptr ? nullptr : g.row_bias + row0;
+      tile.activation = g.activation;
+      for (int64_t chunk = 0; chunk < chunks; ++chunk) {
+        const int64_t k0 = chunk_start(g.k, chunks, chunk);
+        tile.depth = chunk_start(g.k, chunks, chunk + 1) - k0;
+        tile.first = chunk == 0;
+        tile.last = chunk == chunks - 1;
+        tile.a = a + round_up(g.m, kPanelRows) * k0 + row0 * tile.depth;
+        const auto run = [&](int64_t from, int64_t to) {
+          if (from >= to) return;
+          const int64_t at = offset_at(g.c_offsets, item) + row0 * g.c_row + from;
+          tile.c = g.c + at;
+          tile.residual = g.residual == nullptr ? nullptr : g.residual + at;
+          tile.column_bias = g.column_bias == nullptr ? nullptr : g.column_bias + from;
+          tile.width = to - from;
+          gemm_tile(tile);
+        };
+        const int64_t col1 = std::min(col0 + block_cols, g.n);
+        if (direct) {
+          tile.b = g.b + offset_at(g.b_offsets, item) + k0 * g.b_row + col0;
+          tile.b_panel = kPanelCols;
+          tile.offsets = direct_offsets.data();
+          run(col0, std::min(col1, direct_columns));
+        }
+        const int64_t packed0 = std::max(col0, direct_columns);
+        if (packed0 < col1) {
+          tile.b = b + round_up(packed_columns, kPanelCols) * k0 +
+                   (packed0 - direct_columns) * tile.depth;
+          tile.b_panel = kPanelCols * tile.depth;
+          tile.offsets = panel_offsets.data();
+          run(packed0, col1);
+        }
+      }
+    }
+  });
+}
+
+}  // namespace sluice::simd
+#endif  // HWY_ONCE
