@@ -136,6 +136,20 @@ void copy_strided(const Tensor& from, int64_t base, const Shape& strides, Tensor
   }
 }
 
+void interleave(std::span<const Tensor> parts, int axis, Tensor& out) {
+  if (parts.empty()) return;
+  const int64_t outer = parts[0].shape().elements(0, axis);
+  int64_t row = 0;
+  for (const Tensor& part : parts) row += part.shape().elements(axis, part.rank());
+  SLUICE_CHECK(row * outer == out.elements());
+  int64_t at = 0;
+  for (const Tensor& part : parts) {
+    const int64_t size = part.shape().elements(axis, part.rank());
+    for (int64_t o = 0; o < outer; ++o) copy_elements(part, o * size, out, o * row + at, size);
+    at += size;
+  }
+}
+
 Result<std::vector<int64_t>> input_ints(const plan::KernelContext& context, int i) {
   SLUICE_ASSIGN(const Tensor* tensor, input_tensor(context, i, kInts));
   return tensor->to_ints();

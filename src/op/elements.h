@@ -23,6 +23,11 @@ void fill_elements(const Tensor& value, int64_t value_at, Tensor& to, int64_t to
 // from[base + sum x[i] * strides[i]]. Strides may be zero or negative.
 void copy_strided(const Tensor& from, int64_t base, const Shape& strides, Tensor& to);
 
+// Lays `parts` side by side along an axis: out[o] = parts[0][o], parts[1][o] ... for each of the
+// indices o before `axis`. Concatenates (`axis` being that of the parts) and stacks (a new axis
+// stands before `axis`); `out` holds as many elements as the parts together.
+void interleave(std::span<const Tensor> parts, int axis, Tensor& out);
+
 // The size of a[axis..] or the like, when `shape` has been validated.
 struct AxisSplit {
   int64_t outer = 1, extent = 1, inner = 1;
