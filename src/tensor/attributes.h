@@ -26,6 +26,7 @@ class AttrMap {
   }
 
   void set(std::string_view name, Attribute value);
+  void reserve(size_t count) { entries_.reserve(count); }
   bool erase(std::string_view name);
   const Attribute* find(std::string_view name) const;
   bool has(std::string_view name) const { return find(name) != nullptr; }

@@ -12,7 +12,7 @@
 
 namespace sluice {
 
-inline constexpr int kMaxRank = 12;
+inline constexpr int kMaxRank = 16;
 
 class Shape {
  public:
