@@ -37,7 +37,7 @@ class Compiler {
   Compiler(const op::Registry& registry, const ir::Graph& graph, const CpuOptions& options)
       : registry_(registry), graph_(graph), options_(options) {}
 
-  Result<std::shared_ptr<const Plan>> run() {
+  Result<std::shared_ptr<Plan>> run() {
     plan_ = std::make_shared<Plan>();
     plan_->backend = "cpu";
     for (size_t v = 0; v < graph_.value_count(); ++v) {
@@ -76,7 +76,7 @@ class Compiler {
     share_views_with_outputs();
     for (size_t n = 0; n < graph_.nodes().size(); ++n) SLUICE_TRY(add_step(static_cast<int>(n)));
     set_lifetimes();
-    return std::shared_ptr<const Plan>(std::move(plan_));
+    return std::move(plan_);
   }
 
  private:

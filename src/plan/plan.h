@@ -39,7 +39,7 @@ struct Slot {
 struct Plan;
 struct Subplan {
   std::string name;  // "body", "then_branch" ...
-  std::shared_ptr<const Plan> plan;
+  std::shared_ptr<Plan> plan;
   std::vector<SlotId> captures;  // slots of the outer plan
 };
 

@@ -27,7 +27,7 @@ struct StepState {
 }  // namespace
 
 struct Executor::State {
-  std::shared_ptr<const Plan> plan;
+  std::shared_ptr<Plan> plan;
   std::shared_ptr<ThreadPool> pool;
   std::vector<plan::CpuKernel> table;
   std::vector<StepState> steps;
@@ -173,14 +173,14 @@ uint64_t Executor::prepared_bytes() const {
   return total;
 }
 
-Result<std::unique_ptr<Executor>> Executor::create(std::shared_ptr<const Plan> plan,
+Result<std::unique_ptr<Executor>> Executor::create(std::shared_ptr<Plan> plan,
                                                    std::span<const plan::CpuKernel> table,
                                                    std::shared_ptr<ThreadPool> pool) {
   auto state = std::make_unique<State>();
   state->plan = std::move(plan);
   state->pool = std::move(pool);
   state->table.assign(table.begin(), table.end());
-  const Plan& p = *state->plan;
+  Plan& p = *state->plan;
   std::unordered_map<std::string_view, const plan::CpuKernel*> by_name;
   for (const plan::CpuKernel& kernel : state->table) by_name.emplace(kernel.name, &kernel);
 
@@ -236,7 +236,8 @@ Result<std::unique_ptr<Executor>> Executor::create(std::shared_ptr<const Plan> p
       // The kernel still sees dtype and shape of an input it has packed, without the elements.
       if (!keep[s]) {
         const Tensor& old = *p.slots[s].constant;
-        state->values[s] = Value(Tensor::shape_only(old.dtype(), old.shape()));
+        p.slots[s].constant = Tensor::shape_only(old.dtype(), old.shape());
+        state->values[s] = Value(*p.slots[s].constant);
       }
     } else if (last_reader[s] >= 0 && !is_output[s]) {
       state->steps[static_cast<size_t>(last_reader[s])].release.push_back(static_cast<SlotId>(s));

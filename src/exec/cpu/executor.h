@@ -24,7 +24,8 @@ struct Observer {
 
 class Executor {
  public:
-  static Result<std::unique_ptr<Executor>> create(std::shared_ptr<const plan::Plan> plan,
+  // The plan is taken over: constants that kernels have packed for themselves are dropped from it.
+  static Result<std::unique_ptr<Executor>> create(std::shared_ptr<plan::Plan> plan,
                                                   std::span<const plan::CpuKernel> table,
                                                   std::shared_ptr<ThreadPool> pool);
   ~Executor();

@@ -1,0 +1,107 @@
+#include "cli/feeds.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/file.h"
+#include "base/text.h"
+#include "tensor/npy.h"
+
+namespace sluice::cli {
+
+Result<Tensor> generated_input(DType dtype, const Shape& shape, uint64_t seed) {
+  if (dtype == DType::kString || is_complex(dtype)) {
+    return usage_error(
+        cat("Random values of type ", dtype_name(dtype), " are not to be had; give a file"));
+  }
+  SLUICE_ASSIGN(Tensor out, Tensor::allocate(dtype, shape));
+  for (int64_t i = 0; i < out.elements(); ++i) {
+    const auto h = static_cast<uint32_t>((static_cast<uint64_t>(i) + 1 + seed) * 2654435761ull);
+    const double u = static_cast<double>(h >> 8) / 16777216.0;
+    switch (dtype) {
+      case DType::kFloat16: out.set_double(i, std::floor(512 * u) / 256 - 1); break;
+      case DType::kInt8: out.set_double(i, std::floor(256 * u) - 128); break;
+      case DType::kUInt8: out.set_double(i, std::floor(256 * u)); break;
+      case DType::kInt16: out.set_double(i, std::floor(65536 * u) - 32768); break;
+      case DType::kBool: out.set_int(i, u >= 0.5 ? 1 : 0); break;
+      default: out.set_double(i, is_floating(dtype) ? 2 * u - 1 : std::floor(2 * u)); break;
+    }
+  }
+  return out;
+}
+
+namespace {
+
+Result<Tensor> make_one(const session::IoInfo& info, std::string_view spec,
+                        const session::Options& options) {
+  if (spec.ends_with(".npy")) {
+    const std::string path(spec);
+    SLUICE_ASSIGN(auto file, MappedFile::open(path));
+    return read_npy(file->bytes(), path);
+  }
+  if (!info.type.is_tensor()) {
+    return usage_error(
+        cat("Input ", quoted(info.name), " is ", info.type.text(), ", which can't be made up"));
+  }
+  Shape shape;
+  const auto fixed = options.input_shapes.find(info.name);
+  if (fixed != options.input_shapes.end()) {
+    shape = fixed->second;
+  } else if (!info.type.dims) {
+    return usage_error(cat("Input ", quoted(info.name), " has no known rank; give --shape ",
+                           info.name, "=..."));
+  } else {
+    for (const Dim& dim : *info.type.dims) shape.push_back(dim.is_known() ? dim.value() : 1);
+  }
+  if (spec == "zeros") return Tensor::allocate(info.type.dtype, shape);
+  const auto seed = spec.starts_with("random:") ? parse_int(spec.substr(7)) : std::nullopt;
+  if (!seed) {
+    return usage_error(
+        cat("The input ", quoted(spec), " is none of FILE.npy, random:SEED, zeros"));
+  }
+  return generated_input(info.type.dtype, shape, static_cast<uint64_t>(*seed));
+}
+
+}  // namespace
+
+Result<session::NamedValues> make_feeds(const std::vector<session::IoInfo>& inputs,
+                                        const std::vector<std::string>& specs,
+                                        const session::Options& options) {
+  session::NamedValues feeds;
+  const auto find_input = [&](std::string_view name) {
+    return std::ranges::find(inputs, name, &session::IoInfo::name);
+  };
+  for (const std::string& spec : specs) {
+    // A single input needs no name; a name may itself hold '='.
+    std::string name, rest;
+    for (size_t eq = spec.find('='); eq != std::string::npos; eq = spec.find('=', eq + 1)) {
+      if (find_input(spec.substr(0, eq)) != inputs.end()) {
+        name = spec.substr(0, eq);
+        rest = spec.substr(eq + 1);
+      }
+    }
+    if (name.empty() && spec.find('=') == std::string::npos && inputs.size() == 1) {
+      name = inputs[0].name;
+      rest = spec;
+    }
+    const auto found = find_input(name);
+    if (name.empty() || found == inputs.end()) {
+      std::vector<std::string> known;
+      for (const auto& info : inputs) known.push_back(quoted(info.name));
+      return usage_error(cat("--input ", quoted(spec), " names no input of the model (",
+                             join(known, ", "), ")"));
+    }
+    SLUICE_ASSIGN(Tensor tensor, make_one(*found, rest, options));
+    feeds.emplace_back(name, Value(std::move(tensor)));
+  }
+  for (const session::IoInfo& info : inputs) {
+    const bool given =
+        std::ranges::any_of(feeds, [&](const auto& f) { return f.first == info.name; });
+    if (given) continue;
+    SLUICE_ASSIGN(Tensor tensor, make_one(info, "random:0", options));
+    feeds.emplace_back(info.name, Value(std::move(tensor)));
+  }
+  return feeds;
+}
+
+}  // namespace sluice::cli

@@ -1,0 +1,340 @@
+// sluice run, dump, explain, bench: load a model, feed it, and show what came out or how it would
+// run.
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/text.h"
+#include "cli/command.h"
+#include "cli/feeds.h"
+#include "tensor/npy.h"
+
+namespace sluice::cli {
+
+namespace {
+
+struct ModelArgs {
+  std::string model;
+  std::vector<std::string> inputs, shapes, outputs;
+  BackendOptions backend;
+  std::string debug;
+
+  void add_to(CLI::App& app, bool with_inputs = true) {
+    app.add_option("model", model, "model file (.onnx, .tflite)")->required();
+    if (with_inputs) {
+      app.add_option("--input,-i", inputs, "NAME=FILE.npy | NAME=random:SEED | NAME=zeros");
+    }
+    app.add_option("--shape", shapes, "NAME=1x3x224x224: fixes an input's shape");
+    app.add_option("--output,-o", outputs, "value to compute (default: the model's outputs)");
+    app.add_option("--debug", debug, "ep: one line on which backend ran and why")
+        ->check(CLI::IsMember({"ep"}));
+    backend.add_to(app);
+  }
+  Result<session::Options> options() const {
+    SLUICE_ASSIGN(session::Options out, backend.parse());
+    SLUICE_TRY(parse_shapes(shapes, out));
+    out.outputs = outputs;
+    return out;
+  }
+  Result<std::unique_ptr<session::Session>> load(const session::Options& options) const {
+    SLUICE_ASSIGN(auto session, session::Session::load(model, options));
+    return session;
+  }
+  void print_binding(const session::Session& session) const {
+    if (debug == "ep") {
+      const std::string name = std::filesystem::path(model).filename().string();
+      std::fprintf(stderr, "%s\n", session.binding().console_line(quoted(name).substr(1, quoted(name).size() - 2)).c_str());
+    }
+  }
+};
+
+// A file name made of an untrusted value name: only letters, digits, '.', '_' and '-' stay.
+std::string safe_name(std::string_view name) {
+  std::string out;
+  for (const char c : name.substr(0, 100)) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       c == '.' || c == '_' || c == '-';
+    out += plain ? c : '_';
+  }
+  return out;
+}
+
+// "min -1.2 max 3.4 mean 0.1", for a look at the numbers.
+std::string summary(const Tensor& tensor) {
+  if (tensor.dtype() == DType::kString || is_complex(tensor.dtype()) || tensor.elements() == 0) return "";
+  double low = INFINITY, high = -INFINITY, sum = 0;
+  int64_t odd = 0;
+  for (int64_t i = 0; i < tensor.elements(); ++i) {
+    const double v = tensor.get_double(i);
+    if (!std::isfinite(v)) {
+      ++odd;
+      continue;
+    }
+    low = std::min(low, v);
+    high = std::max(high, v);
+    sum += v;
+  }
+  const auto finite = static_cast<double>(tensor.elements() - odd);
+  std::string out = finite == 0 ? "" : cat("min ", low, " max ", high, " mean ", sum / finite);
+  if (odd != 0) out += cat(" (", odd, " not finite)");
+  return out;
+}
+
+Result<void> make_folder(const std::string& path) {
+  std::error_code failed;
+  std::filesystem::create_directories(path, failed);
+  if (failed) return usage_error(cat("The folder ", quoted(path), " can't be made: ", failed.message()));
+  return {};
+}
+
+Result<std::string> describe(const std::string& name, const Value& value, const std::string& folder,
+                             const std::string& file) {
+  if (!value.is_tensor()) {
+    return cat(quoted(name), ": ", value.kind() == Value::Kind::kSequence ? "sequence of " : "optional of ",
+               value.items().size());
+  }
+  std::string line = cat(quoted(name), ": ", value.tensor().text(), " ", summary(value.tensor()));
+  if (!folder.empty() && value.tensor().dtype() != DType::kString) {
+    SLUICE_ASSIGN(const std::string bytes, write_npy(value.tensor()));
+    SLUICE_TRY(write_file_atomic(folder + "/" + file, bytes));
+    line += cat(" -> ", folder, "/", file);
+  }
+  return line;
+}
+
+Result<void> run(const ModelArgs& args, const std::string& out) {
+  SLUICE_ASSIGN(const session::Options options, args.options());
+  SLUICE_ASSIGN(auto session, args.load(options));
+  SLUICE_ASSIGN(const auto feeds, make_feeds(session->inputs(), args.inputs, options));
+  SLUICE_ASSIGN(const auto results, session->run(feeds));
+  args.print_binding(*session);
+  if (!out.empty()) SLUICE_TRY(make_folder(out));
+  for (size_t i = 0; i < results.size(); ++i) {
+    SLUICE_ASSIGN(const std::string line, describe(results[i].first, results[i].second, out,
+                                                   cat(i, "_", safe_name(results[i].first), ".npy")));
+    std::printf("%s\n", line.c_str());
+  }
+  const session::Binding& b = session->binding();
+  std::printf("%s: read %.1f ms, compile %.1f ms, prepare %.1f ms, run %.1f ms\n",
+              std::string(backend_name(b.bound)).c_str(), b.read_seconds * 1e3,
+              b.compile_seconds * 1e3, b.prepare_seconds * 1e3, b.first_run_seconds * 1e3);
+  return {};
+}
+
+Result<void> dump(const ModelArgs& args, const std::string& out) {
+  SLUICE_ASSIGN(session::Options options, args.options());
+  options.fuse = false;
+  SLUICE_ASSIGN(auto session, args.load(options));
+  SLUICE_ASSIGN(const auto feeds, make_feeds(session->inputs(), args.inputs, options));
+  SLUICE_TRY(make_folder(out));
+  nlohmann::ordered_json manifest;
+  manifest["model"] = std::filesystem::path(args.model).filename().string();
+  manifest["model_sha256"] = session->binding().model_sha256;
+  manifest["backend"] = backend_name(session->binding().bound);
+  manifest["values"] = nlohmann::json::array();
+  int index = 0;
+  const auto write = [&](std::string_view name, const Value& value, const char* role) -> Result<void> {
+    nlohmann::ordered_json entry;
+    entry["name"] = name;
+    entry["role"] = role;
+    if (value.is_tensor()) {
+      const Tensor& tensor = value.tensor();
+      entry["dtype"] = dtype_name(tensor.dtype());
+      entry["shape"] = std::vector<int64_t>(tensor.shape().begin(), tensor.shape().end());
+      if (tensor.dtype() != DType::kString) {
+        char number[16];
+        std::snprintf(number, sizeof number, "%03d_", index);
+        const std::string file = number + safe_name(name) + ".npy";
+        SLUICE_ASSIGN(const std::string bytes, write_npy(tensor));
+        SLUICE_TRY(write_file_atomic(out + "/" + file, bytes));
+        entry["file"] = file;
+      }
+    } else {
+      entry["kind"] = value.kind() == Value::Kind::kSequence ? "sequence" : "optional";
+    }
+    manifest["values"].push_back(std::move(entry));
+    ++index;
+    return {};
+  };
+  for (const auto& [name, value] : feeds) SLUICE_TRY(write(name, value, "input"));
+  session::Observer observer;
+  observer.value = [&](std::string_view name, const Value& value) { return write(name, value, "value"); };
+  SLUICE_ASSIGN(const auto results, session->run(feeds, observer));
+  manifest["outputs"] = nlohmann::json::array();
+  for (const auto& [name, value] : results) manifest["outputs"].push_back(name);
+  // Names are the file's; bytes that are no UTF-8 become U+FFFD.
+  SLUICE_TRY(write_file_atomic(out + "/manifest.json",
+                               manifest.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n"));
+  args.print_binding(*session);
+  std::printf("%d values -> %s\n", index, out.c_str());
+  return {};
+}
+
+Result<void> explain(const ModelArgs& args, bool full) {
+  SLUICE_ASSIGN(session::Options options, args.options());
+  if (options.backend == session::Backend::kReference) {
+    return usage_error("The reference backend has no plan to explain");
+  }
+  SLUICE_ASSIGN(auto session, args.load(options));
+  const plan::Plan& plan = *session->plan();
+  Dim::Environment symbols;
+  for (const auto& [name, shape] : options.input_shapes) {
+    for (const auto& info : session->inputs()) {
+      if (info.name != name || !info.type.is_tensor()) continue;
+      SLUICE_ASSIGN(const Tensor probe, Tensor::allocate(info.type.dtype, shape));
+      SLUICE_TRY(plan::bind_symbols(info.type, probe, "Input " + quoted(name), symbols));
+    }
+  }
+  SLUICE_ASSIGN(const plan::MemoryLayout layout, plan::lay_out(plan, symbols));
+  std::printf("%s\n", session->binding().console_line(std::filesystem::path(args.model).filename().string()).c_str());
+  std::printf("passes: %s\n", session->pass_log().empty() ? "none applied" : join(session->pass_log(), ", ").c_str());
+  if (full) {
+    std::fputs(plan::to_text(plan, &layout).c_str(), stdout);
+    return {};
+  }
+  double total = 0;
+  for (const plan::Step& step : plan.steps) total += step.flops;
+  std::printf("%5s  %-34s %-28s %-26s %10s\n", "step", "kernel", "makes", "node", "MFLOP");
+  for (size_t i = 0; i < plan.steps.size(); ++i) {
+    const plan::Step& step = plan.steps[i];
+    std::string makes;
+    for (const plan::SlotId id : step.outputs) {
+      if (id != plan::kNoSlot) makes += (makes.empty() ? "" : " ") + plan.slot(id).type.text();
+    }
+    std::printf("%5zu  %-34s %-28s %-26s %10.2f\n", i, step.kernel.c_str(), makes.c_str(),
+                quoted(step.node, 24).c_str(), step.flops / 1e6);
+    if (!step.why.empty()) std::printf("       because %s\n", step.why.c_str());
+  }
+  std::printf("%zu steps, %.3f GFLOP; arena %s (no packing can need less than %s), constants %s, packed weights %s\n",
+              plan.steps.size(), total / 1e9, human_bytes(layout.arena_bytes).c_str(),
+              human_bytes(layout.peak_live_bytes).c_str(), human_bytes(layout.constant_bytes).c_str(),
+              human_bytes(session->prepared_bytes()).c_str());
+  return {};
+}
+
+Result<void> bench(const ModelArgs& args, int runs, bool profile, bool json) {
+  SLUICE_ASSIGN(const session::Options options, args.options());
+  SLUICE_ASSIGN(auto session, args.load(options));
+  SLUICE_ASSIGN(const auto feeds, make_feeds(session->inputs(), args.inputs, options));
+  std::vector<double> times;
+  struct Row {
+    double seconds = 0, flops = 0;
+    int count = 0;
+  };
+  std::map<std::string, Row> by_kernel;
+  for (int i = 0; i <= runs; ++i) {
+    session::Observer observer;
+    if (profile && i != 0) {
+      observer.step = [&](std::string_view, std::string_view op, std::string_view kernel, double seconds, double flops) {
+        Row& row = by_kernel[cat(op, " / ", kernel)];
+        row.seconds += seconds;
+        row.flops += flops;
+        ++row.count;
+      };
+    }
+    SLUICE_ASSIGN(const auto results, session->run(feeds, observer));
+    if (i != 0) times.push_back(session->binding().last_run_seconds);
+  }
+  std::ranges::sort(times);
+  const double median = times[times.size() / 2];
+  rusage usage = {};
+  getrusage(RUSAGE_SELF, &usage);
+  const session::Binding& b = session->binding();
+  if (json) {
+    nlohmann::ordered_json out;
+    out["model"] = std::filesystem::path(args.model).filename().string();
+    out["backend"] = backend_name(b.bound);
+    out["threads"] = b.threads;
+    out["instruction_set"] = b.instruction_set;
+    out["read_ms"] = b.read_seconds * 1e3;
+    out["compile_ms"] = b.compile_seconds * 1e3;
+    out["prepare_ms"] = b.prepare_seconds * 1e3;
+    out["first_ms"] = b.first_run_seconds * 1e3;
+    out["median_ms"] = median * 1e3;
+    out["min_ms"] = times.front() * 1e3;
+    out["max_ms"] = times.back() * 1e3;
+    out["runs"] = times.size();
+    out["peak_rss_bytes"] = static_cast<uint64_t>(usage.ru_maxrss) * 1024;
+    for (const auto& [name, row] : by_kernel) {
+      out["profile"].push_back({{"kernel", name}, {"ms", row.seconds * 1e3 / runs}, {"calls", row.count / runs}});
+    }
+    std::printf("%s\n", out.dump(1).c_str());
+    return {};
+  }
+  std::printf("%s, %d threads, %s\n", std::string(backend_name(b.bound)).c_str(), b.threads, b.instruction_set.c_str());
+  std::printf("load %.1f ms (read %.1f, compile %.1f, prepare %.1f), first run %.2f ms\n",
+              (b.read_seconds + b.compile_seconds + b.prepare_seconds) * 1e3, b.read_seconds * 1e3,
+              b.compile_seconds * 1e3, b.prepare_seconds * 1e3, b.first_run_seconds * 1e3);
+  std::printf("steady median %.2f ms [%.2f - %.2f] of %zu, peak memory %s\n", median * 1e3,
+              times.front() * 1e3, times.back() * 1e3, times.size(),
+              human_bytes(static_cast<uint64_t>(usage.ru_maxrss) * 1024).c_str());
+  if (profile) {
+    std::vector<std::pair<std::string, Row>> rows(by_kernel.begin(), by_kernel.end());
+    std::ranges::sort(rows, [](const auto& x, const auto& y) { return x.second.seconds > y.second.seconds; });
+    for (const auto& [name, row] : rows) {
+      std::printf("  %9.3f ms  %4d x  %8.1f GFLOP/s  %s\n", row.seconds * 1e3 / runs, row.count / runs,
+                  row.seconds > 0 ? row.flops / row.seconds / 1e9 : 0, name.c_str());
+    }
+  }
+  return {};
+}
+
+// Shared by all commands here: parse, run the body, turn its error into an exit code.
+template <class Body>
+void finish(CLI::App* app, int& exit_code, Body body) {
+  app->callback([&exit_code, body]() {
+    if (auto done = body(); !done) exit_code = report(done.error());
+  });
+}
+
+}  // namespace
+
+void add_run(CLI::App& app, int& exit_code) {
+  auto args = std::make_shared<ModelArgs>();
+  auto out = std::make_shared<std::string>();
+  CLI::App* sub = app.add_subcommand("run", "run a model once");
+  args->add_to(*sub);
+  sub->add_option("--out", *out, "folder for the outputs as .npy");
+  finish(sub, exit_code, [args, out] { return run(*args, *out); });
+}
+
+void add_dump(CLI::App& app, int& exit_code) {
+  auto args = std::make_shared<ModelArgs>();
+  auto out = std::make_shared<std::string>();
+  CLI::App* sub = app.add_subcommand("dump", "run a model and write every value it makes");
+  args->add_to(*sub);
+  sub->add_option("--out", *out, "folder for NNN_name.npy and manifest.json")->required();
+  finish(sub, exit_code, [args, out] { return dump(*args, *out); });
+}
+
+void add_explain(CLI::App& app, int& exit_code) {
+  auto args = std::make_shared<ModelArgs>();
+  auto full = std::make_shared<bool>(false);
+  CLI::App* sub = app.add_subcommand("explain", "show the plan: which kernel runs each node, and why");
+  args->add_to(*sub, false);
+  sub->add_flag("--full", *full, "every step and slot with its place in memory");
+  finish(sub, exit_code, [args, full] { return explain(*args, *full); });
+}
+
+void add_bench(CLI::App& app, int& exit_code) {
+  auto args = std::make_shared<ModelArgs>();
+  auto runs = std::make_shared<int>(5);
+  auto profile = std::make_shared<bool>(false);
+  auto json = std::make_shared<bool>(false);
+  CLI::App* sub = app.add_subcommand("bench", "time a model: load, first run, steady state");
+  args->add_to(*sub);
+  sub->add_option("--runs", *runs, "steady runs")->check(CLI::Range(1, 100000))->capture_default_str();
+  sub->add_flag("--profile", *profile, "time by kernel");
+  sub->add_flag("--json", *json, "as JSON");
+  finish(sub, exit_code, [args, runs, profile, json] { return bench(*args, *runs, *profile, *json); });
+}
+
+}  // namespace sluice::cli

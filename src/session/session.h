@@ -1,0 +1,81 @@
+// Session: a model file, ready to run. Reads, imports, optimises, compiles and binds it to a
+// backend; then takes inputs by name and gives outputs by name. One session runs one job at a time.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "ir/graph.h"
+#include "plan/plan.h"
+#include "session/binding.h"
+#include "tensor/value.h"
+
+namespace sluice::session {
+
+struct Options {
+  Backend backend = Backend::kAuto;
+  int threads = 0;  // 0: one per core
+  // Fixes symbolic extents by giving inputs a shape.
+  std::map<std::string, Shape> input_shapes = {};
+  // Values wanted, by name (graph outputs or any intermediate); empty: the model's outputs. What
+  // they don't need is pruned.
+  std::vector<std::string> outputs = {};
+  // False keeps every value of the model as it stands, for dumps and comparison.
+  bool fuse = true;
+};
+
+using NamedValues = std::vector<std::pair<std::string, Value>>;
+
+struct IoInfo {
+  std::string name;
+  Type type;
+};
+
+// Step by step news of a run.
+struct Observer {
+  // A value of the graph as it is made (only values that survive the passes).
+  std::function<Result<void>(std::string_view name, const Value& value)> value = {};
+  std::function<void(std::string_view node, std::string_view op, std::string_view kernel,
+                     double seconds, double flops)>
+      step = {};
+};
+
+class Session {
+ public:
+  static Result<std::unique_ptr<Session>> load(const std::string& path, const Options& options = {});
+  // A graph made in memory; `name` stands for the file in messages.
+  static Result<std::unique_ptr<Session>> from_graph(std::unique_ptr<ir::Graph> graph,
+                                                     const std::string& name,
+                                                     const Options& options = {});
+  ~Session();
+
+  const std::vector<IoInfo>& inputs() const;
+  const std::vector<IoInfo>& outputs() const;
+
+  // `feeds` must name every input once. Results in the order of outputs().
+  Result<NamedValues> run(const NamedValues& feeds, const Observer& observer = {});
+
+  const Binding& binding() const;
+  const ir::Graph& graph() const;       // as it runs, after the passes
+  const plan::Plan* plan() const;       // null on the reference backend
+  const plan::MemoryLayout* layout() const;  // of the latest run; null before
+  const std::vector<std::string>& pass_log() const;
+  uint64_t prepared_bytes() const;
+
+ private:
+  struct State;
+  explicit Session(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+// Reads and imports only (no backend): for `inspect`. Unknown operators stay as they are when
+// `allow_unknown`.
+Result<std::unique_ptr<ir::Graph>> load_graph(const std::string& path, const Options& options = {},
+                                              bool allow_unknown = false);
+
+}  // namespace sluice::session
