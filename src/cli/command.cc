@@ -35,7 +35,7 @@ Result<session::Options> BackendOptions::parse() const {
   } else if (backend == "webgpu") {
     return Error{ErrorCode::kDevice, "This build has no WebGPU backend", "use --backend cpu"};
   } else if (backend != "auto") {
-    return usage_error(cat("There is no backend ", quoted(backend), " (auto, cpu, reference)"));
+    return usage_error(cat("There is no backend ", sluice::quoted(backend), " (auto, cpu, reference)"));
   }
   return options;
 }
@@ -45,7 +45,7 @@ Result<Shape> parse_shape(std::string_view text) {
   if (trim(text).empty()) return shape;
   for (const std::string& part : split(text, text.find('x') != std::string_view::npos ? 'x' : ',')) {
     const auto dim = parse_int(trim(part));
-    if (!dim || *dim < 0) return usage_error(cat("The extent ", quoted(part), " is not a number >= 0"));
+    if (!dim || *dim < 0) return usage_error(cat("The extent ", sluice::quoted(part), " is not a number >= 0"));
     if (shape.rank() == kMaxRank) {
       return usage_error(cat("A shape has too many extents (limit ", kMaxRank, ")"));
     }
@@ -58,7 +58,7 @@ Result<void> parse_shapes(const std::vector<std::string>& specs, session::Option
   for (const std::string& spec : specs) {
     const size_t at = spec.rfind('=');
     if (at == std::string::npos) {
-      return usage_error(cat("--shape ", quoted(spec), " is not NAME=1x3x224x224"));
+      return usage_error(cat("--shape ", sluice::quoted(spec), " is not NAME=1x3x224x224"));
     }
     SLUICE_ASSIGN(options.input_shapes[spec.substr(0, at)], parse_shape(spec.substr(at + 1)));
   }

@@ -41,14 +41,14 @@ Result<Tensor> make_one(const session::IoInfo& info, std::string_view spec,
   }
   if (!info.type.is_tensor()) {
     return usage_error(
-        cat("Input ", quoted(info.name), " is ", info.type.text(), ", which can't be made up"));
+        cat("Input ", sluice::quoted(info.name), " is ", info.type.text(), ", which can't be made up"));
   }
   Shape shape;
   const auto fixed = options.input_shapes.find(info.name);
   if (fixed != options.input_shapes.end()) {
     shape = fixed->second;
   } else if (!info.type.dims) {
-    return usage_error(cat("Input ", quoted(info.name), " has no known rank; give --shape ",
+    return usage_error(cat("Input ", sluice::quoted(info.name), " has no known rank; give --shape ",
                            info.name, "=..."));
   } else {
     for (const Dim& dim : *info.type.dims) shape.push_back(dim.is_known() ? dim.value() : 1);
@@ -57,7 +57,7 @@ Result<Tensor> make_one(const session::IoInfo& info, std::string_view spec,
   const auto seed = spec.starts_with("random:") ? parse_int(spec.substr(7)) : std::nullopt;
   if (!seed) {
     return usage_error(
-        cat("The input ", quoted(spec), " is none of FILE.npy, random:SEED, zeros"));
+        cat("The input ", sluice::quoted(spec), " is none of FILE.npy, random:SEED, zeros"));
   }
   return generated_input(info.type.dtype, shape, static_cast<uint64_t>(*seed));
 }
@@ -87,8 +87,8 @@ Result<session::NamedValues> make_feeds(const std::vector<session::IoInfo>& inpu
     const auto found = find_input(name);
     if (name.empty() || found == inputs.end()) {
       std::vector<std::string> known;
-      for (const auto& info : inputs) known.push_back(quoted(info.name));
-      return usage_error(cat("--input ", quoted(spec), " names no input of the model (",
+      for (const auto& info : inputs) known.push_back(sluice::quoted(info.name));
+      return usage_error(cat("--input ", sluice::quoted(spec), " names no input of the model (",
                              join(known, ", "), ")"));
     }
     SLUICE_ASSIGN(Tensor tensor, make_one(*found, rest, options));

@@ -51,7 +51,7 @@ struct ModelArgs {
   void print_binding(const session::Session& session) const {
     if (debug == "ep") {
       const std::string name = std::filesystem::path(model).filename().string();
-      std::fprintf(stderr, "%s\n", session.binding().console_line(quoted(name).substr(1, quoted(name).size() - 2)).c_str());
+      std::fprintf(stderr, "%s\n", session.binding().console_line(sluice::quoted(name).substr(1, sluice::quoted(name).size() - 2)).c_str());
     }
   }
 };
@@ -91,17 +91,17 @@ std::string summary(const Tensor& tensor) {
 Result<void> make_folder(const std::string& path) {
   std::error_code failed;
   std::filesystem::create_directories(path, failed);
-  if (failed) return usage_error(cat("The folder ", quoted(path), " can't be made: ", failed.message()));
+  if (failed) return usage_error(cat("The folder ", sluice::quoted(path), " can't be made: ", failed.message()));
   return {};
 }
 
 Result<std::string> describe(const std::string& name, const Value& value, const std::string& folder,
                              const std::string& file) {
   if (!value.is_tensor()) {
-    return cat(quoted(name), ": ", value.kind() == Value::Kind::kSequence ? "sequence of " : "optional of ",
+    return cat(sluice::quoted(name), ": ", value.kind() == Value::Kind::kSequence ? "sequence of " : "optional of ",
                value.items().size());
   }
-  std::string line = cat(quoted(name), ": ", value.tensor().text(), " ", summary(value.tensor()));
+  std::string line = cat(sluice::quoted(name), ": ", value.tensor().text(), " ", summary(value.tensor()));
   if (!folder.empty() && value.tensor().dtype() != DType::kString) {
     SLUICE_ASSIGN(const std::string bytes, write_npy(value.tensor()));
     SLUICE_TRY(write_file_atomic(folder + "/" + file, bytes));
@@ -190,7 +190,7 @@ Result<void> explain(const ModelArgs& args, bool full) {
     for (const auto& info : session->inputs()) {
       if (info.name != name || !info.type.is_tensor()) continue;
       SLUICE_ASSIGN(const Tensor probe, Tensor::allocate(info.type.dtype, shape));
-      SLUICE_TRY(plan::bind_symbols(info.type, probe, "Input " + quoted(name), symbols));
+      SLUICE_TRY(plan::bind_symbols(info.type, probe, "Input " + sluice::quoted(name), symbols));
     }
   }
   SLUICE_ASSIGN(const plan::MemoryLayout layout, plan::lay_out(plan, symbols));
@@ -210,7 +210,7 @@ Result<void> explain(const ModelArgs& args, bool full) {
       if (id != plan::kNoSlot) makes += (makes.empty() ? "" : " ") + plan.slot(id).type.text();
     }
     std::printf("%5zu  %-34s %-28s %-26s %10.2f\n", i, step.kernel.c_str(), makes.c_str(),
-                quoted(step.node, 24).c_str(), step.flops / 1e6);
+                sluice::quoted(step.node, 24).c_str(), step.flops / 1e6);
     if (!step.why.empty()) std::printf("       because %s\n", step.why.c_str());
   }
   std::printf("%zu steps, %.3f GFLOP; arena %s (no packing can need less than %s), constants %s, packed weights %s\n",

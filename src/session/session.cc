@@ -79,8 +79,11 @@ namespace {
 // The format is told by content, never by the file's name.
 Result<format::Model> read_any(std::shared_ptr<const MappedFile> file) {
   const auto bytes = file->bytes();
-  const std::string_view head(reinterpret_cast<const char*>(bytes.data()), std::min<size_t>(bytes.size(), 8));
-  if (head.size() == 8 && head.substr(4) == "TFL3") return format::tflite::read_tflite(std::move(file));
+  const std::string_view head(reinterpret_cast<const char*>(bytes.data()),
+                              std::min<size_t>(bytes.size(), 4));
+  if (format::tflite::is_tflite(bytes)) {
+    return format::tflite::read_tflite(bytes, file, file->path());
+  }
   if (head.starts_with("GGUF")) {
     return unsupported(cat(quoted(file->path()), " is a GGUF file, which this version does not read"));
   }
@@ -88,7 +91,11 @@ Result<format::Model> read_any(std::shared_ptr<const MappedFile> file) {
     return unsupported(cat(quoted(file->path()),
                            " is a zip archive (a .task bundle?): unpack it and give the model inside"));
   }
-  return format::onnx::read_onnx(std::move(file));
+  format::onnx::ReadOptions how;
+  how.external = [&](std::string_view location) {
+    return MappedFile::open_inside(folder_of(file->path()), location);
+  };
+  return format::onnx::read_onnx(bytes, file, file->path(), how);
 }
 
 Result<std::unique_ptr<ir::Graph>> read_graph(const std::string& path, const Options& options,

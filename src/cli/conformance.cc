@@ -1,0 +1,377 @@
+// sluice conformance: runs every case of a directory tree in ONNX's backend-test layout (model.onnx
+// or model.tflite beside test_data_set_N/{input,output}_K.{pb,npy}) and compares. Each case runs in
+// a process of its own, so that a crash or a hang is one failed case.
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "base/file.h"
+#include "base/text.h"
+#include "cli/command.h"
+#include "format/onnx/reader.h"
+#include "ops/registry.h"
+#include "tensor/npy.h"
+
+namespace sluice::cli {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Tolerance {
+  double rtol = 1e-3, atol = 1e-7;  // ONNX's own
+  double integer = 0;               // steps, for quantized goldens of other implementations
+};
+
+// Empty when `got` agrees with `want`; otherwise a sentence.
+std::string compare(const Tensor& got, const Tensor& want, const Tolerance& tolerance, bool values) {
+  if (got.dtype() != want.dtype() || !(got.shape() == want.shape())) {
+    return cat("is ", got.text(), " (", want.text(), " is expected)");
+  }
+  if (!values) return "";
+  if (got.dtype() == DType::kString) {
+    for (int64_t i = 0; i < got.elements(); ++i) {
+      if (got.data<std::string>()[i] != want.data<std::string>()[i]) {
+        return cat("element ", i, " is ", sluice::quoted(got.data<std::string>()[i]), " (",
+                   sluice::quoted(want.data<std::string>()[i]), " is expected)");
+      }
+    }
+    return "";
+  }
+  if (is_complex(got.dtype())) {
+    const DType part = got.dtype() == DType::kComplex64 ? DType::kFloat32 : DType::kFloat64;
+    const Shape flat{got.elements() * 2};
+    return compare(Tensor::view(part, flat, got.bytes(), nullptr),
+                   Tensor::view(part, flat, want.bytes(), nullptr), tolerance, values);
+  }
+  const bool floating = is_floating(got.dtype());
+  int64_t wrong = 0, first = -1;
+  double worst = 0;
+  for (int64_t i = 0; i < got.elements(); ++i) {
+    bool good;
+    if (floating) {
+      const double a = got.get_double(i), b = want.get_double(i);
+      const double error = std::fabs(a - b);
+      good = (std::isnan(a) && std::isnan(b)) || a == b || error <= tolerance.atol + tolerance.rtol * std::fabs(b);
+      if (!good) worst = std::max(worst, error);
+    } else {
+      const double error = std::fabs(got.get_double(i) - want.get_double(i));
+      good = got.get_int(i) == want.get_int(i) || (tolerance.integer > 0 && error <= tolerance.integer);
+      if (!good) worst = std::max(worst, error);
+    }
+    if (!good && wrong++ == 0) first = i;
+  }
+  if (wrong == 0) return "";
+  return cat(wrong, " of ", got.elements(), " elements differ; the first is ", first, ": ",
+             got.get_double(first), " (", want.get_double(first), " is expected), largest error ", worst);
+}
+
+std::string compare(const Value& got, const Value& want, const Tolerance& tolerance, bool values) {
+  if (got.kind() != want.kind()) {
+    // A tensor read where an optional is expected: test data holds the content alone.
+    if (got.kind() == Value::Kind::kOptional && !got.items().empty()) {
+      return compare(got.items()[0], want, tolerance, values);
+    }
+    return cat("is of kind ", static_cast<int>(got.kind()), " (", static_cast<int>(want.kind()), " is expected)");
+  }
+  if (got.is_tensor()) return compare(got.tensor(), want.tensor(), tolerance, values);
+  if (!got.present()) return "";
+  if (got.items().size() != want.items().size()) {
+    return cat("has ", got.items().size(), " items (", want.items().size(), " are expected)");
+  }
+  for (size_t i = 0; i < got.items().size(); ++i) {
+    std::string why = compare(got.items()[i], want.items()[i], tolerance, values);
+    if (!why.empty()) return cat("item ", i, " ", why);
+  }
+  return "";
+}
+
+Result<Value> read_value(const std::string& stem, const Type& type) {
+  std::error_code ignored;
+  if (fs::exists(stem + ".npy", ignored)) {
+    SLUICE_ASSIGN(auto file, MappedFile::open(stem + ".npy"));
+    SLUICE_ASSIGN(Tensor tensor, read_npy(file->bytes(), stem + ".npy"));
+    return Value(std::move(tensor));
+  }
+  SLUICE_ASSIGN(auto file, MappedFile::open(stem + ".pb"));
+  auto value = format::onnx::read_value_pb(file->bytes(), type);
+  if (!value) return std::move(value).error().while_doing("reading " + stem + ".pb");
+  return value;
+}
+
+bool has_file(const std::string& stem) {
+  std::error_code ignored;
+  return fs::exists(stem + ".pb", ignored) || fs::exists(stem + ".npy", ignored);
+}
+
+bool uses_randomness(const ir::Graph& graph) {
+  return std::ranges::any_of(graph.nodes(), [](const ir::Node& node) {
+    const op::OpDef* def = ops::registry().find(node.domain, node.op);
+    return (def != nullptr && !def->deterministic) ||
+           std::ranges::any_of(node.subgraphs, [](const ir::Subgraph& s) { return uses_randomness(*s.graph); });
+  });
+}
+
+struct Outcome {
+  std::string status;  // "passed", "failed", "skipped"
+  std::string detail;
+  double seconds = 0;
+  int islands = 0;
+};
+
+Tolerance tolerance_of(const std::string& folder, Tolerance tolerance) {
+  auto text = read_file(folder + "/tolerance.json", 4096);
+  if (!text) return tolerance;
+  const auto json = nlohmann::json::parse(*text, nullptr, false);
+  if (json.is_object()) {
+    tolerance.rtol = json.value("rtol", tolerance.rtol);
+    tolerance.atol = json.value("atol", tolerance.atol);
+    tolerance.integer = json.value("integer", tolerance.integer);
+  }
+  return tolerance;
+}
+
+Result<std::string> run_case(const std::string& folder, const session::Options& options, Tolerance tolerance) {
+  tolerance = tolerance_of(folder, tolerance);
+  std::error_code ignored;
+  const std::string model =
+      folder + (fs::exists(folder + "/model.onnx", ignored) ? "/model.onnx" : "/model.tflite");
+  SLUICE_ASSIGN(auto session, session::Session::load(model, options));
+  const bool values = !uses_randomness(session->graph());
+  int sets = 0;
+  for (int set = 0;; ++set) {
+    const std::string data = cat(folder, "/test_data_set_", set);
+    if (!fs::exists(data, ignored)) break;
+    ++sets;
+    session::NamedValues feeds;
+    for (size_t i = 0; i < session->inputs().size(); ++i) {
+      const std::string stem = cat(data, "/input_", i);
+      if (!has_file(stem)) continue;
+      SLUICE_ASSIGN(Value value, read_value(stem, session->inputs()[i].type));
+      feeds.emplace_back(session->inputs()[i].name, std::move(value));
+    }
+    SLUICE_ASSIGN(const auto results, session->run(feeds));
+    bool compared = false;
+    for (size_t i = 0; i < results.size(); ++i) {
+      const std::string stem = cat(data, "/output_", i);
+      if (!has_file(stem)) continue;
+      SLUICE_ASSIGN(const Value want, read_value(stem, session->outputs()[i].type));
+      compared = true;
+      const std::string why = compare(results[i].second, want, tolerance, values);
+      if (!why.empty()) return cat("output ", i, " ", sluice::quoted(results[i].first), " ", why);
+    }
+    if (!compared && !results.empty()) return cat("data set ", set, " holds no expected output");
+  }
+  if (sets == 0) return std::string("there is no test_data_set_0");
+  return std::string();
+}
+
+// Runs a case in a child process. The child's one line is empty when it passed.
+Outcome run_isolated(const std::string& folder, const session::Options& options,
+                     const Tolerance& tolerance, int timeout_seconds) {
+  const auto start = std::chrono::steady_clock::now();
+  Outcome outcome;
+  int channel[2];
+  if (pipe(channel) != 0) return {"failed", "no pipe is to be had", 0, 0};
+  std::fflush(stdout);
+  const pid_t child = fork();
+  if (child == 0) {
+    close(channel[0]);
+    auto result = run_case(folder, options, tolerance);
+    std::string line = result ? (result->empty() ? "P" : "F" + *result) : "F" + result.error().text();
+    size_t done = 0;
+    while (done < line.size()) {
+      const ssize_t n = write(channel[1], line.data() + done, line.size() - done);
+      if (n <= 0) break;
+      done += static_cast<size_t>(n);
+    }
+    _exit(0);
+  }
+  close(channel[1]);
+  std::string answer;
+  bool timed_out = child < 0;
+  const auto deadline = start + std::chrono::seconds(timeout_seconds);
+  while (!timed_out) {
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()).count();
+    pollfd ready = {channel[0], POLLIN, 0};
+    if (left <= 0 || poll(&ready, 1, static_cast<int>(left)) == 0) {
+      timed_out = true;
+      break;
+    }
+    char buffer[4096];
+    const ssize_t n = read(channel[0], buffer, sizeof buffer);
+    if (n <= 0) break;
+    answer.append(buffer, static_cast<size_t>(n));
+  }
+  close(channel[0]);
+  int status = 0;
+  if (timed_out && child > 0) kill(child, SIGKILL);
+  if (child > 0) waitpid(child, &status, 0);
+  if (timed_out) {
+    outcome = {"failed", cat("it does not finish within ", timeout_seconds, " s"), 0, 0};
+  } else if (WIFSIGNALED(status) || answer.empty()) {
+    outcome = {"failed", cat("it crashes (signal ", WIFSIGNALED(status) ? WTERMSIG(status) : 0, ")"), 0, 0};
+  } else {
+    outcome = {answer[0] == 'P' ? "passed" : "failed", answer.substr(1), 0, 0};
+  }
+  outcome.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return outcome;
+}
+
+// A line of known_gaps.txt: "executor pattern reason"; '*' in the pattern stands for anything.
+struct Gap {
+  std::string executor, pattern, reason;
+  bool used = false;
+};
+
+bool matches(std::string_view pattern, std::string_view name) {
+  const size_t star = pattern.find('*');
+  if (star == std::string_view::npos) return pattern == name;
+  if (!name.starts_with(pattern.substr(0, star))) return false;
+  const std::string_view rest = pattern.substr(star + 1);
+  for (size_t at = star; at <= name.size(); ++at) {
+    if (matches(rest, name.substr(at))) return true;
+  }
+  return false;
+}
+
+Result<std::vector<Gap>> read_gaps(const std::string& path) {
+  std::vector<Gap> gaps;
+  if (path.empty()) return gaps;
+  SLUICE_ASSIGN(const std::string text, read_file(path, 1 << 20));
+  int number = 0;
+  for (const std::string& raw : split(text, '\n')) {
+    ++number;
+    const std::string_view line = trim(raw);
+    if (line.empty() || line.starts_with("#")) continue;
+    const size_t first = line.find(' ');
+    const size_t second = first == std::string_view::npos ? first : line.find(' ', first + 1);
+    if (second == std::string_view::npos) {
+      return usage_error(cat(path, ":", number, ": a gap needs an executor, a pattern and a reason"));
+    }
+    gaps.push_back({std::string(line.substr(0, first)), std::string(line.substr(first + 1, second - first - 1)),
+                    std::string(trim(line.substr(second)))});
+  }
+  return gaps;
+}
+
+struct Args {
+  std::vector<std::string> folders;
+  BackendOptions backend;
+  std::string json, gaps, filter, suite;
+  Tolerance tolerance;
+  int timeout = 60;
+  bool verbose = false;
+};
+
+Result<int> conformance(const Args& args) {
+  SLUICE_ASSIGN(session::Options options, args.backend.parse());
+  if (options.threads == 0) options.threads = 1;  // cases are tiny
+  SLUICE_ASSIGN(std::vector<Gap> gaps, read_gaps(args.gaps));
+  const std::string executor = options.backend == session::Backend::kReference ? "reference" : "cpu";
+
+  std::vector<std::pair<std::string, std::string>> cases;  // name, folder
+  for (const std::string& folder : args.folders) {
+    std::error_code failed;
+    fs::recursive_directory_iterator walk(folder, fs::directory_options::skip_permission_denied, failed), end;
+    if (failed) return usage_error(cat("The folder ", sluice::quoted(folder), " can't be read: ", failed.message()));
+    for (; walk != end; walk.increment(failed)) {
+      const std::string file = walk->path().filename().string();
+      if (file != "model.onnx" && file != "model.tflite") continue;
+      const std::string parent = walk->path().parent_path().string();
+      std::string name = fs::relative(parent, folder, failed).string();
+      if (name == ".") name = walk->path().parent_path().filename().string();
+      if (!args.suite.empty()) name = args.suite + "/" + name;
+      if (!args.filter.empty() && !matches(args.filter, name)) continue;
+      cases.emplace_back(name, parent);
+    }
+  }
+  std::ranges::sort(cases);
+  if (cases.empty()) {
+    std::printf("not run: no case (a folder with model.onnx or model.tflite) is found\n");
+    return kNo;
+  }
+  int passed = 0, failed = 0, skipped = 0, whole = 0, stale = 0;
+  nlohmann::ordered_json list = nlohmann::json::array();
+  for (size_t i = 0; i < cases.size(); ++i) {
+    const auto& [name, folder] = cases[i];
+    Outcome outcome = run_isolated(folder, options, args.tolerance, args.timeout);
+    for (Gap& gap : gaps) {
+      if ((gap.executor != executor && gap.executor != "*") || !matches(gap.pattern, name)) continue;
+      gap.used = true;
+      if (outcome.status == "passed") {
+        // A gap that has closed must leave the list.
+        if (gap.pattern == name) {
+          std::printf("STALE   %s passes but stands in the known gaps\n", name.c_str());
+          ++stale;
+        }
+      } else {
+        outcome.status = "skipped";
+        outcome.detail = gap.reason + " [" + outcome.detail + "]";
+      }
+      break;
+    }
+    if (outcome.status == "passed") {
+      ++passed;
+      if (outcome.islands == 0) ++whole;
+      if (args.verbose) std::printf("passed  %s\n", name.c_str());
+    } else if (outcome.status == "skipped") {
+      ++skipped;
+      if (args.verbose) std::printf("skipped %s: %s\n", name.c_str(), outcome.detail.c_str());
+    } else {
+      ++failed;
+      std::printf("FAILED  %s: %s\n", name.c_str(), outcome.detail.c_str());
+    }
+    std::fflush(stdout);
+    if (isatty(2) != 0 && i % 10 == 0) std::fprintf(stderr, "\r%zu/%zu", i + 1, cases.size());
+    list.push_back({{"name", name}, {"status", outcome.status}, {"detail", outcome.detail},
+                    {"seconds", outcome.seconds}, {"islands", outcome.islands}});
+  }
+  if (isatty(2) != 0) std::fprintf(stderr, "\r             \r");
+  if (!args.json.empty()) {
+    nlohmann::ordered_json out;
+    out["backend"] = executor;
+    out["passed"] = passed;
+    out["failed"] = failed;
+    out["skipped"] = skipped;
+    out["passed_without_islands"] = whole;
+    out["cases"] = std::move(list);
+    SLUICE_TRY(write_file_atomic(args.json, out.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n"));
+  }
+  std::printf("%s: %d passed, %d failed, %d skipped (%zu cases)\n", executor.c_str(), passed, failed + stale,
+              skipped, cases.size());
+  return failed + stale == 0 ? kOk : kNo;
+}
+
+}  // namespace
+
+void add_conformance(CLI::App& app, int& exit_code) {
+  auto args = std::make_shared<Args>();
+  CLI::App* sub = app.add_subcommand("conformance", "run test cases in ONNX's backend-test layout");
+  sub->add_option("dirs", args->folders, "folders to search for cases")->required();
+  sub->add_option("--json", args->json, "write counts and every case as JSON");
+  sub->add_option("--gaps", args->gaps, "known gaps: lines of executor, pattern, reason");
+  sub->add_option("--suite", args->suite, "prefix of the cases' names, as the gaps name them");
+  sub->add_option("--filter", args->filter, "only cases whose name matches (* is anything)");
+  sub->add_option("--rtol", args->tolerance.rtol, "relative tolerance")->capture_default_str();
+  sub->add_option("--atol", args->tolerance.atol, "absolute tolerance")->capture_default_str();
+  sub->add_option("--timeout", args->timeout, "seconds a case may take")->capture_default_str();
+  sub->add_flag("--verbose,-v", args->verbose, "print every case");
+  args->backend.add_to(*sub);
+  sub->callback([args, &exit_code] {
+    auto done = conformance(*args);
+    exit_code = done ? *done : report(done.error());
+  });
+}
+
+}  // namespace sluice::cli

@@ -1,0 +1,11 @@
+// Which instruction set the vector kernels of this process use.
+#pragma once
+
+#include <string>
+
+namespace sluice::simd {
+
+// Highway's name of the best supported target: "AVX3" (AVX-512), "AVX2", "SSE2", "NEON" ...
+std::string target_name();
+
+}  // namespace sluice::simd
