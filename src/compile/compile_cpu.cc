@@ -188,7 +188,7 @@ class Compiler {
 
 }  // namespace
 
-Result<std::shared_ptr<const Plan>> compile_cpu(const op::Registry& registry,
+Result<std::shared_ptr<Plan>> compile_cpu(const op::Registry& registry,
                                                 const ir::Graph& graph, const CpuOptions& options) {
   return Compiler(registry, graph, options).run();
 }
