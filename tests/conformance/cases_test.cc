@@ -172,7 +172,7 @@ TEST_P(CaseTable, ReferenceAndCpuAgree) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Ops, CaseTable, testing::ValuesIn(ops::case_tables().begin(), ops::case_tables().end()),
-                         [](const auto& info) { return std::string(info.param.family); });
+                         [](const auto& table) { return std::string(table.param.family); });
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(CaseTable);
 
 }  // namespace
