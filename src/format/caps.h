@@ -18,10 +18,11 @@ inline constexpr size_t kMaxNodes = 262'144;         // in the whole file, funct
 inline constexpr size_t kMaxInlinedNodes = 262'144;  // after functions are inlined
 inline constexpr size_t kMaxTensors = 262'144;       // initializers in the whole file
 inline constexpr size_t kMaxFunctions = 4096;
-inline constexpr int kMaxFunctionNesting = 64;      // functions calling functions
-inline constexpr size_t kMaxAttributes = 1024;      // of one node or function
-inline constexpr size_t kMaxNodeValues = 65'536;    // inputs, and outputs, of one node
-inline constexpr size_t kMaxGraphValues = 262'144;  // inputs, outputs, value_infos of a graph
+inline constexpr int kMaxFunctionNesting = 64;            // functions calling functions
+inline constexpr uint64_t kMaxInlinedBytes = 256u << 20;  // attributes copied by inlining
+inline constexpr size_t kMaxAttributes = 1024;            // of one node or function
+inline constexpr size_t kMaxNodeValues = 65'536;          // inputs, and outputs, of one node
+inline constexpr size_t kMaxGraphValues = 262'144;        // inputs, outputs, value_infos of a graph
 inline constexpr size_t kMaxOpsets = 256;
 inline constexpr size_t kMaxMetadataEntries = 4096;
 
