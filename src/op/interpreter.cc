@@ -17,6 +17,10 @@ class ReferenceContext final : public plan::KernelContext {
 
   bool wants(int i) const override { return node_.output(i) != ir::kNoValue; }
 
+  bool has_subgraph(std::string_view name) const override {
+    return node_.subgraph(name) != nullptr;
+  }
+
   Result<std::vector<Value>> run_subgraph(std::string_view name,
                                           std::span<const Value> inputs) override {
     const ir::Subgraph* sub = node_.subgraph(name);

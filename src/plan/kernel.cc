@@ -21,6 +21,8 @@ Result<Tensor> KernelContext::make_output(int /*i*/, DType dtype, const Shape& s
   return Tensor::allocate(dtype, shape);
 }
 
+bool KernelContext::has_subgraph(std::string_view /*name*/) const { return false; }
+
 Result<std::vector<Value>> KernelContext::run_subgraph(std::string_view name,
                                                        std::span<const Value> /*inputs*/) {
   return internal_error(cat("No subgraph ", quoted(name), " can be run here"));

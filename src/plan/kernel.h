@@ -45,6 +45,8 @@ class KernelContext {
     if (i < output_count()) outputs_[static_cast<size_t>(i)] = std::move(value);
   }
 
+  // Whether the node has a subgraph in attribute `name` (those of FlexAttention are optional).
+  virtual bool has_subgraph(std::string_view name) const;
   // Runs the subgraph held in attribute `name` (If: then_branch, else_branch; Loop, Scan: body).
   virtual Result<std::vector<Value>> run_subgraph(std::string_view name,
                                                   std::span<const Value> inputs);

@@ -70,6 +70,11 @@ Result<RecurrentShape> recurrent_shape(Cell cell, const RecurrentAttrs& attrs, c
   out.steps = attrs.batch_first ? x[1] : x[0];
   out.batch = attrs.batch_first ? x[0] : x[1];
   out.input = x[2];
+  // An empty X can claim any extents: what is allocated per entry of the batch stays bounded.
+  constexpr int64_t kBatchLimit = int64_t{1} << 24;
+  if (out.batch > kBatchLimit) {
+    return unsupported(cat("The batch has ", out.batch, " entries (limit ", kBatchLimit, ")"));
+  }
   out.hidden = r[2];
   if (hidden_size != 0 && hidden_size != out.hidden) {
     return invalid_model(
