@@ -153,6 +153,28 @@ Result<void> infer_swiglu(InferContext& context) {
   return {};
 }
 
+Result<void> infer_bias_add(InferContext& context) {
+  for (int i = 0; i < 3; ++i) SLUICE_TRY(op::input_dtype(context, i, op::kFloats));
+  return infer_biased(context);
+}
+
+Result<void> infer_bias_split_gelu(InferContext& context) {
+  SLUICE_TRY(op::input_dtype(context, 1));
+  SLUICE_ASSIGN(const DType dtype, op::common_dtype(context, 0, -1, op::kFloats));
+  const Type& x = context.input_type(0);
+  if (!x.has_rank()) {
+    context.set_output(0, dtype);
+    return {};
+  }
+  Dims dims = *x.dims;
+  if (dims.empty() || (dims.back().is_known() && dims.back().value() % 2 != 0)) {
+    return context.fail(cat("the input has shape ", dims_text(dims), " (needed: [N,S,2*D])"));
+  }
+  dims.back() = Dim::floor_div(dims.back(), 2);
+  context.set_output(0, dtype, std::move(dims));
+  return {};
+}
+
 Result<void> infer_image_scaler(InferContext& context) {
   const Type& x = context.input_type(0);
   if (x.has_rank() && x.dims->size() != 4) {
@@ -298,6 +320,11 @@ std::vector<OpDef> make_defs() {
                 "Gelu(x + bias) by the error function; ONNX Runtime's optimiser emits it."),
       microsoft("FastGelu", 2, infer_biased, fast_gelu_reference,
                 "Gelu(x + bias) by the tanh formula; ONNX Runtime's optimiser emits it."),
+      microsoft("BiasAdd", 3, infer_bias_add, bias_add_reference,
+                "x + bias + skip; ONNX Runtime's optimiser emits it for diffusion models."),
+      microsoft("BiasSplitGelu", 2, infer_bias_split_gelu, bias_split_gelu_reference,
+                "With x + bias split in two along the last axis: left * Gelu(right); ONNX "
+                "Runtime's optimiser emits it for diffusion models."),
   };
   OpDef identity = simple("Identity", infer_identity, identity_reference);
   identity.view = true;

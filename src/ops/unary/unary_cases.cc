@@ -215,6 +215,15 @@ std::vector<op::Case> cases() {
                    .domain = "com.microsoft",
                    .inputs = {case_floats(Shape{2, 3, 129}, 8, 3.0), case_floats(Shape{129}, 9)}});
   }
+  out.push_back({.name = "bias_add_129",
+                 .op = "BiasAdd",
+                 .domain = "com.microsoft",
+                 .inputs = {case_floats(Shape{2, 3, 129}, 8), case_floats(Shape{129}, 9),
+                            case_floats(Shape{2, 3, 129}, 10)}});
+  out.push_back({.name = "bias_split_gelu_254",
+                 .op = "BiasSplitGelu",
+                 .domain = "com.microsoft",
+                 .inputs = {case_floats(Shape{2, 3, 254}, 8, 3.0), case_floats(Shape{254}, 9)}});
   return out;
 }
 

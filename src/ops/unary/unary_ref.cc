@@ -343,6 +343,44 @@ Result<void> swiglu_reference(KernelContext& context) {
   return {};
 }
 
+Result<void> bias_add_reference(KernelContext& context) {
+  SLUICE_ASSIGN(const Tensor* x, op::input_tensor(context, 0, op::kFloats));
+  SLUICE_ASSIGN(const Tensor* bias, op::input_tensor(context, 1, op::kFloats));
+  SLUICE_ASSIGN(const Tensor* skip, op::input_tensor(context, 2, op::kFloats));
+  const auto joined = broadcast(x->shape(), bias->shape());
+  if (!joined || *joined != x->shape() || skip->shape() != x->shape()) {
+    return usage_error(cat("BiasAdd's operands have shapes ", x->shape().text(), ", ",
+                           bias->shape().text(), " and ", skip->shape().text(),
+                           " (needed: [N,S,C], [C], [N,S,C])"));
+  }
+  SLUICE_ASSIGN(Tensor * y, context.out(0, x->dtype(), x->shape()));
+  op::for_each_broadcast<2>(
+      x->shape(), {&x->shape(), &bias->shape()}, [&](int64_t i, const std::array<int64_t, 2>& at) {
+        y->set_double(i, x->get_double(i) + bias->get_double(at[1]) + skip->get_double(i));
+      });
+  return {};
+}
+
+Result<void> bias_split_gelu_reference(KernelContext& context) {
+  SLUICE_ASSIGN(const Tensor* x, op::input_tensor(context, 0, op::kFloats));
+  SLUICE_ASSIGN(const Tensor* bias, op::input_tensor(context, 1, op::kFloats));
+  if (x->rank() == 0 || x->dim(-1) % 2 != 0 || bias->shape() != Shape{x->dim(-1)}) {
+    return usage_error(cat("BiasSplitGelu's operands have shapes ", x->shape().text(), " and ",
+                           bias->shape().text(), " (needed: [N,S,2*D] and [2*D])"));
+  }
+  Shape shape = x->shape();
+  const int64_t half = shape[-1] / 2;
+  shape[-1] = half;
+  SLUICE_ASSIGN(Tensor * y, context.out(0, x->dtype(), shape));
+  for (int64_t i = 0; i < y->elements(); ++i) {
+    const int64_t column = i % half, left = i / half * 2 * half + column;
+    const double value = x->get_double(left) + bias->get_double(column);
+    const double gate = x->get_double(left + half) + bias->get_double(column + half);
+    y->set_double(i, value * gelu_erf(gate));
+  }
+  return {};
+}
+
 Result<void> affine_reference(KernelContext& context) {
   const double alpha = context.attrs().float_or("alpha", 1.0f);
   const double beta = context.attrs().float_or("beta", 0.0f);
