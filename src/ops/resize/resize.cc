@@ -17,10 +17,6 @@ namespace {
 
 constexpr op::DTypeSet kResizable = op::kNumbers | op::kBools | op::kStrings | op::kComplexes;
 
-Type like(const Type& type, DType dtype) {
-  return type.has_rank() ? Type::tensor(dtype, *type.dims) : Type::tensor(dtype);
-}
-
 // An optional operand's contents when they are known at load time.
 std::optional<std::vector<double>> known_reals(const op::NodeView& node, int i) {
   if (!node.has_input(i)) return std::vector<double>{};
