@@ -261,6 +261,13 @@ void pack_a(const float* a, int64_t row, int64_t col, int64_t m, int64_t k, floa
   pack_a_scaled(a, row, col, m, k, out, first_panel, last_panel, 1.0f);
 }
 
+void pack_a_chunk(const float* a, int64_t row, int64_t col, int64_t m, int64_t depth, float* out) {
+  for (int64_t r = 0; r < m; r += kPanelRows) {
+    pack_panel<kPanelRows>(a + r * row, row, col, std::min(kPanelRows, m - r), depth, 1.0f,
+                           out + r * depth);
+  }
+}
+
 void pack_b(const float* b, int64_t row, int64_t col, int64_t k, int64_t n, float* out,
             int64_t first_panel, int64_t last_panel) {
   const int64_t padded = round_up(n, kPanelCols);

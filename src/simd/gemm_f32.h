@@ -76,6 +76,9 @@ void pack_a(const float* a, int64_t row, int64_t col, int64_t m, int64_t k, floa
 void pack_b(const float* b, int64_t row, int64_t col, int64_t k, int64_t n, float* out,
             int64_t first_panel, int64_t last_panel);
 
+// One chunk of A: all panels of `depth` steps, into round_up(m, kPanelRows) * depth floats.
+void pack_a_chunk(const float* a, int64_t row, int64_t col, int64_t m, int64_t depth, float* out);
+
 // --- the driver
 using Range = FunctionRef<void(int64_t begin, int64_t end)>;
 // How the caller runs loops: parallel(count, grain, body).

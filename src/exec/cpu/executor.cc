@@ -114,6 +114,8 @@ class StepContext final : public plan::KernelContext {
     pool_.parallel_for(count, grain, body);
   }
 
+  int threads() const override { return pool_.threads(); }
+
   Result<std::span<std::byte>> scratch(size_t size_bytes) override {
     const size_t index = used_scratch_++;
     if (index == scratch_blocks_.size()) scratch_blocks_.emplace_back();

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "op/op.h"
 #include "op/operand.h"
+#include "ops/conv/conv_cpu.h"
 #include "ops/conv/conv_kernels.h"
 
 namespace sluice::ops::conv {
@@ -175,46 +176,13 @@ Result<ConvGeometry> conv_transpose_geometry(const AttrMap& attrs, const Shape& 
   return out;
 }
 
-Result<FusedActivation> fused_activation(const AttrMap& attrs) {
+Result<op::Activation> fused_activation(const AttrMap& attrs) {
   const std::string name = attrs.string_or("activation", "");
   const std::vector<float> params = attrs.floats_or("activation_params");
-  const auto param = [&](size_t i, float fallback) {
-    return i < params.size() ? params[i] : fallback;
+  const auto param = [&](size_t i) {
+    return i < params.size() ? std::optional<double>(params[i]) : std::nullopt;
   };
-  if (name.empty()) return FusedActivation{};
-  if (name == "Relu") return FusedActivation{Activation::kRelu};
-  if (name == "Tanh") return FusedActivation{Activation::kTanh};
-  if (name == "Sigmoid") return FusedActivation{Activation::kSigmoid};
-  if (name == "LeakyRelu") return FusedActivation{Activation::kLeakyRelu, param(0, 0.01f)};
-  if (name == "Clip") {
-    return FusedActivation{Activation::kClip, param(0, -3.402823466e38f),
-                           param(1, 3.402823466e38f)};
-  }
-  if (name == "HardSigmoid") {
-    return FusedActivation{Activation::kHardSigmoid, param(0, 0.2f), param(1, 0.5f)};
-  }
-  return unsupported(cat("Fused activation ", quoted(name), " is not known"));
-}
-
-double activate(const FusedActivation& activation, double x) {
-  const double alpha = activation.alpha, beta = activation.beta;
-  switch (activation.kind) {
-    case Activation::kNone:
-      return x;
-    case Activation::kRelu:
-      return x < 0 ? 0 : x;
-    case Activation::kTanh:
-      return std::tanh(x);
-    case Activation::kSigmoid:
-      return 1 / (1 + std::exp(-x));
-    case Activation::kLeakyRelu:
-      return x < 0 ? alpha * x : x;
-    case Activation::kClip:
-      return x < alpha ? alpha : x > beta ? beta : x;
-    case Activation::kHardSigmoid:
-      return std::clamp(alpha * x + beta, 0.0, 1.0);
-  }
-  return x;
+  return op::Activation::parse(name, param(0), param(1));
 }
 
 namespace {
@@ -426,12 +394,14 @@ constexpr op::OpDef kOps[] = {
      .max_inputs = 3,
      .infer = infer_conv,
      .reference = conv_reference,
+     .cpu = kConvCpu,
      .cost = conv_cost<1>},
     {.name = "ConvTranspose",
      .min_inputs = 2,
      .max_inputs = 3,
      .infer = infer_conv_transpose,
      .reference = conv_transpose_reference,
+     .cpu = kConvTransposeCpu,
      .cost = conv_transpose_cost},
     {.name = "DeformConv",
      .min_inputs = 3,
@@ -464,8 +434,19 @@ constexpr op::OpDef kOps[] = {
      .max_inputs = 4,
      .infer = infer_fused_conv,
      .reference = fused_conv_reference,
+     .cpu = kFusedConvCpu,
      .cost = conv_cost<1>,
      .nonstandard = "activation(Conv(X, W, B) + Z), written by onnxruntime's graph optimizer"},
+    {.name = "FusedConv",
+     .domain = "sluice",
+     .min_inputs = 2,
+     .max_inputs = 4,
+     .infer = infer_fused_conv,
+     .reference = fused_conv_reference,
+     .cpu = kFusedConvCpu,
+     .cost = conv_cost<1>,
+     .nonstandard = "activation(Conv(X, W, B) + Z), made by fusion: `activation` is named without "
+                    "regard to case, its parameters are in `activation_params`"},
 };
 
 }  // namespace

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "op/activation.h"
 #include "op/window.h"
 #include "tensor/attributes.h"
 #include "tensor/shape.h"
@@ -53,15 +54,8 @@ Result<ConvGeometry> conv_transpose_geometry(const AttrMap& attrs, const Shape& 
 // [N,M,in...]
 Shape conv_transpose_output_shape(const ConvGeometry& geometry);
 
-// FusedConv's activation: what is applied to each element after the bias (and the residual).
-enum class Activation : uint8_t { kNone, kRelu, kTanh, kSigmoid, kLeakyRelu, kClip, kHardSigmoid };
-struct FusedActivation {
-  Activation kind = Activation::kNone;
-  float alpha = 0;  // LeakyRelu: slope; Clip: low; HardSigmoid: slope
-  float beta = 0;   // Clip: high; HardSigmoid: offset
-};
-// Reads `activation` and `activation_params`.
-Result<FusedActivation> fused_activation(const AttrMap& attrs);
-double activate(const FusedActivation& activation, double x);
+// FusedConv's activation: what is applied to each element after the bias (and the residual). Reads
+// `activation` (without regard to case; "" is none) and `activation_params`.
+Result<op::Activation> fused_activation(const AttrMap& attrs);
 
 }  // namespace sluice::ops::conv

@@ -98,7 +98,7 @@ void convolve(KernelContext& context, const ConvGeometry& g, const Doubles& x, c
   });
 }
 
-Result<void> float_conv(KernelContext& context, const FusedActivation& activation, bool residual) {
+Result<void> float_conv(KernelContext& context, const op::Activation& activation, bool residual) {
   SLUICE_ASSIGN(const Tensor* x, op::input_tensor(context, 0, op::kFloats));
   SLUICE_ASSIGN(const Tensor* w, op::input_tensor(context, 1, op::kFloats));
   const Tensor* bias = nullptr;
@@ -125,8 +125,8 @@ Result<void> float_conv(KernelContext& context, const FusedActivation& activatio
                  row[i] += added[static_cast<size_t>(element) + i];
                }
              }
-             if (activation.kind != Activation::kNone) {
-               for (double& value : row) value = activate(activation, value);
+             if (activation.kind != op::Activation::Kind::kIdentity) {
+               for (double& value : row) value = activation(value);
              }
              op::store_reals(*y, element, row);
            });
@@ -180,7 +180,7 @@ constexpr op::DTypeSet kBytes = {DType::kInt8, DType::kUInt8};
 Result<void> conv_reference(KernelContext& context) { return float_conv(context, {}, false); }
 
 Result<void> fused_conv_reference(KernelContext& context) {
-  SLUICE_ASSIGN(const FusedActivation activation, fused_activation(context.attrs()));
+  SLUICE_ASSIGN(const op::Activation activation, fused_activation(context.attrs()));
   return float_conv(context, activation, true);
 }
 

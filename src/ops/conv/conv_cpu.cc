@@ -1,0 +1,671 @@
+// float32 convolution as an implicit matrix product: C[m, o] = W[m, (c,k)] * X[(c,k), o]. The
+// matrix X is never formed. A block of the output (some rows of some columns) reads a block of each
+// input channel, which is copied once, with its padding, into a compact tile in the second-level
+// cache; the rows of X are then the tile's rows read at offsets, one offset per (channel, tap).
+// Strided columns and rows are copied apart by phase, so that all reads are of whole vectors.
+#include "ops/conv/conv_cpu.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <limits>
+#include <vector>
+
+#include "base/checked.h"
+#include "base/text.h"
+#include "op/operand.h"
+#include "ops/conv/conv.h"
+#include "ops/conv/conv_kernels.h"
+#include "simd/gemm_f32.h"
+#include "simd/scratch_slots.h"
+
+namespace sluice::ops::conv {
+
+using op::NodeView;
+using op::WindowAxis;
+using plan::KernelContext;
+using simd::round_up;
+
+namespace {
+
+// --- shared between prepare and run: how the input channels of a group are cut into chunks
+
+// Input channels per chunk: those whose part under one register tile (48 columns, all taps) fills
+// 30 KiB at most, so that it stays in a first-level cache of 32 to 48 KiB.
+int64_t chunk_channels_limit(int64_t kernel_h, int64_t kernel_w, int64_t dilation_w) {
+  constexpr int64_t kBytes = 30 * 1024;
+  const int64_t columns = simd::kTileCols + (kernel_w - 1) * std::min(dilation_w, simd::kTileCols);
+  return std::max<int64_t>(1, kBytes / (4 * kernel_h * columns));
+}
+
+struct Chunks {
+  int64_t channels = 0, count = 0;
+  Chunks(int64_t channels_per_group, int64_t kernel_h, int64_t kernel_w, int64_t dilation_w)
+      : channels(channels_per_group),
+        count(simd::chunk_count(channels_per_group,
+                                chunk_channels_limit(kernel_h, kernel_w, dilation_w))) {}
+  int64_t start(int64_t i) const { return simd::chunk_start(channels, count, i); }
+  int64_t largest() const { return (channels + count - 1) / count; }
+};
+
+// Packed weights: [group][chunk][panel][depth][8]; the part of a group that precedes a chunk holds
+// round_up(M/group, 8) floats per step of depth.
+int64_t packed_group_floats(int64_t out_per_group, int64_t depth) {
+  return simd::packed_a_floats(out_per_group, depth);
+}
+
+void pack_weights(const float* w, int64_t groups, int64_t out_per_group, int64_t taps,
+                  const Chunks& chunks, float* out) {
+  const int64_t depth = chunks.channels * taps;
+  for (int64_t g = 0; g < groups; ++g) {
+    const float* from = w + g * out_per_group * depth;
+    float* to = out + g * packed_group_floats(out_per_group, depth);
+    for (int64_t i = 0; i < chunks.count; ++i) {
+      const int64_t k0 = chunks.start(i) * taps, k1 = chunks.start(i + 1) * taps;
+      simd::pack_a_chunk(from + k0, depth, 1, out_per_group, k1 - k0,
+                         to + round_up(out_per_group, simd::kPanelRows) * k0);
+    }
+  }
+}
+
+// --- the geometry as two spatial axes
+
+struct Plane {
+  WindowAxis y, x;
+};
+
+bool is_pointwise(const ConvGeometry& g) {
+  return std::ranges::all_of(g.axes, [](const WindowAxis& axis) {
+    return axis.kernel == 1 && axis.stride == 1 && axis.pad_begin == 0 && axis.pad_end == 0;
+  });
+}
+
+// One axis becomes a plane of one row; a 1x1 kernel sees any number of axes as one.
+std::optional<Plane> as_plane(const ConvGeometry& g) {
+  const WindowAxis one{.in = 1, .out = 1};
+  if (is_pointwise(g)) {
+    const int64_t elems = g.in_elems();
+    return Plane{one, {.in = elems, .out = elems}};
+  }
+  // The tile's layout is worked out tap by tap; no model has kernels this long.
+  constexpr int64_t kLongestKernel = 1024;
+  if (std::ranges::any_of(g.axes,
+                          [](const WindowAxis& axis) { return axis.kernel > kLongestKernel; })) {
+    return std::nullopt;
+  }
+  if (g.axes.size() == 1) return Plane{one, g.axes[0]};
+  if (g.axes.size() == 2) return Plane{g.axes[0], g.axes[1]};
+  return std::nullopt;
+}
+
+// How one axis of the input lies in a tile that serves `count` window positions. Taps that share a
+// remainder modulo the stride read one run of input positions; `runs` lists the runs, `offset[k]`
+// is where tap k of position 0 lies, and position o lies o further.
+struct AxisTile {
+  struct Run {
+    int64_t at;    // in the tile
+    int64_t from;  // input position (relative to position 0, tap 0), then in steps of the stride
+    int64_t count;
+  };
+  std::vector<Run> runs;
+  std::vector<int64_t> offset;
+  int64_t length = 0;
+
+  AxisTile(const WindowAxis& axis, int64_t count) {
+    offset.resize(static_cast<size_t>(axis.kernel));
+    std::vector<bool> done(static_cast<size_t>(axis.kernel), false);
+    for (int64_t first = 0; first < axis.kernel; ++first) {
+      if (done[static_cast<size_t>(first)]) continue;
+      // Taps grow, so a run is extended tap by tap as long as that is shorter than starting anew.
+      const int64_t phase = first * axis.dilation % axis.stride;
+      const int64_t q0 = first * axis.dilation / axis.stride;
+      int64_t last_q = q0;
+      for (int64_t k = first; k < axis.kernel; ++k) {
+        if (done[static_cast<size_t>(k)] || k * axis.dilation % axis.stride != phase) continue;
+        const int64_t q = k * axis.dilation / axis.stride;
+        if (q - last_q > count) break;
+        last_q = q;
+        done[static_cast<size_t>(k)] = true;
+        offset[static_cast<size_t>(k)] = length + q - q0;
+      }
+      runs.push_back({length, first * axis.dilation, last_q - q0 + count});
+      length += last_q - q0 + count;
+    }
+  }
+};
+
+// --- a block of work
+
+constexpr int64_t kTileBytes = 256 * 1024;    // input tile: a quarter of a 1 MiB second-level cache
+constexpr int64_t kWeightBytes = 512 * 1024;  // weights of one chunk: half of it
+constexpr int64_t kEnoughTasks = 16;
+constexpr int64_t kVector = simd::kPanelCols;  // floats per vector, at most
+
+struct Blocks {
+  int64_t lines = 1, width = 1, rows = 1;  // of one block: output rows, columns, channels
+  int64_t line_blocks = 1, column_blocks = 1, row_blocks = 1;
+  int64_t per_group() const { return line_blocks * column_blocks * row_blocks; }
+};
+
+int64_t tile_floats_per_channel(const Plane& plane, int64_t lines, int64_t width) {
+  return AxisTile(plane.y, lines).length * AxisTile(plane.x, width).length;
+}
+
+Blocks choose_blocks(const Plane& plane, int64_t out_per_group, int64_t chunk_channels,
+                     int64_t chunk_depth, int64_t images) {
+  const int64_t out_h = plane.y.out, out_w = plane.x.out;
+  Blocks b;
+  const auto fits = [&](int64_t lines, int64_t width) {
+    return chunk_channels * tile_floats_per_channel(plane, lines, width) * 4 <= kTileBytes;
+  };
+  // Columns: all of them up to 12 vectors; of wide images blocks of about 8, which keep the rows
+  // that neighbouring blocks both copy few; of a single row as many as the tile holds.
+  int64_t widest = 12 * kVector;
+  if (out_h == 1) {
+    widest = 20 * simd::kTileCols;
+    while (widest > simd::kTileCols && !fits(1, widest)) widest -= simd::kTileCols;
+  } else if (out_w > widest) {
+    widest = 9 * kVector;
+  }
+  while (widest > simd::kTileCols && !fits(1, std::min(widest, out_w))) {
+    widest -= simd::kTileCols;
+  }
+  b.column_blocks = (out_w + widest - 1) / widest;
+  b.width = std::min(out_w, round_up((out_w + b.column_blocks - 1) / b.column_blocks, kVector));
+
+  // Rows: three at a time fill whole register tiles of three vectors whatever the width.
+  b.lines = out_h;
+  while (b.lines > 1 && !fits(b.lines, b.width)) {
+    b.lines = b.lines > 3 ? std::max<int64_t>(3, round_up(b.lines * 3 / 4, 3) - 3) : b.lines - 1;
+  }
+  b.rows = round_up(out_per_group, simd::kPanelRows);
+  const int64_t rows_limit =
+      std::max(simd::kPanelRows, kWeightBytes / (4 * chunk_depth) / 8 * simd::kPanelRows);
+  while (b.rows > rows_limit) b.rows = round_up((b.rows + 1) / 2, simd::kPanelRows);
+
+  const auto count = [&] {
+    b.line_blocks = (out_h + b.lines - 1) / b.lines;
+    b.column_blocks = (out_w + b.width - 1) / b.width;
+    b.row_blocks = (out_per_group + b.rows - 1) / b.rows;
+    return images * b.per_group();
+  };
+  while (count() < kEnoughTasks && b.lines > 6) b.lines = round_up(b.lines / 2, 3);
+  while (count() < kEnoughTasks && out_h == 1 && b.width > 2 * simd::kTileCols) {
+    b.width = round_up(b.width / 2, simd::kTileCols);
+  }
+  while (count() < kEnoughTasks && b.rows > 32) b.rows = round_up(b.rows / 2, simd::kPanelRows);
+  if (b.lines > 1 && count() > 0) {
+    // The same number of blocks, of nearly equal height.
+    const int64_t even = (out_h + b.line_blocks - 1) / b.line_blocks;
+    b.lines = std::min(b.lines, b.width % simd::kTileCols == 0 ? even : round_up(even, 3));
+  }
+  count();
+  return b;
+}
+
+struct Job {
+  const float* x = nullptr;
+  const float* weights = nullptr;  // packed
+  const float* bias = nullptr;
+  const float* residual = nullptr;
+  float* y = nullptr;
+  simd::Activation activation;
+};
+
+// Copies the input block of one channel that starts at input position (y0, x0) into the tile.
+void copy_tile(const float* channel, const Plane& plane, const AxisTile& rows,
+               const AxisTile& columns, int64_t y0, int64_t x0, float* tile) {
+  const int64_t in_w = plane.x.in, stride = plane.x.stride;
+  for (const AxisTile::Run& row_run : rows.runs) {
+    for (int64_t r = 0; r < row_run.count; ++r) {
+      const int64_t y = y0 + row_run.from + r * plane.y.stride;
+      float* out = tile + (row_run.at + r) * columns.length;
+      if (y < 0 || y >= plane.y.in) {
+        std::memset(out, 0, static_cast<size_t>(columns.length) * sizeof(float));
+        continue;
+      }
+      const float* in = channel + y * in_w;
+      for (const AxisTile::Run& run : columns.runs) {
+        const int64_t from = x0 + run.from;
+        float* to = out + run.at;
+        // Steps [first, last) lie inside the input.
+        const int64_t first =
+            std::clamp<int64_t>(from >= 0 ? 0 : (-from + stride - 1) / stride, 0, run.count);
+        const int64_t last = std::clamp<int64_t>(
+            from >= in_w ? 0 : (in_w - from + stride - 1) / stride, first, run.count);
+        for (int64_t i = 0; i < first; ++i) to[i] = 0;
+        if (stride == 1) {
+          std::memcpy(to + first, in + from + first,
+                      static_cast<size_t>(last - first) * sizeof(float));
+        } else {
+          for (int64_t i = first; i < last; ++i) to[i] = in[from + i * stride];
+        }
+        for (int64_t i = last; i < run.count; ++i) to[i] = 0;
+      }
+    }
+  }
+}
+
+Result<void> convolve(KernelContext& context, const ConvGeometry& g, const Plane& plane,
+                      const Job& job) {
+  const int64_t taps_y = plane.y.kernel, taps_x = plane.x.kernel, taps = taps_y * taps_x;
+  const int64_t channels = g.in_channels_per_group(), made = g.out_channels_per_group();
+  const int64_t depth = channels * taps;
+  const Chunks chunks(channels, taps_y, taps_x, plane.x.dilation);
+  const int64_t out_h = plane.y.out, out_w = plane.x.out, out_plane = out_h * out_w;
+  const int64_t in_plane = plane.y.in * plane.x.in;
+  const int64_t images = g.batch * g.groups;
+  const Blocks blocks =
+      choose_blocks(plane, made, chunks.largest(), chunks.largest() * taps, images);
+
+  const AxisTile rows(plane.y, blocks.lines), columns(plane.x, blocks.width);
+  const int64_t pitch = columns.length;
+  // Narrow images: rows of the tile are read as one long row, seams included, when that wastes
+  // fewer lanes than a partial vector at the end of each row.
+  const int64_t flat_width = (blocks.lines - 1) * pitch + blocks.width;
+  const bool flat =
+      blocks.lines > 1 && columns.runs.size() == 1 &&
+      round_up(flat_width, kVector) * 10 < blocks.lines * round_up(blocks.width, kVector) * 9;
+
+  // Channels of a power-of-two size would share a few cache sets: shift them apart.
+  int64_t tile_plane = rows.length * pitch;
+  if (tile_plane * 4 % 4096 < 256) tile_plane += 80;
+  std::vector<uint32_t> offsets;
+  offsets.reserve(static_cast<size_t>(chunks.largest() * taps));
+  for (int64_t c = 0; c < chunks.largest(); ++c) {
+    for (int64_t ky = 0; ky < taps_y; ++ky) {
+      for (int64_t kx = 0; kx < taps_x; ++kx) {
+        offsets.push_back(static_cast<uint32_t>(c * tile_plane +
+                                                rows.offset[static_cast<size_t>(ky)] * pitch +
+                                                columns.offset[static_cast<size_t>(kx)]));
+      }
+    }
+  }
+  // Whole vectors are read past the last column.
+  const int64_t tile_floats = round_up(chunks.largest() * tile_plane + kVector, 16);
+  const int64_t flat_pitch = round_up(flat_width, kVector);
+  const int64_t slot_floats = tile_floats + (flat ? round_up(blocks.rows * flat_pitch, 16) : 0);
+  const int slots = std::clamp(context.threads(), 1, 64);
+  const Checked bytes =
+      Checked::from_signed(slot_floats) * static_cast<uint64_t>(slots) * sizeof(float);
+  if (!bytes.fits(uint64_t{1} << 40)) {
+    return resource_error(cat("A convolution tile takes ", slot_floats, " floats, too many"));
+  }
+  SLUICE_ASSIGN(const std::span<std::byte> memory, context.scratch(bytes.value()));
+  simd::ScratchSlots scratch(reinterpret_cast<float*>(memory.data()), slots, slot_floats);
+
+  // Some 20 microseconds of multiply-adds per range at least.
+  const int64_t block_work = blocks.lines * blocks.width * blocks.rows * depth;
+  const int64_t grain = std::max<int64_t>(1, (1 << 20) / std::max<int64_t>(1, block_work));
+  context.parallel_for(images * blocks.per_group(), grain, [&](int64_t begin, int64_t end) {
+    const simd::ScratchSlots::Slot slot(scratch);
+    float* const tile = slot.data();
+    float* const flat_c = tile + tile_floats;
+    for (int64_t task = begin; task < end; ++task) {
+      const int64_t image = task / blocks.per_group();  // batch and group
+      const int64_t row0 = task % blocks.row_blocks * blocks.rows;
+      const int64_t x0 = task / blocks.row_blocks % blocks.column_blocks * blocks.width;
+      const int64_t y0 =
+          task / (blocks.row_blocks * blocks.column_blocks) % blocks.line_blocks * blocks.lines;
+      const int64_t group = image % g.groups;
+      const int64_t lines = std::min(blocks.lines, out_h - y0);
+      const int64_t width = std::min(blocks.width, out_w - x0);
+      const int64_t made_rows = std::min(blocks.rows, made - row0);
+      const int64_t out_at = (image * made + row0) * out_plane + y0 * out_w + x0;
+      const float* const weights = job.weights + group * packed_group_floats(made, depth);
+
+      simd::GemmTile t;
+      t.rows = made_rows;
+      t.offsets = offsets.data();
+      t.b = tile;
+      t.row_bias = job.bias == nullptr ? nullptr : job.bias + group * made + row0;
+      t.activation = job.activation;
+      if (flat) {
+        t.c = flat_c;
+        t.c_row = flat_pitch;
+        t.lines = 1;
+        t.width = (lines - 1) * pitch + width;
+        if (job.residual != nullptr) {
+          t.residual = flat_c;
+          for (int64_t m = 0; m < made_rows; ++m) {
+            for (int64_t line = 0; line < lines; ++line) {
+              std::memcpy(flat_c + m * flat_pitch + line * pitch,
+                          job.residual + out_at + m * out_plane + line * out_w,
+                          static_cast<size_t>(width) * sizeof(float));
+            }
+          }
+        }
+      } else {
+        t.c = job.y + out_at;
+        t.c_row = out_plane;
+        t.c_line = out_w;
+        t.b_line = pitch;
+        t.lines = lines;
+        t.width = width;
+        if (job.residual != nullptr) t.residual = job.residual + out_at;
+      }
+      for (int64_t chunk = 0; chunk < chunks.count; ++chunk) {
+        const int64_t c0 = chunks.start(chunk), c1 = chunks.start(chunk + 1);
+        for (int64_t c = c0; c < c1; ++c) {
+          copy_tile(job.x + (image * channels + c) * in_plane, plane, rows, columns,
+                    y0 * plane.y.stride - plane.y.pad_begin,
+                    x0 * plane.x.stride - plane.x.pad_begin, tile + (c - c0) * tile_plane);
+        }
+        t.depth = (c1 - c0) * taps;
+        t.a = weights + round_up(made, simd::kPanelRows) * c0 * taps + row0 * t.depth;
+        t.first = chunk == 0;
+        t.last = chunk == chunks.count - 1;
+        simd::gemm_tile(t);
+      }
+      if (flat) {
+        for (int64_t m = 0; m < made_rows; ++m) {
+          for (int64_t line = 0; line < lines; ++line) {
+            std::memcpy(job.y + out_at + m * out_plane + line * out_w,
+                        flat_c + m * flat_pitch + line * pitch,
+                        static_cast<size_t>(width) * sizeof(float));
+          }
+        }
+      }
+    }
+  });
+  return {};
+}
+
+simd::Activation vector_form(const op::Activation& activation) {
+  using Kind = op::Activation::Kind;
+  using simd::Function;
+  const auto a = static_cast<float>(activation.alpha), b = static_cast<float>(activation.beta);
+  switch (activation.kind) {
+    case Kind::kIdentity:
+      return {};
+    case Kind::kRelu:
+      return simd::Activation::relu();
+    case Kind::kTanh:
+      return {Function::kTanh};
+    case Kind::kSigmoid:
+      return {Function::kSigmoid};
+    case Kind::kAffine:
+      return {Function::kAffine, a, b};
+    case Kind::kLeakyRelu:
+      return {Function::kLeakyRelu, a};
+    case Kind::kThresholdedRelu:
+      return {Function::kThresholdedRelu, a};
+    case Kind::kScaledTanh:
+      return {Function::kScaledTanh, a, b};
+    case Kind::kHardSigmoid:
+      return {Function::kHardSigmoid, a, b};
+    case Kind::kElu:
+      return {Function::kElu, a};
+    case Kind::kSelu:
+      return {Function::kSelu, a, b};
+    case Kind::kSoftsign:
+      return {Function::kSoftsign};
+    case Kind::kSoftplus:
+      return {Function::kSoftplus};
+    case Kind::kClip:
+      return {Function::kClip, a, b};
+    case Kind::kHardSwish:
+      return {Function::kHardSwish};
+    case Kind::kGelu:
+      return {Function::kGelu};
+  }
+  return {};
+}
+
+Result<void> run_conv(KernelContext& context, bool fused) {
+  SLUICE_ASSIGN(const Tensor* x, op::input_tensor(context, 0, {DType::kFloat32}));
+  SLUICE_ASSIGN(const Tensor* w, op::input_tensor(context, 1, {DType::kFloat32}));
+  const Tensor* bias = nullptr;
+  if (context.has(2)) {
+    SLUICE_ASSIGN(bias, op::input_tensor(context, 2, {DType::kFloat32}));
+  }
+  SLUICE_ASSIGN(const ConvGeometry g, conv_geometry(context.attrs(), x->shape(), w->shape(),
+                                                    bias != nullptr ? &bias->shape() : nullptr));
+  const Shape shape = conv_output_shape(g);
+  Job job;
+  if (fused) {
+    SLUICE_ASSIGN(const op::Activation activation, fused_activation(context.attrs()));
+    job.activation = vector_form(activation);
+    if (context.has(3)) {
+      SLUICE_ASSIGN(const Tensor* z, op::input_tensor(context, 3, {DType::kFloat32}));
+      if (!(z->shape() == shape)) {
+        return usage_error(
+            cat("The residual input has shape ", z->shape().text(), " (needs ", shape.text(), ")"));
+      }
+      job.residual = z->data<float>();
+    }
+  }
+  const std::optional<Plane> plane = as_plane(g);
+  // A weight that is not packed only: also one without elements, where the bias alone is left.
+  if (!context.prepared().defined() && (!plane || w->elements() == 0)) {
+    return fused ? fused_conv_reference(context) : conv_reference(context);
+  }
+  if (!plane) {
+    return unsupported(cat("A convolution of ", x->shape().text(), " by ", w->shape().text(),
+                           " has no fast kernel"));
+  }
+  SLUICE_ASSIGN(Tensor * y, context.out(0, DType::kFloat32, shape));
+  if (y->elements() == 0) return {};
+  job.x = x->data<float>();
+  job.y = y->mutable_data<float>();
+  job.bias = bias != nullptr ? bias->data<float>() : nullptr;
+  if (context.prepared().defined()) {
+    job.weights = context.prepared().data<float>();
+  } else {
+    const int64_t taps = plane->y.kernel * plane->x.kernel;
+    const Chunks chunks(g.in_channels_per_group(), plane->y.kernel, plane->x.kernel,
+                        plane->x.dilation);
+    const Checked bytes = (Checked::from_signed(g.out_channels_per_group()) + 7) *
+                          static_cast<uint64_t>(g.groups) * static_cast<uint64_t>(taps) *
+                          static_cast<uint64_t>(g.in_channels_per_group()) * sizeof(float);
+    if (!bytes.valid()) return resource_error("The packed weights don't fit memory");
+    SLUICE_ASSIGN(const std::span<std::byte> memory, context.scratch(bytes.value()));
+    auto* packed = reinterpret_cast<float*>(memory.data());
+    pack_weights(w->data<float>(), g.groups, g.out_channels_per_group(), taps, chunks, packed);
+    job.weights = packed;
+  }
+  return convolve(context, g, *plane, job);
+}
+
+Result<void> conv_f32(KernelContext& context) { return run_conv(context, false); }
+Result<void> fused_conv_f32(KernelContext& context) { return run_conv(context, true); }
+
+// Packs a constant weight; anything odd is left to the run, which says what is wrong with it.
+Result<Tensor> prepare_conv(const AttrMap& attrs, std::span<const Value> inputs) {
+  if (inputs.size() < 2 || !inputs[1].is_tensor()) return Tensor();
+  const Tensor& w = inputs[1].tensor();
+  const int64_t groups = attrs.int_or("group", 1);
+  if (w.dtype() != DType::kFloat32 || w.rank() < 3 || w.elements() == 0 || groups < 1 ||
+      w.dim(0) % groups != 0) {
+    return Tensor();
+  }
+  const auto window = op::read_window_attrs(attrs, w.rank() - 2, w.shape().dims().subspan(2));
+  if (!window) return Tensor();
+  int64_t kernel_h = 1, kernel_w = w.dim(-1), dilation_w = window->dilations.back();
+  if (w.rank() == 4) kernel_h = w.dim(2);
+  if (w.rank() > 4) {
+    if (w.shape().elements(2, w.rank()) != 1) return Tensor();
+    kernel_w = dilation_w = 1;
+  }
+  if (kernel_h > 1024 || kernel_w > 1024) return Tensor();
+  const int64_t made = w.dim(0) / groups;
+  const Checked floats = Checked::from_signed(round_up(made, simd::kPanelRows)) *
+                         static_cast<uint64_t>(groups) * static_cast<uint64_t>(w.dim(1)) *
+                         static_cast<uint64_t>(kernel_h * kernel_w);
+  if (!floats.fits(uint64_t{1} << 40)) return Tensor();
+  SLUICE_ASSIGN(Tensor packed,
+                Tensor::allocate(DType::kFloat32, Shape{static_cast<int64_t>(floats.value())}));
+  pack_weights(w.data<float>(), groups, made, kernel_h * kernel_w,
+               Chunks(w.dim(1), kernel_h, kernel_w, dilation_w), packed.mutable_data<float>());
+  return packed;
+}
+
+// --- ConvTranspose: columns[(m,k), i] = sum over c of W[c,m,k] * X[c,i], then each column is added
+// to the place in Y that tap k of position i stands for.
+
+int64_t transpose_depth_floats(int64_t channels, int64_t rows) {
+  return simd::packed_a_floats(rows, channels);
+}
+
+Result<Tensor> prepare_conv_transpose(const AttrMap& attrs, std::span<const Value> inputs) {
+  if (inputs.size() < 2 || !inputs[1].is_tensor()) return Tensor();
+  const Tensor& w = inputs[1].tensor();
+  const int64_t groups = attrs.int_or("group", 1);
+  if (w.dtype() != DType::kFloat32 || w.rank() < 3 || w.elements() == 0 || groups < 1 ||
+      w.dim(0) % groups != 0) {
+    return Tensor();
+  }
+  const int64_t channels = w.dim(0) / groups, rows = w.elements() / w.dim(0);
+  const int64_t each = transpose_depth_floats(channels, rows);
+  SLUICE_ASSIGN(Tensor packed, Tensor::allocate(DType::kFloat32, Shape{groups, each}));
+  for (int64_t g = 0; g < groups; ++g) {
+    simd::pack_a(w.data<float>() + g * channels * rows, 1, rows, rows, channels,
+                 packed.mutable_data<float>() + g * each, 0, (rows + 7) / 8);
+  }
+  return packed;
+}
+
+Result<void> conv_transpose_f32(KernelContext& context) {
+  SLUICE_ASSIGN(const Tensor* x, op::input_tensor(context, 0, {DType::kFloat32}));
+  SLUICE_ASSIGN(const Tensor* w, op::input_tensor(context, 1, {DType::kFloat32}));
+  const Tensor* bias = nullptr;
+  if (context.has(2)) {
+    SLUICE_ASSIGN(bias, op::input_tensor(context, 2, {DType::kFloat32}));
+  }
+  SLUICE_ASSIGN(const ConvGeometry g,
+                conv_transpose_geometry(context.attrs(), x->shape(), w->shape(),
+                                        bias != nullptr ? &bias->shape() : nullptr));
+  if (g.axes.size() > 2) {
+    return unsupported(
+        cat("This kernel convolves one or two spatial axes (the input has ", g.axes.size(), ")"));
+  }
+  SLUICE_ASSIGN(Tensor * y, context.out(0, DType::kFloat32, conv_transpose_output_shape(g)));
+  if (y->elements() == 0) return {};
+  if (x->elements() == 0 || w->elements() == 0) return conv_transpose_reference(context);
+
+  // The axes' `in` is Y's extent and `out` X's.
+  const WindowAxis one{.in = 1, .out = 1};
+  const WindowAxis& axis_x = g.axes.back();
+  const WindowAxis& axis_y = g.axes.size() == 2 ? g.axes[0] : one;
+  const int64_t taps = g.kernel_elems(), positions = g.out_elems(), y_plane = g.in_elems();
+  const int64_t channels = g.in_channels_per_group(), made = g.out_channels_per_group();
+  const int64_t rows = made * taps;
+  const Checked floats = Checked::from_signed(rows) * static_cast<uint64_t>(positions);
+  if (!floats.fits(uint64_t{1} << 40)) {
+    return resource_error(cat("A transposed convolution needs ", rows, " rows of ", positions,
+                              " floats of scratch, too many"));
+  }
+  SLUICE_ASSIGN(const std::span<std::byte> columns_memory,
+                context.scratch(floats.value() * sizeof(float)));
+  auto* columns = reinterpret_cast<float*>(columns_memory.data());
+  simd::Gemm gemm;
+  gemm.m = rows;
+  gemm.n = positions;
+  gemm.k = channels;
+  gemm.a_row = 1;
+  gemm.a_col = rows;
+  gemm.b_row = positions;
+  gemm.c = columns;
+  gemm.c_row = positions;
+  const Tensor& packed = context.prepared();
+  if (packed.defined()) {
+    gemm.packed_a = packed.data<float>();
+  } else {
+    gemm.a = w->data<float>();
+  }
+  const int64_t work_floats = simd::gemm_workspace_floats(gemm);
+  SLUICE_ASSIGN(const std::span<std::byte> work_memory,
+                context.scratch(static_cast<size_t>(work_floats) * sizeof(float)));
+  const std::span<float> work(reinterpret_cast<float*>(work_memory.data()),
+                              static_cast<size_t>(work_floats));
+  const auto parallel = [&](int64_t count, int64_t grain, simd::Range body) {
+    context.parallel_for(count, grain, body);
+  };
+  for (int64_t n = 0; n < g.batch; ++n) {
+    for (int64_t group = 0; group < g.groups; ++group) {
+      simd::Gemm product = gemm;
+      if (packed.defined()) {
+        product.packed_a += group * transpose_depth_floats(channels, rows);
+      } else {
+        product.a += group * channels * rows;
+      }
+      product.b = x->data<float>() + (n * g.in_channels + group * channels) * positions;
+      simd::gemm(product, work, parallel);
+      float* const out = y->mutable_data<float>() + (n * g.out_channels + group * made) * y_plane;
+      const int64_t grain =
+          std::max<int64_t>(1, (1 << 15) / std::max<int64_t>(1, taps * positions));
+      context.parallel_for(made, grain, [&](int64_t begin, int64_t end) {
+        for (int64_t m = begin; m < end; ++m) {
+          float* const to = out + m * y_plane;
+          const float start = bias != nullptr ? bias->data<float>()[group * made + m] : 0.0f;
+          std::fill(to, to + y_plane, start);
+          const float* from = columns + m * taps * positions;
+          for (int64_t ky = 0; ky < axis_y.kernel; ++ky) {
+            for (int64_t kx = 0; kx < axis_x.kernel; ++kx, from += positions) {
+              const int64_t first = axis_x.first_inside(kx), last = axis_x.last_inside(kx);
+              for (int64_t iy = axis_y.first_inside(ky); iy < axis_y.last_inside(ky); ++iy) {
+                const float* row = from + iy * axis_x.out;
+                float* line = to + axis_y.at(iy, ky) * axis_x.in + axis_x.at(0, kx);
+                const int64_t stride = axis_x.stride;
+                if (stride == 1) {
+                  for (int64_t i = first; i < last; ++i) line[i] += row[i];
+                } else {
+                  for (int64_t i = first; i < last; ++i) line[i * stride] += row[i];
+                }
+              }
+            }
+          }
+        }
+      });
+    }
+  }
+  return {};
+}
+
+// --- which nodes these kernels take
+
+std::string refuse_dtype(const NodeView& node) {
+  for (int i = 0; i < node.input_count(); ++i) {
+    if (!node.has_input(i)) continue;
+    const Type& type = node.input_type(i);
+    if (!type.is_tensor() || type.dtype != DType::kFloat32) {
+      return cat("input ", i, " is ", type.text(), " (takes float32)");
+    }
+  }
+  return {};
+}
+
+std::string refuse_conv(const NodeView& node) {
+  if (std::string reason = refuse_dtype(node); !reason.empty()) return reason;
+  const Type& x = node.input_type(0);
+  const Type& w = node.input_type(1);
+  const int rank = w.has_rank()   ? static_cast<int>(w.dims->size())
+                   : x.has_rank() ? static_cast<int>(x.dims->size())
+                                  : 0;
+  if (rank == 0) return "the rank of the input is not known";
+  if (rank > 4) return cat("the kernel has ", rank - 2, " spatial axes (takes one or two)");
+  return {};
+}
+
+}  // namespace
+
+const op::CpuCandidate kConvCpu[1] = {{.kernel = {.name = "conv.f32.implicit_gemm",
+                                                  .run = conv_f32,
+                                                  .prepare = prepare_conv,
+                                                  .prepared_input = 1},
+                                       .refuse = refuse_conv}};
+
+const op::CpuCandidate kFusedConvCpu[1] = {{.kernel = {.name = "fused_conv.f32.implicit_gemm",
+                                                       .run = fused_conv_f32,
+                                                       .prepare = prepare_conv,
+                                                       .prepared_input = 1},
+                                            .refuse = refuse_conv,
+                                            .in_place_input = 3}};
+
+const op::CpuCandidate kConvTransposeCpu[1] = {{.kernel = {.name = "conv_transpose.f32.gemm_col2im",
+                                                           .run = conv_transpose_f32,
+                                                           .prepare = prepare_conv_transpose,
+                                                           .prepared_input = 1},
+                                                .refuse = refuse_conv}};
+
+}  // namespace sluice::ops::conv

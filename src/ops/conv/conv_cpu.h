@@ -1,0 +1,12 @@
+// The CPU kernels of the conv family, as rows of the operator table.
+#pragma once
+
+#include "op/op.h"
+
+namespace sluice::ops::conv {
+
+extern const op::CpuCandidate kConvCpu[1];
+extern const op::CpuCandidate kFusedConvCpu[1];
+extern const op::CpuCandidate kConvTransposeCpu[1];
+
+}  // namespace sluice::ops::conv

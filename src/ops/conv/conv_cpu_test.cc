@@ -1,0 +1,142 @@
+#include "ops/conv/conv_cpu.h"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "base/text.h"
+#include "op/case.h"
+#include "ops/conv/conv_kernels.h"
+
+namespace sluice::ops::conv {
+namespace {
+
+// Runs ranges last first, as another thread might, and serves a packed input.
+class TestContext final : public plan::KernelContext {
+ public:
+  TestContext(const AttrMap& attrs, std::span<const Value> inputs, std::span<Value> outputs,
+              Tensor prepared = {})
+      : KernelContext(attrs, inputs, outputs), prepared_(std::move(prepared)) {}
+  void parallel_for(int64_t count, int64_t grain,
+                    FunctionRef<void(int64_t, int64_t)> body) override {
+    const int64_t step = std::max<int64_t>(grain, 1);
+    for (int64_t begin = (count - 1) / step * step; begin >= 0; begin -= step) {
+      body(begin, std::min(count, begin + step));
+    }
+  }
+  const Tensor& prepared() const override { return prepared_; }
+
+ private:
+  Tensor prepared_;
+};
+
+Tensor run(plan::KernelFn kernel, const AttrMap& attrs, const std::vector<Value>& inputs,
+           Tensor prepared = {}) {
+  std::vector<Value> outputs(1);
+  TestContext context(attrs, inputs, outputs, std::move(prepared));
+  const auto done = kernel(context);
+  EXPECT_TRUE(done.ok()) << (done.ok() ? "" : done.error().message);
+  return done.ok() ? outputs[0].tensor() : Tensor();
+}
+
+// Float32 sums of n products of numbers below 1 in magnitude: (n + 4) * 2^-24 * n / 4 covers any
+// order of summation with room to spare.
+void expect_close(const Tensor& got, const Tensor& want, double n) {
+  ASSERT_TRUE(got.defined() && want.defined());
+  ASSERT_EQ(got.shape().text(), want.shape().text());
+  const double tolerance = (n + 4) * 6e-8 * (n / 4 + 2);
+  for (int64_t i = 0; i < got.elements(); ++i) {
+    ASSERT_NEAR(got.get_double(i), want.get_double(i), tolerance) << "element " << i;
+  }
+}
+
+struct Geometry {
+  int64_t n, c, h, w, m, group;
+  int64_t kh, kw, sh, sw, dh, dw;
+  std::vector<int64_t> pads;
+};
+
+void check(const Geometry& g, bool fused) {
+  SCOPED_TRACE(cat("n", g.n, " c", g.c, " ", g.h, "x", g.w, " m", g.m, " g", g.group, " k", g.kh,
+                   "x", g.kw, " s", g.sh, g.sw, " d", g.dh, g.dw, " p", join(g.pads, ","),
+                   fused ? " fused" : ""));
+  AttrMap attrs{{"strides", std::vector<int64_t>{g.sh, g.sw}},
+                {"dilations", std::vector<int64_t>{g.dh, g.dw}},
+                {"pads", g.pads},
+                {"group", g.group}};
+  const Tensor w = op::case_floats(Shape{g.m, g.c / g.group, g.kh, g.kw}, 2);
+  std::vector<Value> inputs = {Value(op::case_floats(Shape{g.n, g.c, g.h, g.w}, 1)), Value(w),
+                               Value(op::case_floats(Shape{g.m}, 3))};
+  Tensor want = run(conv_reference, attrs, inputs);
+  const auto& candidate = fused ? kFusedConvCpu[0] : kConvCpu[0];
+  if (fused) {
+    inputs.emplace_back(op::case_floats(want.shape(), 4));
+    attrs.set("activation", std::string("leakyrelu"));
+    attrs.set("activation_params", std::vector<float>{0.25f});
+    want = run(fused_conv_reference, attrs, inputs);
+  }
+  const double depth = static_cast<double>(g.c / g.group * g.kh * g.kw);
+  const Tensor got = run(candidate.kernel.run, attrs, inputs);
+  expect_close(got, want, depth);
+  std::vector<Value> constants(inputs.size());
+  constants[1] = inputs[1];
+  const auto packed = candidate.kernel.prepare(attrs, constants);
+  ASSERT_TRUE(packed.ok() && packed->defined());
+  inputs[1] = Value(Tensor::shape_only(w.dtype(), w.shape()));
+  const Tensor again = run(candidate.kernel.run, attrs, inputs, *packed);
+  ASSERT_EQ(0, memcmp(got.bytes().data(), again.bytes().data(), got.size_bytes()));
+}
+
+TEST(ConvCpu, AgreesWithReference) {
+  for (const int64_t size : {1, 2, 3, 5, 7, 14, 17, 32, 49}) {
+    for (const int64_t c : {1, 3, 8}) {
+      for (const int64_t m : {1, 5, 8, 19}) {
+        check({1, c, size, size, m, 1, 3, 3, 1, 1, 1, 1, {1, 1, 1, 1}}, false);
+      }
+    }
+    check({2, 4, size, size + 3, 6, 2, 3, 3, 2, 2, 1, 1, {1, 1, 1, 1}}, false);
+    check({2, 6, size, size + 1, 6, 6, 3, 3, 1, 1, 1, 1, {1, 1, 1, 1}}, true);
+    check({1, 5, size, size, 9, 1, 1, 1, 1, 1, 1, 1, {0, 0, 0, 0}}, true);
+    check({1, 5, size, size, 9, 1, 1, 1, 2, 2, 1, 1, {0, 0, 0, 0}}, false);
+    check({1, 3, size, size, 9, 1, 3, 3, 1, 1, 8, 8, {8, 8, 8, 8}}, true);
+    check({1, 3, size, size, 4, 1, 3, 3, 2, 3, 4, 2, {5, 3, 4, 2}}, false);
+    check({1, 3, size, size, 4, 1, 5, 2, 3, 1, 1, 3, {4, 3, 2, 1}}, true);
+  }
+  check({1, 200, 9, 100, 33, 1, 3, 3, 1, 1, 1, 1, {1, 1, 1, 1}}, true);
+  check({1, 16, 70, 300, 16, 1, 3, 3, 1, 1, 2, 2, {2, 2, 2, 2}}, true);
+  check({1, 3, 129, 127, 24, 1, 7, 7, 2, 2, 1, 1, {3, 3, 3, 3}}, false);
+  check({1, 350, 40, 40, 20, 1, 1, 1, 1, 1, 1, 1, {0, 0, 0, 0}}, true);
+}
+
+TEST(ConvCpu, OneAxis) {
+  for (const int64_t length : {4, 5, 31, 2000}) {
+    AttrMap attrs{{"pads", std::vector<int64_t>{2, 1}}, {"strides", std::vector<int64_t>{2}}};
+    const std::vector<Value> inputs = {Value(op::case_floats(Shape{1, 7, length}, 1)),
+                                       Value(op::case_floats(Shape{5, 7, 4}, 2))};
+    expect_close(run(kConvCpu[0].kernel.run, attrs, inputs), run(conv_reference, attrs, inputs),
+                 28);
+  }
+}
+
+TEST(ConvCpu, Transpose) {
+  for (const int64_t size : {1, 2, 5, 17}) {
+    for (const int64_t group : {1, 2}) {
+      for (const int64_t stride : {1, 2, 3}) {
+        AttrMap attrs{{"pads", std::vector<int64_t>{1, 0, 0, 1}},
+                      {"strides", std::vector<int64_t>{stride, stride}},
+                      {"group", group}};
+        const std::vector<Value> inputs = {Value(op::case_floats(Shape{2, 6, size, size + 1}, 1)),
+                                           Value(op::case_floats(Shape{6, 4, 3, 2}, 2)),
+                                           Value(op::case_floats(Shape{4 * group}, 3))};
+        const Tensor want = run(conv_transpose_reference, attrs, inputs);
+        expect_close(run(kConvTransposeCpu[0].kernel.run, attrs, inputs), want, 36);
+        const auto packed = kConvTransposeCpu[0].kernel.prepare(attrs, inputs);
+        ASSERT_TRUE(packed.ok());
+        expect_close(run(kConvTransposeCpu[0].kernel.run, attrs, inputs, *packed), want, 36);
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace sluice::ops::conv
