@@ -12,6 +12,10 @@ Result<Tensor*> KernelContext::out(int i, DType dtype, const Shape& shape) {
     return &spare_;
   }
   SLUICE_ASSIGN(Tensor made, make_output(i, dtype, shape));
+  // Bits of the last byte that no packed element covers would be left over from other values.
+  if (dtype_bits(dtype) % 8 != 0 && made.size_bytes() != 0) {
+    made.mutable_bytes().back() = std::byte{0};
+  }
   Value& slot = outputs_[static_cast<size_t>(i)];
   slot = Value(std::move(made));
   return &slot.tensor();

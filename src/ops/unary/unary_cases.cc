@@ -191,7 +191,7 @@ std::vector<op::Case> cases() {
                    .inputs = {x, Value(), Tensor::scalar(2.0f)}});
     out.push_back({.name = cat("prelu_scalar_slope_", shape.text()),
                    .op = "PRelu",
-                   .inputs = {x, Tensor::of<float>(Shape{1}, {0.25f})}});
+                   .inputs = {x, Tensor::scalar(0.25f)}});
     out.push_back({.name = cat("swiglu_", shape.text()),
                    .op = "SwiGLU",
                    .inputs = {x, case_floats(shape, 4)}});
