@@ -208,8 +208,9 @@ class Importer {
   Result<void> import_node(Scope& scope, const NodeDecl& decl);
   Result<void> import_constant(Scope& scope, const NodeDecl& decl);
   Result<void> inline_call(Scope& scope, const NodeDecl& decl, const FunctionDecl& function);
-  Result<ir::Subgraph> import_subgraph(Scope& scope, const std::string& name,
-                                       const GraphDecl& decl);
+  Result<ir::Subgraph> import_subgraph(Scope& scope, const std::string& name, const GraphDecl& decl,
+                                       int scalar_inputs);
+  Result<void> as_line_of_one(Scope& body, const std::string& name);
   Result<AttrMap> attributes(const Scope& scope, const NodeDecl& decl);
   Result<void> add(Scope& scope, ir::Node node);
   Result<void> check_input_types(const ir::Graph& graph) const;
@@ -616,8 +617,26 @@ Result<void> Importer::inline_call(Scope& scope, const NodeDecl& decl,
   return {};
 }
 
+// Exporters have declared a Loop body's iteration number and condition as one-element lines, and
+// ONNX Runtime feeds them so. The operator's are scalars: the body sees them reshaped.
+Result<void> Importer::as_line_of_one(Scope& body, const std::string& name) {
+  ir::ValueId& seen = body.values.at(name);
+  const ir::ValueId fed = seen;
+  const DType dtype = body.graph->type(fed).dtype;
+  body.graph->value(fed).type = Type::tensor(dtype, Dims{});
+  seen = body.graph->add_value(cat(name, "_line"), Type::tensor(dtype, Dims{Dim(1)}));
+  ir::Node reshape;
+  reshape.op = "Reshape";
+  reshape.name = body.graph->value(seen).name;
+  reshape.inputs = {
+      fed, body.graph->add_constant(cat(name, "_line_shape"), Tensor::of<int64_t>(Shape{1}, {1}))};
+  reshape.outputs = {seen};
+  return add(body, std::move(reshape));
+}
+
+// The first `scalar_inputs` inputs are fed scalars by the operator.
 Result<ir::Subgraph> Importer::import_subgraph(Scope& scope, const std::string& name,
-                                               const GraphDecl& decl) {
+                                               const GraphDecl& decl, int scalar_inputs) {
   ir::Subgraph out;
   out.name = name;
   out.graph = std::make_unique<ir::Graph>();
@@ -650,6 +669,12 @@ Result<ir::Subgraph> Importer::import_subgraph(Scope& scope, const std::string& 
   std::vector<Type> stated;
   for (size_t v = 0; v < body.graph->value_count(); ++v) {
     stated.push_back(body.graph->type(static_cast<ir::ValueId>(v)));
+  }
+  for (size_t i = 0; i < decl.inputs.size() && i < static_cast<size_t>(scalar_inputs); ++i) {
+    const Type& type = decl.inputs[i].type;
+    if (type.has_rank() && type.dims->size() == 1 && (*type.dims)[0] == Dim(1)) {
+      SLUICE_TRY(as_line_of_one(body, decl.inputs[i].name));
+    }
   }
   SLUICE_TRY(import_nodes(body, decl.nodes, dependencies(decl.nodes), wanted));
   for (const ValueDecl& output : decl.outputs) {
@@ -713,7 +738,7 @@ Result<void> Importer::import_node(Scope& scope, const NodeDecl& decl) {
     auto made =
         depth_ > kMaxDepth
             ? Result<ir::Subgraph>(invalid_model(cat("Subgraphs nest deeper than ", kMaxDepth)))
-            : import_subgraph(scope, name, *body);
+            : import_subgraph(scope, name, *body, domain.empty() && decl.op == "Loop" ? 2 : 0);
     --depth_;
     if (!made) return std::move(made).error();
     node.subgraphs.push_back(std::move(made).value());
