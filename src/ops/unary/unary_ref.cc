@@ -235,7 +235,19 @@ Result<void> quick_gelu_reference(KernelContext& context) {
 }
 
 Result<void> bias_gelu_reference(KernelContext& context) { return map_biased(context, gelu_erf); }
-Result<void> fast_gelu_reference(KernelContext& context) { return map_biased(context, gelu_tanh); }
+// ONNX Runtime's kernels repeat a bias of any length along the flattened input, and its tests say
+// so.
+Result<void> fast_gelu_reference(KernelContext& context) {
+  if (!context.has(1)) return map_doubles(context, gelu_tanh);
+  SLUICE_ASSIGN(const Tensor* x, op::input_tensor(context, 0, op::kFloats));
+  SLUICE_ASSIGN(const Tensor* bias, op::input_tensor(context, 1, op::kFloats));
+  if (bias->elements() == 0 && x->elements() != 0) return usage_error("FastGelu's bias is empty");
+  SLUICE_ASSIGN(Tensor * y, context.out(0, x->dtype(), x->shape()));
+  for (int64_t i = 0; i < x->elements(); ++i) {
+    y->set_double(i, gelu_tanh(x->get_double(i) + bias->get_double(i % bias->elements())));
+  }
+  return {};
+}
 
 Result<void> logical_not_reference(KernelContext& context) {
   return map_to_bool(context, op::kBools, [](double x) { return x == 0; });
@@ -403,9 +415,10 @@ Result<void> image_scaler_reference(KernelContext& context) {
   SLUICE_ASSIGN(const Tensor* x, op::input_tensor(context, 0, op::kFloats));
   const double scale = context.attrs().float_or("scale", 1.0f);
   const std::vector<float> bias = context.attrs().floats_or("bias");
-  if (x->rank() != 4 || (!bias.empty() && x->dim(1) != static_cast<int64_t>(bias.size()))) {
+  if (x->rank() != 4 || (!bias.empty() && x->dim(1) > static_cast<int64_t>(bias.size()))) {
     return usage_error(cat("ImageScaler's input has shape ", x->shape().text(),
-                           " (needed: [N,C,H,W] with C = ", bias.size(), " biases)"));
+                           " (needed: [N,C,H,W] with a bias for each C; there are ", bias.size(),
+                           ")"));
   }
   SLUICE_ASSIGN(Tensor * y, context.out(0, x->dtype(), x->shape()));
   const int64_t plane = x->dim(2) * x->dim(3);
