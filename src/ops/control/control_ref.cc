@@ -108,9 +108,11 @@ Result<void> loop_reference(KernelContext& context) {
   for (size_t i = 0; i < states; ++i)
     carried.push_back(context.input_value(static_cast<int>(i) + 2));
   const size_t outputs = static_cast<size_t>(context.output_count());
+  const Shape iteration_shape =
+      context.attrs().int_or(kVectorIteration, 0) != 0 ? Shape{1} : Shape{};
   std::vector<std::vector<Tensor>> scans(outputs > states ? outputs - states : 0);
   for (int64_t trip = 0; trip < trips && go_on; ++trip) {
-    Values feeds = {Value(Tensor::scalar<int64_t>(trip)), condition};
+    Values feeds = {Value(Tensor::of<int64_t>(iteration_shape, {trip})), condition};
     feeds.insert(feeds.end(), carried.begin(), carried.end());
     SLUICE_ASSIGN(Values results, context.run_subgraph("body", feeds));
     if (results.size() < 1 + states + scans.size()) {

@@ -248,6 +248,9 @@ class RegexCompiler {
           node.children.push_back(add_set(std::move(set)));
         }
         if (more()) at_ += 2;
+        if (!node.children.empty()) {  // what follows repeats the last letter only
+          SLUICE_ASSIGN(node.children.back(), repetition(node.children.back()));
+        }
         continue;
       }
       SLUICE_ASSIGN(const int item, atom(depth));

@@ -37,7 +37,7 @@ TEST(Regex, Matches) {
   EXPECT_FALSE(full("a.c", "a\nc"));
   EXPECT_TRUE(full("(?s)a.c", "a\nc"));
   EXPECT_TRUE(full("(?m)a$\n^b", "a\nb"));
-  EXPECT_TRUE(full("\\Qa.b\\E+", "a.b+") || full("\\Qa.b\\E", "a.b"));
+  EXPECT_TRUE(full("\\Qa.b\\E+", "a.bbb"));
   EXPECT_TRUE(full("\\x41\\x{42}\\103", "ABC"));
   EXPECT_TRUE(full("(?:)*", ""));
   EXPECT_TRUE(full("(a*)*", "aaa"));
