@@ -112,7 +112,8 @@ Result<Manifest> parse_manifest(std::string_view json_text) {
   SLUICE_TRY(read(root, "notes", out.notes));
   SLUICE_TRY(read(root, "sha256", out.sha256));
   if (!out.sha256.empty() && !is_sha256(out.sha256)) {
-    return bad(cat("has a \"sha256\" that is not 64 hexadecimal digits: ", sluice::quoted(out.sha256)));
+    return bad(
+        cat("has a \"sha256\" that is not 64 hexadecimal digits: ", sluice::quoted(out.sha256)));
   }
   if (out.file.find('/') != std::string::npos || out.file == ".." || out.file == ".") {
     return bad(cat("has a \"file\" that is not a plain name: ", sluice::quoted(out.file)));
