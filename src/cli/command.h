@@ -30,6 +30,8 @@ Result<void> parse_shapes(const std::vector<std::string>& specs, session::Option
 // "1x3x224x224".
 Result<Shape> parse_shape(std::string_view text);
 
+void add_cutout(CLI::App& app, int& exit_code);
+void add_inspect(CLI::App& app, int& exit_code);
 void add_run(CLI::App& app, int& exit_code);
 void add_dump(CLI::App& app, int& exit_code);
 void add_explain(CLI::App& app, int& exit_code);

@@ -6,6 +6,8 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.set_version_flag("--version", "sluice 0.1.0");
   int exit_code = sluice::cli::kOk;
+  sluice::cli::add_cutout(app, exit_code);
+  sluice::cli::add_inspect(app, exit_code);
   sluice::cli::add_run(app, exit_code);
   sluice::cli::add_dump(app, exit_code);
   sluice::cli::add_explain(app, exit_code);

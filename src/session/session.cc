@@ -74,10 +74,8 @@ uint64_t Session::prepared_bytes() const {
   return state_->executor ? state_->executor->prepared_bytes() : 0;
 }
 
-namespace {
-
 // The format is told by content, never by the file's name.
-Result<format::Model> read_any(std::shared_ptr<const MappedFile> file) {
+Result<format::Model> read_model(std::shared_ptr<const MappedFile> file) {
   const auto bytes = file->bytes();
   const std::string_view head(reinterpret_cast<const char*>(bytes.data()),
                               std::min<size_t>(bytes.size(), 4));
@@ -98,12 +96,14 @@ Result<format::Model> read_any(std::shared_ptr<const MappedFile> file) {
   return format::onnx::read_onnx(bytes, file, file->path(), how);
 }
 
+namespace {
+
 Result<std::unique_ptr<ir::Graph>> read_graph(const std::string& path, const Options& options,
                                               bool allow_unknown,
                                               std::shared_ptr<const MappedFile>* mapped) {
   SLUICE_ASSIGN(auto file, MappedFile::open(path));
   if (mapped != nullptr) *mapped = file;
-  SLUICE_ASSIGN(format::Model model, read_any(file));
+  SLUICE_ASSIGN(format::Model model, read_model(file));
   import::ImportOptions how;
   how.input_shapes = options.input_shapes;
   how.outputs = options.outputs;

@@ -9,7 +9,9 @@
 #include <string>
 #include <vector>
 
+#include "base/file.h"
 #include "base/result.h"
+#include "format/model.h"
 #include "ir/graph.h"
 #include "plan/plan.h"
 #include "session/binding.h"
@@ -73,6 +75,8 @@ class Session {
   std::unique_ptr<State> state_;
 };
 
+// Reads ONNX or TFLite, told apart by content; the file stays mapped as long as weights view it.
+Result<format::Model> read_model(std::shared_ptr<const MappedFile> file);
 // Reads and imports only (no backend): for `inspect`. Unknown operators stay as they are when
 // `allow_unknown`.
 Result<std::unique_ptr<ir::Graph>> load_graph(const std::string& path, const Options& options = {},

@@ -134,7 +134,7 @@ std::vector<Component> to_components(const Tree& tree) {
     one.flops = child.flops;
     one.operators = most_frequent(child.operators);
     one.children = to_components(child);
-    std::string last = child.name;
+    std::vector<std::string> names = {child.name};
     for (size_t j = i + 1; j < tree.children.size(); ++j) {
       const Tree& other = *tree.children[j];
       if (folded[j] || other.signature != child.signature || other.parameters != child.parameters ||
@@ -143,9 +143,9 @@ std::vector<Component> to_components(const Tree& tree) {
       }
       folded[j] = true;
       ++one.repeats;
-      last = other.name;
+      names.push_back(other.name);
     }
-    if (one.repeats > 1) one.name = cat(child.name, " .. ", last);
+    one.name = names.size() <= 3 ? join(names, ", ") : cat(names.front(), " .. ", names.back());
     out.push_back(std::move(one));
   }
   return out;
@@ -226,9 +226,9 @@ std::vector<Repetition> find_repetitions(const Graph& graph) {
     if (!fresh || !varied || length < 6) continue;
     for (size_t i = first; i < first + length; ++i) covered[i] = true;
     for (size_t i = first; i < first + static_cast<size_t>(one.period); ++i) {
-      if (i - first < 12) one.operators += cat(i == first ? "" : " ", graph.nodes()[i].full_op());
+      if (i - first < 8) one.operators += cat(i == first ? "" : " ", graph.nodes()[i].full_op());
     }
-    if (one.period > 12) one.operators += cat(" ... (", one.period, " operators)");
+    if (one.period > 8) one.operators += cat(" ... (", one.period, " operators)");
     out.push_back(std::move(one));
     if (out.size() == 12) break;
   }

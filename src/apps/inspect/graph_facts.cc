@@ -51,7 +51,17 @@ std::string count_text(int64_t count) {
 
 std::string plain(std::string_view name, size_t limit) {
   const std::string text = quoted(name, limit);
-  return text.substr(1, text.size() - 2);
+  // Quotes, which `quoted` escapes, do no harm in a line that has none around it.
+  std::string out;
+  for (size_t i = 1; i + 1 < text.size(); ++i) {
+    if (text.compare(i, 4, "\\x22") == 0) {
+      out += '"';
+      i += 3;
+    } else {
+      out += text[i];
+    }
+  }
+  return out;
 }
 
 std::string operators_text(const std::vector<std::pair<std::string, int64_t>>& counts,
