@@ -102,7 +102,9 @@ Result<int> first_axis(const InferContext& context) {
 }
 
 Result<void> infer_layer_norm(InferContext& context) {
-  SLUICE_ASSIGN(const DType dtype, op::common_dtype(context, 0, 3, op::kFloats));
+  // onnxruntime's own exports mix dtypes: the output then has the scale's.
+  SLUICE_TRY(op::input_dtype(context, 0, op::kFloats));
+  SLUICE_ASSIGN(const DType dtype, op::common_dtype(context, 1, 3, op::kFloats));
   SLUICE_ASSIGN(const int axis, first_axis(context));
   SLUICE_ASSIGN(const DType stash, stash_dtype(context.attrs()));
   const Type& x = context.input_type(0);

@@ -271,7 +271,7 @@ Result<void> layer_norm_reference(KernelContext& context) {
     SLUICE_ASSIGN(const Tensor* bias, op::input_tensor(context, 2, op::kFloats));
     SLUICE_TRY(add(values, x->shape(), *bias, "bias"));
   }
-  SLUICE_ASSIGN(Tensor * y, context.out(0, x->dtype(), x->shape()));
+  SLUICE_ASSIGN(Tensor * y, context.out(0, scale->dtype(), x->shape()));
   op::store_reals(*y, 0, values);
   const Shape shape = statistics_shape(x->shape(), axis);
   SLUICE_TRY(put_statistics(context, 1, stash, shape, rows.mean));

@@ -115,10 +115,9 @@ Result<std::vector<ResizeExtent>> resize_sizes(const AttrMap& attrs, const Shape
     if (!(axis.scale > 0) || std::isinf(axis.scale)) {
       return usage_error(cat("A scale is ", axis.scale, " (must be positive and finite)"));
     }
-    // In float32, so that 10 * 0.7f is 7 as it was meant.
-    const float part = crop ? static_cast<float>(axis.roi_end - axis.roi_start) : 1.0f;
-    const float extent =
-        std::floor(static_cast<float>(axis.in) * part * static_cast<float>(axis.scale));
+    // In float32, so that 10 * 0.7f is 7 as it was meant. The region plays no part: the text of the
+    // specification multiplies by its size, its reference and every runtime don't.
+    const float extent = std::floor(static_cast<float>(axis.in) * static_cast<float>(axis.scale));
     if (!(extent >= 0 && extent < 9e15f)) {
       return usage_error(cat("Axis ", axes[i], " would have ", extent, " elements"));
     }

@@ -74,7 +74,7 @@ Result<void> infer_resize(InferContext& context) {
     out[at] = Dim::unknown();
     if (sizes && !sizes->empty() && i < sizes->size() && attrs->policy == "stretch") {
       out[at] = (*sizes)[i];
-    } else if (scales && i < scales->size() && !crop) {
+    } else if (scales && i < scales->size()) {
       out[at] = scaled(in[at], (*scales)[i]);
     }
   }
