@@ -541,7 +541,8 @@ Result<void> conv_transpose_f32(KernelContext& context) {
   }
   SLUICE_ASSIGN(Tensor * y, context.out(0, DType::kFloat32, conv_transpose_output_shape(g)));
   if (y->elements() == 0) return {};
-  if (x->elements() == 0 || w->elements() == 0) return conv_transpose_reference(context);
+  // The shape, not elements(): packed weights are no longer there.
+  if (x->elements() == 0 || w->shape().elements() == 0) return conv_transpose_reference(context);
 
   // The axes' `in` is Y's extent and `out` X's.
   const WindowAxis one{.in = 1, .out = 1};
