@@ -95,6 +95,14 @@ ValueId Graph::find(std::string_view value_name) const {
   return found == by_name_.end() ? kNoValue : found->second;
 }
 
+void Graph::rename(ValueId id, std::string_view wanted) {
+  if (value(id).name == wanted) return;
+  by_name_.erase(value(id).name);
+  std::string unique = unique_name(wanted);
+  by_name_.emplace(unique, id);
+  value(id).name = std::move(unique);
+}
+
 void Graph::replace_uses(ValueId from, ValueId to) {
   for (Node& node : nodes_) {
     std::ranges::replace(node.inputs, from, to);
