@@ -45,12 +45,6 @@ Result<int> rank_of(TfliteNode& n, ValueId value) {
   return *rank;
 }
 
-Result<int64_t> checked_axis(TfliteNode& n, int64_t axis, int rank) {
-  if (axis < -rank || axis >= rank)
-    return n.fail(cat("the axis is ", axis, " (the input has rank ", rank, ")"));
-  return axis < 0 ? axis + rank : axis;
-}
-
 // An extent: a number where it is known now, else a 1-D int64 tensor of one element.
 struct Extent {
   std::optional<int64_t> known;
