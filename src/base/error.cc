@@ -4,12 +4,18 @@ namespace sluice {
 
 std::string_view error_code_name(ErrorCode code) {
   switch (code) {
-    case ErrorCode::kInvalidModel: return "invalid_model";
-    case ErrorCode::kUnsupported: return "unsupported";
-    case ErrorCode::kUsage: return "usage";
-    case ErrorCode::kResource: return "resource";
-    case ErrorCode::kDevice: return "device";
-    case ErrorCode::kInternal: return "internal";
+    case ErrorCode::kInvalidModel:
+      return "invalid_model";
+    case ErrorCode::kUnsupported:
+      return "unsupported";
+    case ErrorCode::kUsage:
+      return "usage";
+    case ErrorCode::kResource:
+      return "resource";
+    case ErrorCode::kDevice:
+      return "device";
+    case ErrorCode::kInternal:
+      return "internal";
   }
   return "unknown";
 }

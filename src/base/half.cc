@@ -12,7 +12,7 @@ struct SmallFormat {
   int exponent_bits;
   int mantissa_bits;
   int bias;
-  bool has_infinity;  // all-ones exponent is infinity/NaN
+  bool has_infinity;   // all-ones exponent is infinity/NaN
   bool unsigned_zero;  // "UZ": no negative zero, its pattern is the only NaN
   uint8_t max_finite;  // magnitude bits of the largest finite value
   uint8_t nan;
@@ -20,10 +20,14 @@ struct SmallFormat {
 
 constexpr SmallFormat format_of(Float8 format) {
   switch (format) {
-    case Float8::kE4M3FN: return {4, 3, 7, false, false, 0x7e, 0x7f};
-    case Float8::kE4M3FNUZ: return {4, 3, 8, false, true, 0x7f, 0x80};
-    case Float8::kE5M2: return {5, 2, 15, true, false, 0x7b, 0x7f};
-    case Float8::kE5M2FNUZ: return {5, 2, 16, false, true, 0x7f, 0x80};
+    case Float8::kE4M3FN:
+      return {4, 3, 7, false, false, 0x7e, 0x7f};
+    case Float8::kE4M3FNUZ:
+      return {4, 3, 8, false, true, 0x7f, 0x80};
+    case Float8::kE5M2:
+      return {5, 2, 15, true, false, 0x7b, 0x7f};
+    case Float8::kE5M2FNUZ:
+      return {5, 2, 16, false, true, 0x7f, 0x80};
   }
   return {};
 }
@@ -51,7 +55,8 @@ float half_to_float(uint16_t bits) {
   const uint32_t exponent = (bits >> 10) & 31u;
   const uint32_t mantissa = bits & 0x3ffu;
   if (exponent == 31) return std::bit_cast<float>(sign | 0x7f800000u | (mantissa << 13));
-  if (exponent != 0) return std::bit_cast<float>(sign | ((exponent + 112u) << 23) | (mantissa << 13));
+  if (exponent != 0)
+    return std::bit_cast<float>(sign | ((exponent + 112u) << 23) | (mantissa << 13));
   const float magnitude = static_cast<float>(mantissa) * 0x1p-24f;
   return sign != 0 ? -magnitude : magnitude;
 }
@@ -105,10 +110,10 @@ float float8_to_float(uint8_t bits, Float8 format) {
   }
   const int field = static_cast<int>(magnitude >> f.mantissa_bits);
   const int mantissa = static_cast<int>(magnitude & ((1u << f.mantissa_bits) - 1));
-  const float value =
-      field == 0 ? std::ldexp(static_cast<float>(mantissa), 1 - f.bias - f.mantissa_bits)
-                 : std::ldexp(static_cast<float>(mantissa + (1 << f.mantissa_bits)),
-                              field - f.bias - f.mantissa_bits);
+  const float value = field == 0
+                          ? std::ldexp(static_cast<float>(mantissa), 1 - f.bias - f.mantissa_bits)
+                          : std::ldexp(static_cast<float>(mantissa + (1 << f.mantissa_bits)),
+                                       field - f.bias - f.mantissa_bits);
   return negative ? -value : value;
 }
 
@@ -121,7 +126,8 @@ uint8_t float_to_float8(float value, Float8 format, bool saturate) {
   const uint8_t sign = std::signbit(value) ? 0x80u : 0u;
   const bool infinite = std::isinf(value);
   const uint32_t magnitude =
-      infinite ? 0xffu : round_magnitude(std::fabs(static_cast<double>(value)), f.mantissa_bits, f.bias);
+      infinite ? 0xffu
+               : round_magnitude(std::fabs(static_cast<double>(value)), f.mantissa_bits, f.bias);
   if (magnitude > f.max_finite) {
     if (saturate) return static_cast<uint8_t>(sign | f.max_finite);
     if (f.unsigned_zero) return f.nan;

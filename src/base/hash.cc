@@ -25,7 +25,8 @@ constexpr std::array<uint32_t, 64> kRound = {
 void Sha256::block(const uint8_t* bytes) {
   std::array<uint32_t, 64> w;
   for (size_t i = 0; i < 16; ++i) {
-    w[i] = static_cast<uint32_t>(bytes[4 * i]) << 24 | static_cast<uint32_t>(bytes[4 * i + 1]) << 16 |
+    w[i] = static_cast<uint32_t>(bytes[4 * i]) << 24 |
+           static_cast<uint32_t>(bytes[4 * i + 1]) << 16 |
            static_cast<uint32_t>(bytes[4 * i + 2]) << 8 | bytes[4 * i + 3];
   }
   for (size_t i = 16; i < 64; ++i) {
@@ -78,7 +79,8 @@ std::array<uint8_t, 32> Sha256::finish() {
   for (size_t i = 0; i < 8; ++i) tail[zeros + i] = static_cast<uint8_t>(bits >> (56 - 8 * i));
   update(std::as_bytes(std::span(tail).first(zeros + 8)));
   std::array<uint8_t, 32> digest;
-  for (size_t i = 0; i < 32; ++i) digest[i] = static_cast<uint8_t>(state_[i / 4] >> (24 - 8 * (i % 4)));
+  for (size_t i = 0; i < 32; ++i)
+    digest[i] = static_cast<uint8_t>(state_[i / 4] >> (24 - 8 * (i % 4)));
   return digest;
 }
 

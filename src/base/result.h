@@ -56,15 +56,15 @@ class [[nodiscard]] Result<void> {
 #define SLUICE_CONCAT(a, b) SLUICE_CONCAT_INNER(a, b)
 
 // SLUICE_TRY(f());  returns f's error from the calling function.
-#define SLUICE_TRY(expr)                                                     \
-  do {                                                                       \
+#define SLUICE_TRY(expr)                                                                \
+  do {                                                                                  \
     if (auto sluice_try_ = (expr); !sluice_try_) return std::move(sluice_try_).error(); \
   } while (false)
 
 // SLUICE_ASSIGN(auto x, f());  binds f's value or returns its error.
 #define SLUICE_ASSIGN(decl, expr) \
   SLUICE_ASSIGN_INNER(SLUICE_CONCAT(sluice_assign_, __LINE__), decl, expr)
-#define SLUICE_ASSIGN_INNER(tmp, decl, expr)   \
-  auto tmp = (expr);                           \
-  if (!tmp) return std::move(tmp).error();     \
+#define SLUICE_ASSIGN_INNER(tmp, decl, expr) \
+  auto tmp = (expr);                         \
+  if (!tmp) return std::move(tmp).error();   \
   decl = std::move(tmp).value()

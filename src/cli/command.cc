@@ -11,11 +11,15 @@ int report(const Error& error) {
   std::fprintf(stderr, "sluice: %s\n", error.text().c_str());
   switch (error.code) {
     case ErrorCode::kInvalidModel:
-    case ErrorCode::kUnsupported: return kBadInput;
-    case ErrorCode::kUsage: return kUsage;
-    case ErrorCode::kDevice: return kNoBackend;
+    case ErrorCode::kUnsupported:
+      return kBadInput;
+    case ErrorCode::kUsage:
+      return kUsage;
+    case ErrorCode::kDevice:
+      return kNoBackend;
     case ErrorCode::kResource:
-    case ErrorCode::kInternal: return kNo;
+    case ErrorCode::kInternal:
+      return kNo;
   }
   return kNo;
 }
@@ -35,7 +39,8 @@ Result<session::Options> BackendOptions::parse() const {
   } else if (backend == "webgpu") {
     return Error{ErrorCode::kDevice, "This build has no WebGPU backend", "use --backend cpu"};
   } else if (backend != "auto") {
-    return usage_error(cat("There is no backend ", sluice::quoted(backend), " (auto, cpu, reference)"));
+    return usage_error(
+        cat("There is no backend ", sluice::quoted(backend), " (auto, cpu, reference)"));
   }
   return options;
 }
@@ -43,9 +48,11 @@ Result<session::Options> BackendOptions::parse() const {
 Result<Shape> parse_shape(std::string_view text) {
   Shape shape;
   if (trim(text).empty()) return shape;
-  for (const std::string& part : split(text, text.find('x') != std::string_view::npos ? 'x' : ',')) {
+  for (const std::string& part :
+       split(text, text.find('x') != std::string_view::npos ? 'x' : ',')) {
     const auto dim = parse_int(trim(part));
-    if (!dim || *dim < 0) return usage_error(cat("The extent ", sluice::quoted(part), " is not a number >= 0"));
+    if (!dim || *dim < 0)
+      return usage_error(cat("The extent ", sluice::quoted(part), " is not a number >= 0"));
     if (shape.rank() == kMaxRank) {
       return usage_error(cat("A shape has too many extents (limit ", kMaxRank, ")"));
     }

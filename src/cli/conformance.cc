@@ -18,6 +18,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "cli/command.h"
+#include "cli/feeds.h"
 #include "format/onnx/reader.h"
 #include "ops/registry.h"
 #include "tensor/npy.h"
@@ -34,7 +35,8 @@ struct Tolerance {
 };
 
 // Empty when `got` agrees with `want`; otherwise a sentence.
-std::string compare(const Tensor& got, const Tensor& want, const Tolerance& tolerance, bool values) {
+std::string compare(const Tensor& got, const Tensor& want, const Tolerance& tolerance,
+                    bool values) {
   if (got.dtype() != want.dtype() || !(got.shape() == want.shape())) {
     return cat("is ", got.text(), " (", want.text(), " is expected)");
   }
@@ -62,18 +64,21 @@ std::string compare(const Tensor& got, const Tensor& want, const Tolerance& tole
     if (floating) {
       const double a = got.get_double(i), b = want.get_double(i);
       const double error = std::fabs(a - b);
-      good = (std::isnan(a) && std::isnan(b)) || a == b || error <= tolerance.atol + tolerance.rtol * std::fabs(b);
+      good = (std::isnan(a) && std::isnan(b)) || a == b ||
+             error <= tolerance.atol + tolerance.rtol * std::fabs(b);
       if (!good) worst = std::max(worst, error);
     } else {
       const double error = std::fabs(got.get_double(i) - want.get_double(i));
-      good = got.get_int(i) == want.get_int(i) || (tolerance.integer > 0 && error <= tolerance.integer);
+      good = got.get_int(i) == want.get_int(i) ||
+             (tolerance.integer > 0 && error <= tolerance.integer);
       if (!good) worst = std::max(worst, error);
     }
     if (!good && wrong++ == 0) first = i;
   }
   if (wrong == 0) return "";
   return cat(wrong, " of ", got.elements(), " elements differ; the first is ", first, ": ",
-             got.get_double(first), " (", want.get_double(first), " is expected), largest error ", worst);
+             got.get_double(first), " (", want.get_double(first), " is expected), largest error ",
+             worst);
 }
 
 std::string compare(const Value& got, const Value& want, const Tolerance& tolerance, bool values) {
@@ -82,7 +87,8 @@ std::string compare(const Value& got, const Value& want, const Tolerance& tolera
     if (got.kind() == Value::Kind::kOptional && !got.items().empty()) {
       return compare(got.items()[0], want, tolerance, values);
     }
-    return cat("is of kind ", static_cast<int>(got.kind()), " (", static_cast<int>(want.kind()), " is expected)");
+    return cat("is of kind ", static_cast<int>(got.kind()), " (", static_cast<int>(want.kind()),
+               " is expected)");
   }
   if (got.is_tensor()) return compare(got.tensor(), want.tensor(), tolerance, values);
   if (!got.present()) return "";
@@ -118,7 +124,8 @@ bool uses_randomness(const ir::Graph& graph) {
   return std::ranges::any_of(graph.nodes(), [](const ir::Node& node) {
     const op::OpDef* def = ops::registry().find(node.domain, node.op);
     return (def != nullptr && !def->deterministic) ||
-           std::ranges::any_of(node.subgraphs, [](const ir::Subgraph& s) { return uses_randomness(*s.graph); });
+           std::ranges::any_of(node.subgraphs,
+                               [](const ir::Subgraph& s) { return uses_randomness(*s.graph); });
   });
 }
 
@@ -129,20 +136,59 @@ struct Outcome {
   int islands = 0;
 };
 
-Tolerance tolerance_of(const std::string& folder, Tolerance tolerance) {
-  auto text = read_file(folder + "/tolerance.json", 4096);
-  if (!text) return tolerance;
-  const auto json = nlohmann::json::parse(*text, nullptr, false);
-  if (json.is_object()) {
-    tolerance.rtol = json.value("rtol", tolerance.rtol);
-    tolerance.atol = json.value("atol", tolerance.atol);
-    tolerance.integer = json.value("integer", tolerance.integer);
-  }
-  return tolerance;
+// case.json beside the model: what is particular to one case.
+struct CaseInfo {
+  Tolerance tolerance;
+  std::string inputs;            // "", "ramp" (element i of n is i/n) or "generator"
+  std::vector<int64_t> strides;  // of each output's file: it holds every s-th element
+};
+
+Result<CaseInfo> case_info(const std::string& folder, const Tolerance& tolerance) {
+  CaseInfo info;
+  info.tolerance = tolerance;
+  std::error_code ignored;
+  if (!fs::exists(folder + "/case.json", ignored)) return info;
+  SLUICE_ASSIGN(const std::string text, read_file(folder + "/case.json", 1 << 16));
+  const auto json = nlohmann::json::parse(text, nullptr, false);
+  if (!json.is_object()) return invalid_model(cat(folder, "/case.json is no JSON object"));
+  info.tolerance.rtol = json.value("rtol", tolerance.rtol);
+  info.tolerance.atol = json.value("atol", tolerance.atol);
+  info.tolerance.integer = json.value("integer", tolerance.integer);
+  info.inputs = json.value("inputs", std::string());
+  info.strides = json.value("strides", std::vector<int64_t>());
+  return info;
 }
 
-Result<std::string> run_case(const std::string& folder, const session::Options& options, Tolerance tolerance) {
-  tolerance = tolerance_of(folder, tolerance);
+Result<Tensor> made_input(const session::IoInfo& input, const std::string& how) {
+  Shape shape;
+  if (!input.type.is_tensor() || !input.type.dims) {
+    return unsupported(
+        cat("Input ", sluice::quoted(input.name), " has no rank, so it can't be made up"));
+  }
+  for (const Dim& dim : *input.type.dims) shape.push_back(dim.is_known() ? dim.value() : 1);
+  if (how == "generator") return generated_input(input.type.dtype, shape, 0);
+  SLUICE_ASSIGN(Tensor out, Tensor::allocate(input.type.dtype, shape));
+  for (int64_t i = 0; i < out.elements(); ++i) {
+    out.set_double(i, static_cast<double>(i) / static_cast<double>(out.elements()));
+  }
+  return out;
+}
+
+// A raw file in the dtype and shape of `like`.
+Result<Tensor> read_raw(const std::string& path, DType dtype, const Shape& shape) {
+  SLUICE_ASSIGN(auto file, MappedFile::open(path));
+  const auto elements = shape.checked_elements();
+  const auto want = elements ? storage_bytes(dtype, *elements) : std::nullopt;
+  if (!want || *want != file->size()) {
+    return invalid_model(cat(path, " holds ", file->size(), " bytes (", dtype_name(dtype),
+                             shape.text(), " is expected)"));
+  }
+  return Tensor::view(dtype, shape, file->bytes(), file);
+}
+
+Result<std::string> run_case(const std::string& folder, const session::Options& options,
+                             const Tolerance& tolerance) {
+  SLUICE_ASSIGN(const CaseInfo info, case_info(folder, tolerance));
   std::error_code ignored;
   const std::string model =
       folder + (fs::exists(folder + "/model.onnx", ignored) ? "/model.onnx" : "/model.tflite");
@@ -155,19 +201,48 @@ Result<std::string> run_case(const std::string& folder, const session::Options& 
     ++sets;
     session::NamedValues feeds;
     for (size_t i = 0; i < session->inputs().size(); ++i) {
+      const session::IoInfo& input = session->inputs()[i];
       const std::string stem = cat(data, "/input_", i);
-      if (!has_file(stem)) continue;
-      SLUICE_ASSIGN(Value value, read_value(stem, session->inputs()[i].type));
-      feeds.emplace_back(session->inputs()[i].name, std::move(value));
+      if (has_file(stem)) {
+        SLUICE_ASSIGN(Value value, read_value(stem, input.type));
+        feeds.emplace_back(input.name, std::move(value));
+      } else if (fs::exists(stem + ".bin", ignored)) {
+        Shape shape;
+        for (const Dim& dim : input.type.dims.value_or(Dims()))
+          shape.push_back(dim.is_known() ? dim.value() : 1);
+        SLUICE_ASSIGN(Tensor tensor, read_raw(stem + ".bin", input.type.dtype, shape));
+        feeds.emplace_back(input.name, std::move(tensor));
+      } else if (!info.inputs.empty()) {
+        SLUICE_ASSIGN(Tensor tensor, made_input(input, info.inputs));
+        feeds.emplace_back(input.name, std::move(tensor));
+      }
     }
     SLUICE_ASSIGN(const auto results, session->run(feeds));
     bool compared = false;
     for (size_t i = 0; i < results.size(); ++i) {
       const std::string stem = cat(data, "/output_", i);
-      if (!has_file(stem)) continue;
-      SLUICE_ASSIGN(const Value want, read_value(stem, session->outputs()[i].type));
+      Value got = results[i].second;
+      Value want;
+      if (has_file(stem)) {
+        SLUICE_ASSIGN(want, read_value(stem, session->outputs()[i].type));
+      } else if (fs::exists(stem + ".bin", ignored) && got.is_tensor()) {
+        const Tensor& all = got.tensor();
+        const int64_t stride = i < info.strides.size() ? info.strides[i] : 1;
+        Shape shape = all.shape();
+        if (stride > 1) {
+          const int64_t kept = (all.elements() + stride - 1) / stride;
+          SLUICE_ASSIGN(Tensor some, Tensor::allocate(all.dtype(), Shape{kept}));
+          for (int64_t k = 0; k < kept; ++k) some.set_double(k, all.get_double(k * stride));
+          shape = some.shape();
+          got = Value(std::move(some));
+        }
+        SLUICE_ASSIGN(Tensor tensor, read_raw(stem + ".bin", got.tensor().dtype(), shape));
+        want = Value(std::move(tensor));
+      } else {
+        continue;
+      }
       compared = true;
-      const std::string why = compare(results[i].second, want, tolerance, values);
+      const std::string why = compare(got, want, info.tolerance, values);
       if (!why.empty()) return cat("output ", i, " ", sluice::quoted(results[i].first), " ", why);
     }
     if (!compared && !results.empty()) return cat("data set ", set, " holds no expected output");
@@ -188,7 +263,8 @@ Outcome run_isolated(const std::string& folder, const session::Options& options,
   if (child == 0) {
     close(channel[0]);
     auto result = run_case(folder, options, tolerance);
-    std::string line = result ? (result->empty() ? "P" : "F" + *result) : "F" + result.error().text();
+    std::string line =
+        result ? (result->empty() ? "P" : "F" + *result) : "F" + result.error().text();
     size_t done = 0;
     while (done < line.size()) {
       const ssize_t n = write(channel[1], line.data() + done, line.size() - done);
@@ -202,7 +278,9 @@ Outcome run_isolated(const std::string& folder, const session::Options& options,
   bool timed_out = child < 0;
   const auto deadline = start + std::chrono::seconds(timeout_seconds);
   while (!timed_out) {
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()).count();
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+                          deadline - std::chrono::steady_clock::now())
+                          .count();
     pollfd ready = {channel[0], POLLIN, 0};
     if (left <= 0 || poll(&ready, 1, static_cast<int>(left)) == 0) {
       timed_out = true;
@@ -220,7 +298,8 @@ Outcome run_isolated(const std::string& folder, const session::Options& options,
   if (timed_out) {
     outcome = {"failed", cat("it does not finish within ", timeout_seconds, " s"), 0, 0};
   } else if (WIFSIGNALED(status) || answer.empty()) {
-    outcome = {"failed", cat("it crashes (signal ", WIFSIGNALED(status) ? WTERMSIG(status) : 0, ")"), 0, 0};
+    outcome = {"failed",
+               cat("it crashes (signal ", WIFSIGNALED(status) ? WTERMSIG(status) : 0, ")"), 0, 0};
   } else {
     outcome = {answer[0] == 'P' ? "passed" : "failed", answer.substr(1), 0, 0};
   }
@@ -257,9 +336,11 @@ Result<std::vector<Gap>> read_gaps(const std::string& path) {
     const size_t first = line.find(' ');
     const size_t second = first == std::string_view::npos ? first : line.find(' ', first + 1);
     if (second == std::string_view::npos) {
-      return usage_error(cat(path, ":", number, ": a gap needs an executor, a pattern and a reason"));
+      return usage_error(
+          cat(path, ":", number, ": a gap needs an executor, a pattern and a reason"));
     }
-    gaps.push_back({std::string(line.substr(0, first)), std::string(line.substr(first + 1, second - first - 1)),
+    gaps.push_back({std::string(line.substr(0, first)),
+                    std::string(line.substr(first + 1, second - first - 1)),
                     std::string(trim(line.substr(second)))});
   }
   return gaps;
@@ -278,13 +359,18 @@ Result<int> conformance(const Args& args) {
   SLUICE_ASSIGN(session::Options options, args.backend.parse());
   if (options.threads == 0) options.threads = 1;  // cases are tiny
   SLUICE_ASSIGN(std::vector<Gap> gaps, read_gaps(args.gaps));
-  const std::string executor = options.backend == session::Backend::kReference ? "reference" : "cpu";
+  const std::string executor =
+      options.backend == session::Backend::kReference ? "reference" : "cpu";
 
   std::vector<std::pair<std::string, std::string>> cases;  // name, folder
   for (const std::string& folder : args.folders) {
     std::error_code failed;
-    fs::recursive_directory_iterator walk(folder, fs::directory_options::skip_permission_denied, failed), end;
-    if (failed) return usage_error(cat("The folder ", sluice::quoted(folder), " can't be read: ", failed.message()));
+    fs::recursive_directory_iterator walk(folder, fs::directory_options::skip_permission_denied,
+                                          failed),
+        end;
+    if (failed)
+      return usage_error(
+          cat("The folder ", sluice::quoted(folder), " can't be read: ", failed.message()));
     for (; walk != end; walk.increment(failed)) {
       const std::string file = walk->path().filename().string();
       if (file != "model.onnx" && file != "model.tflite") continue;
@@ -307,7 +393,8 @@ Result<int> conformance(const Args& args) {
     const auto& [name, folder] = cases[i];
     Outcome outcome = run_isolated(folder, options, args.tolerance, args.timeout);
     for (Gap& gap : gaps) {
-      if ((gap.executor != executor && gap.executor != "*") || !matches(gap.pattern, name)) continue;
+      if ((gap.executor != executor && gap.executor != "*") || !matches(gap.pattern, name))
+        continue;
       gap.used = true;
       if (outcome.status == "passed") {
         // A gap that has closed must leave the list.
@@ -334,8 +421,11 @@ Result<int> conformance(const Args& args) {
     }
     std::fflush(stdout);
     if (isatty(2) != 0 && i % 10 == 0) std::fprintf(stderr, "\r%zu/%zu", i + 1, cases.size());
-    list.push_back({{"name", name}, {"status", outcome.status}, {"detail", outcome.detail},
-                    {"seconds", outcome.seconds}, {"islands", outcome.islands}});
+    list.push_back({{"name", name},
+                    {"status", outcome.status},
+                    {"detail", outcome.detail},
+                    {"seconds", outcome.seconds},
+                    {"islands", outcome.islands}});
   }
   if (isatty(2) != 0) std::fprintf(stderr, "\r             \r");
   if (!args.json.empty()) {
@@ -346,10 +436,11 @@ Result<int> conformance(const Args& args) {
     out["skipped"] = skipped;
     out["passed_without_islands"] = whole;
     out["cases"] = std::move(list);
-    SLUICE_TRY(write_file_atomic(args.json, out.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n"));
+    SLUICE_TRY(write_file_atomic(
+        args.json, out.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n"));
   }
-  std::printf("%s: %d passed, %d failed, %d skipped (%zu cases)\n", executor.c_str(), passed, failed + stale,
-              skipped, cases.size());
+  std::printf("%s: %d passed, %d failed, %d skipped (%zu cases)\n", executor.c_str(), passed,
+              failed + stale, skipped, cases.size());
   return failed + stale == 0 ? kOk : kNo;
 }
 

@@ -19,12 +19,24 @@ Result<Tensor> generated_input(DType dtype, const Shape& shape, uint64_t seed) {
     const auto h = static_cast<uint32_t>((static_cast<uint64_t>(i) + 1 + seed) * 2654435761ull);
     const double u = static_cast<double>(h >> 8) / 16777216.0;
     switch (dtype) {
-      case DType::kFloat16: out.set_double(i, std::floor(512 * u) / 256 - 1); break;
-      case DType::kInt8: out.set_double(i, std::floor(256 * u) - 128); break;
-      case DType::kUInt8: out.set_double(i, std::floor(256 * u)); break;
-      case DType::kInt16: out.set_double(i, std::floor(65536 * u) - 32768); break;
-      case DType::kBool: out.set_int(i, u >= 0.5 ? 1 : 0); break;
-      default: out.set_double(i, is_floating(dtype) ? 2 * u - 1 : std::floor(2 * u)); break;
+      case DType::kFloat16:
+        out.set_double(i, std::floor(512 * u) / 256 - 1);
+        break;
+      case DType::kInt8:
+        out.set_double(i, std::floor(256 * u) - 128);
+        break;
+      case DType::kUInt8:
+        out.set_double(i, std::floor(256 * u));
+        break;
+      case DType::kInt16:
+        out.set_double(i, std::floor(65536 * u) - 32768);
+        break;
+      case DType::kBool:
+        out.set_int(i, u >= 0.5 ? 1 : 0);
+        break;
+      default:
+        out.set_double(i, is_floating(dtype) ? 2 * u - 1 : std::floor(2 * u));
+        break;
     }
   }
   return out;
@@ -40,8 +52,8 @@ Result<Tensor> make_one(const session::IoInfo& info, std::string_view spec,
     return read_npy(file->bytes(), path);
   }
   if (!info.type.is_tensor()) {
-    return usage_error(
-        cat("Input ", sluice::quoted(info.name), " is ", info.type.text(), ", which can't be made up"));
+    return usage_error(cat("Input ", sluice::quoted(info.name), " is ", info.type.text(),
+                           ", which can't be made up"));
   }
   Shape shape;
   const auto fixed = options.input_shapes.find(info.name);

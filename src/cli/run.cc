@@ -51,7 +51,11 @@ struct ModelArgs {
   void print_binding(const session::Session& session) const {
     if (debug == "ep") {
       const std::string name = std::filesystem::path(model).filename().string();
-      std::fprintf(stderr, "%s\n", session.binding().console_line(sluice::quoted(name).substr(1, sluice::quoted(name).size() - 2)).c_str());
+      std::fprintf(
+          stderr, "%s\n",
+          session.binding()
+              .console_line(sluice::quoted(name).substr(1, sluice::quoted(name).size() - 2))
+              .c_str());
     }
   }
 };
@@ -69,7 +73,8 @@ std::string safe_name(std::string_view name) {
 
 // "min -1.2 max 3.4 mean 0.1", for a look at the numbers.
 std::string summary(const Tensor& tensor) {
-  if (tensor.dtype() == DType::kString || is_complex(tensor.dtype()) || tensor.elements() == 0) return "";
+  if (tensor.dtype() == DType::kString || is_complex(tensor.dtype()) || tensor.elements() == 0)
+    return "";
   double low = INFINITY, high = -INFINITY, sum = 0;
   int64_t odd = 0;
   for (int64_t i = 0; i < tensor.elements(); ++i) {
@@ -91,17 +96,21 @@ std::string summary(const Tensor& tensor) {
 Result<void> make_folder(const std::string& path) {
   std::error_code failed;
   std::filesystem::create_directories(path, failed);
-  if (failed) return usage_error(cat("The folder ", sluice::quoted(path), " can't be made: ", failed.message()));
+  if (failed)
+    return usage_error(
+        cat("The folder ", sluice::quoted(path), " can't be made: ", failed.message()));
   return {};
 }
 
 Result<std::string> describe(const std::string& name, const Value& value, const std::string& folder,
                              const std::string& file) {
   if (!value.is_tensor()) {
-    return cat(sluice::quoted(name), ": ", value.kind() == Value::Kind::kSequence ? "sequence of " : "optional of ",
+    return cat(sluice::quoted(name), ": ",
+               value.kind() == Value::Kind::kSequence ? "sequence of " : "optional of ",
                value.items().size());
   }
-  std::string line = cat(sluice::quoted(name), ": ", value.tensor().text(), " ", summary(value.tensor()));
+  std::string line =
+      cat(sluice::quoted(name), ": ", value.tensor().text(), " ", summary(value.tensor()));
   if (!folder.empty() && value.tensor().dtype() != DType::kString) {
     SLUICE_ASSIGN(const std::string bytes, write_npy(value.tensor()));
     SLUICE_TRY(write_file_atomic(folder + "/" + file, bytes));
@@ -118,8 +127,9 @@ Result<void> run(const ModelArgs& args, const std::string& out) {
   args.print_binding(*session);
   if (!out.empty()) SLUICE_TRY(make_folder(out));
   for (size_t i = 0; i < results.size(); ++i) {
-    SLUICE_ASSIGN(const std::string line, describe(results[i].first, results[i].second, out,
-                                                   cat(i, "_", safe_name(results[i].first), ".npy")));
+    SLUICE_ASSIGN(const std::string line,
+                  describe(results[i].first, results[i].second, out,
+                           cat(i, "_", safe_name(results[i].first), ".npy")));
     std::printf("%s\n", line.c_str());
   }
   const session::Binding& b = session->binding();
@@ -141,7 +151,8 @@ Result<void> dump(const ModelArgs& args, const std::string& out) {
   manifest["backend"] = backend_name(session->binding().bound);
   manifest["values"] = nlohmann::json::array();
   int index = 0;
-  const auto write = [&](std::string_view name, const Value& value, const char* role) -> Result<void> {
+  const auto write = [&](std::string_view name, const Value& value,
+                         const char* role) -> Result<void> {
     nlohmann::ordered_json entry;
     entry["name"] = name;
     entry["role"] = role;
@@ -166,13 +177,16 @@ Result<void> dump(const ModelArgs& args, const std::string& out) {
   };
   for (const auto& [name, value] : feeds) SLUICE_TRY(write(name, value, "input"));
   session::Observer observer;
-  observer.value = [&](std::string_view name, const Value& value) { return write(name, value, "value"); };
+  observer.value = [&](std::string_view name, const Value& value) {
+    return write(name, value, "value");
+  };
   SLUICE_ASSIGN(const auto results, session->run(feeds, observer));
   manifest["outputs"] = nlohmann::json::array();
   for (const auto& [name, value] : results) manifest["outputs"].push_back(name);
   // Names are the file's; bytes that are no UTF-8 become U+FFFD.
-  SLUICE_TRY(write_file_atomic(out + "/manifest.json",
-                               manifest.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n"));
+  SLUICE_TRY(write_file_atomic(
+      out + "/manifest.json",
+      manifest.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n"));
   args.print_binding(*session);
   std::printf("%d values -> %s\n", index, out.c_str());
   return {};
@@ -194,8 +208,12 @@ Result<void> explain(const ModelArgs& args, bool full) {
     }
   }
   SLUICE_ASSIGN(const plan::MemoryLayout layout, plan::lay_out(plan, symbols));
-  std::printf("%s\n", session->binding().console_line(std::filesystem::path(args.model).filename().string()).c_str());
-  std::printf("passes: %s\n", session->pass_log().empty() ? "none applied" : join(session->pass_log(), ", ").c_str());
+  std::printf("%s\n", session->binding()
+                          .console_line(std::filesystem::path(args.model).filename().string())
+                          .c_str());
+  std::printf("passes: %s\n", session->pass_log().empty()
+                                  ? "none applied"
+                                  : join(session->pass_log(), ", ").c_str());
   if (full) {
     std::fputs(plan::to_text(plan, &layout).c_str(), stdout);
     return {};
@@ -213,10 +231,12 @@ Result<void> explain(const ModelArgs& args, bool full) {
                 sluice::quoted(step.node, 24).c_str(), step.flops / 1e6);
     if (!step.why.empty()) std::printf("       because %s\n", step.why.c_str());
   }
-  std::printf("%zu steps, %.3f GFLOP; arena %s (no packing can need less than %s), constants %s, packed weights %s\n",
-              plan.steps.size(), total / 1e9, human_bytes(layout.arena_bytes).c_str(),
-              human_bytes(layout.peak_live_bytes).c_str(), human_bytes(layout.constant_bytes).c_str(),
-              human_bytes(session->prepared_bytes()).c_str());
+  std::printf(
+      "%zu steps, %.3f GFLOP; arena %s (no packing can need less than %s), constants %s, packed "
+      "weights %s\n",
+      plan.steps.size(), total / 1e9, human_bytes(layout.arena_bytes).c_str(),
+      human_bytes(layout.peak_live_bytes).c_str(), human_bytes(layout.constant_bytes).c_str(),
+      human_bytes(session->prepared_bytes()).c_str());
   return {};
 }
 
@@ -233,7 +253,8 @@ Result<void> bench(const ModelArgs& args, int runs, bool profile, bool json) {
   for (int i = 0; i <= runs; ++i) {
     session::Observer observer;
     if (profile && i != 0) {
-      observer.step = [&](std::string_view, std::string_view op, std::string_view kernel, double seconds, double flops) {
+      observer.step = [&](std::string_view, std::string_view op, std::string_view kernel,
+                          double seconds, double flops) {
         Row& row = by_kernel[cat(op, " / ", kernel)];
         row.seconds += seconds;
         row.flops += flops;
@@ -264,12 +285,14 @@ Result<void> bench(const ModelArgs& args, int runs, bool profile, bool json) {
     out["runs"] = times.size();
     out["peak_rss_bytes"] = static_cast<uint64_t>(usage.ru_maxrss) * 1024;
     for (const auto& [name, row] : by_kernel) {
-      out["profile"].push_back({{"kernel", name}, {"ms", row.seconds * 1e3 / runs}, {"calls", row.count / runs}});
+      out["profile"].push_back(
+          {{"kernel", name}, {"ms", row.seconds * 1e3 / runs}, {"calls", row.count / runs}});
     }
     std::printf("%s\n", out.dump(1).c_str());
     return {};
   }
-  std::printf("%s, %d threads, %s\n", std::string(backend_name(b.bound)).c_str(), b.threads, b.instruction_set.c_str());
+  std::printf("%s, %d threads, %s\n", std::string(backend_name(b.bound)).c_str(), b.threads,
+              b.instruction_set.c_str());
   std::printf("load %.1f ms (read %.1f, compile %.1f, prepare %.1f), first run %.2f ms\n",
               (b.read_seconds + b.compile_seconds + b.prepare_seconds) * 1e3, b.read_seconds * 1e3,
               b.compile_seconds * 1e3, b.prepare_seconds * 1e3, b.first_run_seconds * 1e3);
@@ -278,10 +301,12 @@ Result<void> bench(const ModelArgs& args, int runs, bool profile, bool json) {
               human_bytes(static_cast<uint64_t>(usage.ru_maxrss) * 1024).c_str());
   if (profile) {
     std::vector<std::pair<std::string, Row>> rows(by_kernel.begin(), by_kernel.end());
-    std::ranges::sort(rows, [](const auto& x, const auto& y) { return x.second.seconds > y.second.seconds; });
+    std::ranges::sort(
+        rows, [](const auto& x, const auto& y) { return x.second.seconds > y.second.seconds; });
     for (const auto& [name, row] : rows) {
-      std::printf("  %9.3f ms  %4d x  %8.1f GFLOP/s  %s\n", row.seconds * 1e3 / runs, row.count / runs,
-                  row.seconds > 0 ? row.flops / row.seconds / 1e9 : 0, name.c_str());
+      std::printf("  %9.3f ms  %4d x  %8.1f GFLOP/s  %s\n", row.seconds * 1e3 / runs,
+                  row.count / runs, row.seconds > 0 ? row.flops / row.seconds / 1e9 : 0,
+                  name.c_str());
     }
   }
   return {};
@@ -318,7 +343,8 @@ void add_dump(CLI::App& app, int& exit_code) {
 void add_explain(CLI::App& app, int& exit_code) {
   auto args = std::make_shared<ModelArgs>();
   auto full = std::make_shared<bool>(false);
-  CLI::App* sub = app.add_subcommand("explain", "show the plan: which kernel runs each node, and why");
+  CLI::App* sub =
+      app.add_subcommand("explain", "show the plan: which kernel runs each node, and why");
   args->add_to(*sub, false);
   sub->add_flag("--full", *full, "every step and slot with its place in memory");
   finish(sub, exit_code, [args, full] { return explain(*args, *full); });
@@ -331,10 +357,13 @@ void add_bench(CLI::App& app, int& exit_code) {
   auto json = std::make_shared<bool>(false);
   CLI::App* sub = app.add_subcommand("bench", "time a model: load, first run, steady state");
   args->add_to(*sub);
-  sub->add_option("--runs", *runs, "steady runs")->check(CLI::Range(1, 100000))->capture_default_str();
+  sub->add_option("--runs", *runs, "steady runs")
+      ->check(CLI::Range(1, 100000))
+      ->capture_default_str();
   sub->add_flag("--profile", *profile, "time by kernel");
   sub->add_flag("--json", *json, "as JSON");
-  finish(sub, exit_code, [args, runs, profile, json] { return bench(*args, *runs, *profile, *json); });
+  finish(sub, exit_code,
+         [args, runs, profile, json] { return bench(*args, *runs, *profile, *json); });
 }
 
 }  // namespace sluice::cli

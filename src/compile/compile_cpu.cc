@@ -46,7 +46,7 @@ class Compiler {
       slot.name = info.name;
       slot.type = info.type;
       slot.constant = info.constant;
-      slot.storage = info.constant                ? Storage::kConstant
+      slot.storage = info.constant                   ? Storage::kConstant
                      : has_plannable_size(info.type) ? Storage::kArena
                                                      : Storage::kHeap;
       plan_->slots.push_back(std::move(slot));
@@ -97,14 +97,16 @@ class Compiler {
   }
 
   // The last step that reads any slot sharing memory with `id`.
-  int last_use_of_root(SlotId id) const { return root_last_use_[static_cast<size_t>(plan_->root(id))]; }
+  int last_use_of_root(SlotId id) const {
+    return root_last_use_[static_cast<size_t>(plan_->root(id))];
+  }
 
   Result<void> add_step(int n) {
     const ir::Node& node = graph_.nodes()[static_cast<size_t>(n)];
     const op::OpDef* def = registry_.find(node.domain, node.op);
     if (def == nullptr || def->reference == nullptr) {
-      return unsupported(cat("The operator ", node.full_op(), " of ", node.label(),
-                             " has no kernel for the CPU"));
+      return unsupported(
+          cat("The operator ", node.full_op(), " of ", node.label(), " has no kernel for the CPU"));
     }
     Step step;
     step.op = node.full_op();
@@ -128,7 +130,8 @@ class Compiler {
         refusals.push_back(cat(candidate.kernel.name, ": ", reason));
       }
     }
-    step.kernel = chosen != nullptr ? std::string(chosen->kernel.name) : reference_kernel_name(*def);
+    step.kernel =
+        chosen != nullptr ? std::string(chosen->kernel.name) : reference_kernel_name(*def);
     step.why = join(refusals, "; ");
 
     const SlotId out = node.output(0);
@@ -188,8 +191,8 @@ class Compiler {
 
 }  // namespace
 
-Result<std::shared_ptr<Plan>> compile_cpu(const op::Registry& registry,
-                                                const ir::Graph& graph, const CpuOptions& options) {
+Result<std::shared_ptr<Plan>> compile_cpu(const op::Registry& registry, const ir::Graph& graph,
+                                          const CpuOptions& options) {
   return Compiler(registry, graph, options).run();
 }
 

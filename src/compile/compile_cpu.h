@@ -18,7 +18,8 @@ struct CpuOptions {
   bool fast_kernels = true;
 };
 
-Result<std::shared_ptr<plan::Plan>> compile_cpu(const op::Registry& registry, const ir::Graph& graph,
+Result<std::shared_ptr<plan::Plan>> compile_cpu(const op::Registry& registry,
+                                                const ir::Graph& graph,
                                                 const CpuOptions& options = {});
 
 // The kernel table of this build: all candidates' kernels and "<op>.reference" for each operator.

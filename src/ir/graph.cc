@@ -85,7 +85,8 @@ NodeId Graph::add_node(std::string_view op, std::vector<ValueId> inputs, int out
   node.op = op;
   node.inputs = std::move(inputs);
   node.attrs = std::move(attrs);
-  for (int i = 0; i < output_count; ++i) node.outputs.push_back(add_value(cat(op, "_", nodes_.size())));
+  for (int i = 0; i < output_count; ++i)
+    node.outputs.push_back(add_value(cat(op, "_", nodes_.size())));
   node.name = node.outputs.empty() ? std::string(op) : value(node.outputs[0]).name;
   return add_node(std::move(node));
 }

@@ -37,7 +37,7 @@ struct Subgraph {
 struct Node {
   std::string domain;  // "" is ONNX's own
   std::string op;
-  std::string name;    // of the file; may be empty or repeated
+  std::string name;  // of the file; may be empty or repeated
   std::vector<ValueId> inputs;
   std::vector<ValueId> outputs;
   AttrMap attrs;
@@ -61,8 +61,8 @@ struct Node {
 struct ValueInfo {
   std::string name;
   Type type;
-  std::optional<Tensor> constant;     // known at load time
-  std::optional<Dims> known_ints;     // contents of a small integer tensor, where shapes are computed
+  std::optional<Tensor> constant;  // known at load time
+  std::optional<Dims> known_ints;  // contents of a small integer tensor, where shapes are computed
   NodeId producer = kNoNode;
 };
 

@@ -67,7 +67,9 @@ std::string attribute_text(const Attribute& attribute, const TextOptions& option
     std::string operator()(const std::string& v) const { return quoted(v, kNoLimit); }
     std::string operator()(const Tensor& v) const { return "tensor(" + tensor_text(v, how) + ")"; }
     std::string operator()(const Type& v) const { return "type(" + v.text() + ")"; }
-    std::string operator()(const std::vector<int64_t>& v) const { return "[" + join(v, ", ") + "]"; }
+    std::string operator()(const std::vector<int64_t>& v) const {
+      return "[" + join(v, ", ") + "]";
+    }
     std::string operator()(const std::vector<float>& v) const {
       std::vector<std::string> parts;
       for (const float f : v) parts.push_back(float_text(f));
@@ -93,7 +95,8 @@ std::string ids_text(const std::vector<ValueId>& ids) {
   return join(parts, ", ");
 }
 
-void print(const Graph& graph, const TextOptions& options, const std::string& indent, std::string& out) {
+void print(const Graph& graph, const TextOptions& options, const std::string& indent,
+           std::string& out) {
   const std::string inner = indent + "  ";
   out += cat("graph ", quoted(graph.name, kNoLimit), " {\n");
   for (const auto& [key, value] : graph.metadata) {
@@ -178,9 +181,9 @@ class Parser {
   std::string_view word() {
     skip();
     const size_t start = at_;
-    while (at_ < text_.size() && (std::isalnum(static_cast<unsigned char>(text_[at_])) != 0 ||
-                                  text_[at_] == '_' || text_[at_] == '-' || text_[at_] == '+' ||
-                                  text_[at_] == '.')) {
+    while (at_ < text_.size() &&
+           (std::isalnum(static_cast<unsigned char>(text_[at_])) != 0 || text_[at_] == '_' ||
+            text_[at_] == '-' || text_[at_] == '+' || text_[at_] == '.')) {
       ++at_;
     }
     return text_.substr(start, at_ - start);
@@ -194,7 +197,8 @@ class Parser {
         continue;
       }
       if (at_ + 4 > text_.size() || text_[at_ + 1] != 'x') return fail("an escape is \\xNN");
-      out += static_cast<char>(std::strtol(std::string(text_.substr(at_ + 2, 2)).c_str(), nullptr, 16));
+      out += static_cast<char>(
+          std::strtol(std::string(text_.substr(at_ + 2, 2)).c_str(), nullptr, 16));
       at_ += 4;
     }
     SLUICE_TRY(expect("\""));
@@ -283,7 +287,8 @@ class Parser {
         const auto value = parse_int(digits);
         if (value) {
           out.set_int(i, *value);
-        } else if (std::from_chars(digits.data(), digits.data() + digits.size(), large).ec == std::errc()) {
+        } else if (std::from_chars(digits.data(), digits.data() + digits.size(), large).ec ==
+                   std::errc()) {
           out.set_int(i, static_cast<int64_t>(large));
         } else {
           return fail("a number is expected");

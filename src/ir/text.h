@@ -4,8 +4,8 @@
 //   graph "mnist" {
 //     input %0 "x": float32[N,1,28,28]
 //     const %1 "w": float32[8,1,5,5] = x"3c2e..."
-//     %2 "conv_out" = Conv(%0, %1) "conv1" {auto_pad="SAME_UPPER", strides=[1,1]} : float32[N,8,28,28]
-//     output %2
+//     %2 "conv_out" = Conv(%0, %1) "conv1" {auto_pad="SAME_UPPER", strides=[1,1]} :
+//     float32[N,8,28,28] output %2
 //   }
 #pragma once
 

@@ -18,7 +18,8 @@ Result<void> verify(const Graph& graph) {
   }
   for (const auto* list : {&graph.inputs(), &graph.captures()}) {
     for (const ValueId id : *list) {
-      if (!in_range(id)) return internal_error(cat("Graph input ", id, " is no value (", count, ")"));
+      if (!in_range(id))
+        return internal_error(cat("Graph input ", id, " is no value (", count, ")"));
       if (!make(id)) {
         return internal_error(cat("Value ", quoted(graph.value(id).name), " is made twice"));
       }
@@ -40,7 +41,8 @@ Result<void> verify(const Graph& graph) {
       for (const ValueId id : sub.captures) SLUICE_TRY(check_use(id));
       if (sub.captures.size() != sub.graph->captures().size()) {
         return internal_error(cat(node.label(), " gives ", sub.captures.size(), " captures to ",
-                                  quoted(sub.name), ", which wants ", sub.graph->captures().size()));
+                                  quoted(sub.name), ", which wants ",
+                                  sub.graph->captures().size()));
       }
       SLUICE_TRY(verify(*sub.graph));
     }
@@ -51,7 +53,8 @@ Result<void> verify(const Graph& graph) {
         return internal_error(cat("Value ", quoted(graph.value(id).name), " is made twice"));
       }
       if (graph.value(id).producer != static_cast<NodeId>(n)) {
-        return internal_error(cat("Value ", quoted(graph.value(id).name), " names a wrong producer"));
+        return internal_error(
+            cat("Value ", quoted(graph.value(id).name), " names a wrong producer"));
       }
     }
   }

@@ -66,7 +66,8 @@ std::optional<double> NodeView::constant_double(int i) const {
   return tensor->get_double(0);
 }
 
-InferContext::InferContext(const ir::Graph& graph, const ir::Node& node, SubgraphInfer infer_subgraph)
+InferContext::InferContext(const ir::Graph& graph, const ir::Node& node,
+                           SubgraphInfer infer_subgraph)
     : NodeView(graph, node),
       output_types(node.outputs.size()),
       output_ints(node.outputs.size()),
@@ -211,10 +212,9 @@ Result<void> infer_node_at(const Registry& registry, ir::Graph& graph, ir::NodeI
   const auto given = static_cast<int>(node.inputs.size());
   const auto made = static_cast<int>(node.outputs.size());
   if (given < def->min_inputs || (def->max_inputs >= 0 && given > def->max_inputs)) {
-    return invalid_model(cat("In ", node.label(), ": ", given, " inputs are given (",
-                             def->min_inputs, " to ",
-                             def->max_inputs < 0 ? std::string("any number") : cat(def->max_inputs),
-                             ")"));
+    return invalid_model(
+        cat("In ", node.label(), ": ", given, " inputs are given (", def->min_inputs, " to ",
+            def->max_inputs < 0 ? std::string("any number") : cat(def->max_inputs), ")"));
   }
   for (int i = 0; i < def->min_inputs; ++i) {
     // Variadic operators and those with optional leading inputs check for themselves.

@@ -81,8 +81,8 @@ class UpgradeContext {
  public:
   UpgradeContext(ir::Graph& graph, ir::Node& old_node, int model_opset)
       : node(old_node), opset(model_opset), graph_(graph) {}
-  ir::Node& node;    // to be changed in place
-  const int opset;   // of the node's domain, as the model imports it
+  ir::Node& node;   // to be changed in place
+  const int opset;  // of the node's domain, as the model imports it
 
   const Type& input_type(int i) const;
   const Tensor* constant(int i) const;
@@ -122,7 +122,7 @@ struct OpDef {
   int min_inputs = 0, max_inputs = 0;    // max -1: variadic
   int min_outputs = 1, max_outputs = 1;  // max -1: variadic
   Result<void> (*infer)(InferContext& context) = nullptr;
-  plan::KernelFn reference = nullptr;    // the truth; null for operators that `upgrade` rewrites away
+  plan::KernelFn reference = nullptr;  // the truth; null for operators that `upgrade` rewrites away
   std::span<const CpuCandidate> cpu = {};
   Result<void> (*upgrade)(UpgradeContext& context) = nullptr;
   Cost (*cost)(const NodeView& node) = nullptr;

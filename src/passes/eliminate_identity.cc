@@ -46,7 +46,8 @@ ir::ValueId stands_for(const ir::Graph& graph, const ir::Node& node) {
   if (onnx && node.op == "Transpose") {
     const auto perm = node.attrs.ints_or("perm");
     bool identity = !perm.empty();
-    for (size_t i = 0; i < perm.size(); ++i) identity = identity && perm[i] == static_cast<int64_t>(i);
+    for (size_t i = 0; i < perm.size(); ++i)
+      identity = identity && perm[i] == static_cast<int64_t>(i);
     if (identity) return in;
   }
   if (onnx && (node.op == "Reshape" || node.op == "Expand") &&
@@ -59,10 +60,9 @@ ir::ValueId stands_for(const ir::Graph& graph, const ir::Node& node) {
     const ir::Node& dq = graph.node(maker);
     if (!dq.domain.empty() || dq.op != "DequantizeLinear") return ir::kNoValue;
     const DType before = graph.type(dq.input(0)).dtype;
-    const bool zero_points =
-        (node.input(2) == ir::kNoValue && dq.input(2) == ir::kNoValue) ||
-        (node.input(2) != ir::kNoValue && dq.input(2) != ir::kNoValue &&
-         same_constant(graph, node.input(2), dq.input(2)));
+    const bool zero_points = (node.input(2) == ir::kNoValue && dq.input(2) == ir::kNoValue) ||
+                             (node.input(2) != ir::kNoValue && dq.input(2) != ir::kNoValue &&
+                              same_constant(graph, node.input(2), dq.input(2)));
     const auto same_attr = [&](std::string_view name, int64_t fallback) {
       return node.attrs.int_or(name, fallback) == dq.attrs.int_or(name, fallback);
     };

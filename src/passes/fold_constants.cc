@@ -71,7 +71,8 @@ Result<int> fold_constants(const op::Registry& registry, ir::Graph& graph,
       const ir::ValueInfo& info = graph.value(id);
       const auto shape = info.type.shape();
       if (!info.known_ints || !shape || !is_integer(info.type.dtype)) continue;
-      if (!std::ranges::all_of(*info.known_ints, [](const Dim& d) { return d.is_known(); })) continue;
+      if (!std::ranges::all_of(*info.known_ints, [](const Dim& d) { return d.is_known(); }))
+        continue;
       if (shape->elements() != static_cast<int64_t>(info.known_ints->size())) continue;
       graph.make_constant(id, ints_tensor(*info.known_ints, info.type.dtype, *shape));
       ++folded;
@@ -98,7 +99,8 @@ Result<int> fold_constants(const op::Registry& registry, ir::Graph& graph,
     }
     auto made = op::run_node(registry, graph, node, inputs, no_capture);
     if (!made) continue;
-    if (!std::ranges::all_of(*made, [](const Value& v) { return !v.present() || v.is_tensor(); })) continue;
+    if (!std::ranges::all_of(*made, [](const Value& v) { return !v.present() || v.is_tensor(); }))
+      continue;
     const std::vector<ir::ValueId> outputs = node.outputs;
     for (size_t i = 0; i < outputs.size(); ++i) {
       if (outputs[i] != ir::kNoValue) graph.make_constant(outputs[i], (*made)[i].tensor());

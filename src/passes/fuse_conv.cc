@@ -10,10 +10,13 @@ namespace sluice::passes {
 
 namespace {
 
-bool is_op(const ir::Node& node, std::string_view op) { return node.domain.empty() && node.op == op; }
+bool is_op(const ir::Node& node, std::string_view op) {
+  return node.domain.empty() && node.op == op;
+}
 
 // The only reader of a value, when there is exactly one and it is a node.
-std::optional<ir::NodeId> sole_reader(const std::vector<std::vector<ir::NodeId>>& uses, ir::ValueId id) {
+std::optional<ir::NodeId> sole_reader(const std::vector<std::vector<ir::NodeId>>& uses,
+                                      ir::ValueId id) {
   const auto& readers = uses[static_cast<size_t>(id)];
   if (readers.size() != 1 || readers[0] == ir::kNoNode) return std::nullopt;
   return readers[0];
@@ -103,8 +106,10 @@ Result<int> fold_batch_normalization(ir::Graph& graph) {
       const double old_bias = has_bias ? bias->get_double(c) : 0;
       new_bias.set_double(c, (old_bias - mean->get_double(c)) * factor + shift->get_double(c));
     }
-    const ir::ValueId w = graph.add_constant(graph.value(conv.input(1)).name + "_bn", std::move(new_weight));
-    const ir::ValueId b = graph.add_constant(graph.value(conv.output(0)).name + "_bias", std::move(new_bias));
+    const ir::ValueId w =
+        graph.add_constant(graph.value(conv.input(1)).name + "_bn", std::move(new_weight));
+    const ir::ValueId b =
+        graph.add_constant(graph.value(conv.output(0)).name + "_bias", std::move(new_bias));
     conv.inputs = {conv.input(0), w, b};
     // The convolution now makes the normalised value, under its name.
     const ir::ValueId out = bn.output(0);
@@ -136,8 +141,8 @@ int fuse_conv(ir::Graph& graph) {
         const ir::ValueId other = add.input(0) == out ? add.input(1) : add.input(0);
         const Type& mine = graph.type(out);
         const Type& its = graph.type(other);
-        if (mine.has_rank() && its.has_rank() && its.dtype == mine.dtype && *mine.dims == *its.dims &&
-            !graph.is_constant(other)) {
+        if (mine.has_rank() && its.has_rank() && its.dtype == mine.dtype &&
+            *mine.dims == *its.dims && !graph.is_constant(other)) {
           residual = other;
           out = add.output(0);
           add.outputs.clear();

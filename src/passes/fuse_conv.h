@@ -1,6 +1,6 @@
 // Folds what follows a convolution into it: BatchNormalization with constant parameters into the
-// weights and bias; a residual Add and an activation into the operator sluice.FusedConv (contract in
-// ops/conv/conv.h). Only where the convolution's own output has no other reader.
+// weights and bias; a residual Add and an activation into the operator sluice.FusedConv (contract
+// in ops/conv/conv.h). Only where the convolution's own output has no other reader.
 #pragma once
 
 #include "base/result.h"

@@ -21,14 +21,16 @@ bool touches_half(const ir::Graph& graph) {
     }
   }
   return std::ranges::any_of(graph.nodes(), [](const ir::Node& node) {
-    return std::ranges::any_of(node.subgraphs, [](const ir::Subgraph& s) { return touches_half(*s.graph); });
+    return std::ranges::any_of(node.subgraphs,
+                               [](const ir::Subgraph& s) { return touches_half(*s.graph); });
   });
 }
 
 }  // namespace
 
 bool has_float16_weights(const ir::Graph& graph) {
-  static constexpr std::array<std::string_view, 4> kWeighted = {"Conv", "ConvTranspose", "Gemm", "MatMul"};
+  static constexpr std::array<std::string_view, 4> kWeighted = {"Conv", "ConvTranspose", "Gemm",
+                                                                "MatMul"};
   return std::ranges::any_of(graph.nodes(), [&](const ir::Node& node) {
     return node.domain.empty() && std::ranges::find(kWeighted, node.op) != kWeighted.end() &&
            graph.is_constant(node.input(1)) && is_half(graph.type(node.input(1)));

@@ -76,7 +76,7 @@ class KernelContext {
   const AttrMap& attrs_;
   std::span<const Value> inputs_;
   std::span<Value> outputs_;
-  Tensor spare_;                                // backs outputs nobody asked for
+  Tensor spare_;  // backs outputs nobody asked for
   std::vector<Tensor> scratch_;
 };
 
@@ -88,10 +88,10 @@ using PrepareFn = Result<Tensor> (*)(const AttrMap& attrs, std::span<const Value
 
 // One row of the CPU kernel table. A Plan names kernels by text; exec/cpu looks them up here.
 struct CpuKernel {
-  std::string_view name;          // "conv.f32.implicit_gemm", "softmax.reference"
+  std::string_view name;  // "conv.f32.implicit_gemm", "softmax.reference"
   KernelFn run = nullptr;
-  PrepareFn prepare = nullptr;    // nothing to prepare when null
-  int prepared_input = -1;        // the input which `prepare` replaces: it need not be kept
+  PrepareFn prepare = nullptr;  // nothing to prepare when null
+  int prepared_input = -1;      // the input which `prepare` replaces: it need not be kept
 };
 
 }  // namespace sluice::plan

@@ -107,11 +107,16 @@ Result<void> bind_symbols(const Type& declared, const Tensor& actual, const std:
 namespace {
 std::string_view storage_name(Storage storage) {
   switch (storage) {
-    case Storage::kConstant: return "constant";
-    case Storage::kInput: return "input";
-    case Storage::kArena: return "arena";
-    case Storage::kHeap: return "heap";
-    case Storage::kAlias: return "alias";
+    case Storage::kConstant:
+      return "constant";
+    case Storage::kInput:
+      return "input";
+    case Storage::kArena:
+      return "arena";
+    case Storage::kHeap:
+      return "heap";
+    case Storage::kAlias:
+      return "alias";
   }
   return "?";
 }

@@ -44,16 +44,16 @@ struct Subplan {
 };
 
 struct Step {
-  std::string kernel;  // row of the executor's kernel table
-  std::string op;      // operator of the graph node, fused ones included
-  std::string node;    // the node's name in the model
+  std::string kernel;           // row of the executor's kernel table
+  std::string op;               // operator of the graph node, fused ones included
+  std::string node;             // the node's name in the model
   std::vector<SlotId> inputs;   // kNoSlot: absent
   std::vector<SlotId> outputs;  // kNoSlot: not wanted
   AttrMap attrs;
   std::vector<Subplan> subplans;
-  bool view = false;   // outputs[0] is inputs[0] under another shape
+  bool view = false;  // outputs[0] is inputs[0] under another shape
   double flops = 0;
-  std::string why;     // why this kernel: the candidates that refused, each with its reason
+  std::string why;  // why this kernel: the candidates that refused, each with its reason
 };
 
 struct Plan {
@@ -71,10 +71,10 @@ struct Plan {
 
 // Where each arena slot lies, for given symbol values.
 struct MemoryLayout {
-  std::vector<uint64_t> offsets;   // by slot; only meaningful for arena slots
-  std::vector<uint64_t> bytes;     // by slot; 0 when not in the arena
+  std::vector<uint64_t> offsets;  // by slot; only meaningful for arena slots
+  std::vector<uint64_t> bytes;    // by slot; 0 when not in the arena
   uint64_t arena_bytes = 0;
-  uint64_t peak_live_bytes = 0;    // lower bound of any packing: most bytes in use at one step
+  uint64_t peak_live_bytes = 0;  // lower bound of any packing: most bytes in use at one step
   uint64_t constant_bytes = 0;
 };
 

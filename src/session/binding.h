@@ -16,15 +16,15 @@ struct Binding {
   Backend requested = Backend::kAuto;
   Backend bound = Backend::kCpu;
   bool exact = true;
-  std::string reason;          // a sentence
+  std::string reason;  // a sentence
   int threads = 1;
   std::string instruction_set;  // "AVX3", "AVX2", "SSE2" ...
   std::string model_sha256;
-  bool widened_float16 = false;  // a float16 model that computes in float32
+  bool widened_float16 = false;      // a float16 model that computes in float32
   std::vector<std::string> islands;  // nodes on another backend than `bound`; none on the CPU
-  double read_seconds = 0;     // map and parse
-  double compile_seconds = 0;  // import, passes, plan
-  double prepare_seconds = 0;  // weights packed
+  double read_seconds = 0;           // map and parse
+  double compile_seconds = 0;        // import, passes, plan
+  double prepare_seconds = 0;        // weights packed
   double first_run_seconds = 0;
   double last_run_seconds = 0;
   int runs = 0;

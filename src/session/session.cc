@@ -30,9 +30,12 @@ double seconds_since(Clock::time_point start) {
 
 std::string_view backend_name(Backend backend) {
   switch (backend) {
-    case Backend::kAuto: return "auto";
-    case Backend::kCpu: return "cpu";
-    case Backend::kReference: return "reference";
+    case Backend::kAuto:
+      return "auto";
+    case Backend::kCpu:
+      return "cpu";
+    case Backend::kReference:
+      return "reference";
   }
   return "?";
 }
@@ -83,11 +86,13 @@ Result<format::Model> read_model(std::shared_ptr<const MappedFile> file) {
     return format::tflite::read_tflite(bytes, file, file->path());
   }
   if (head.starts_with("GGUF")) {
-    return unsupported(cat(quoted(file->path()), " is a GGUF file, which this version does not read"));
+    return unsupported(
+        cat(quoted(file->path()), " is a GGUF file, which this version does not read"));
   }
   if (head.starts_with("PK")) {
-    return unsupported(cat(quoted(file->path()),
-                           " is a zip archive (a .task bundle?): unpack it and give the model inside"));
+    return unsupported(
+        cat(quoted(file->path()),
+            " is a zip archive (a .task bundle?): unpack it and give the model inside"));
   }
   format::onnx::ReadOptions how;
   how.external = [&](std::string_view location) {
@@ -187,7 +192,8 @@ Result<NamedValues> Session::run(const NamedValues& feeds, const Observer& obser
     if (at == s.inputs.end()) {
       std::vector<std::string> known;
       for (const IoInfo& info : s.inputs) known.push_back(quoted(info.name));
-      return usage_error(cat("The model has no input ", quoted(name), " (", join(known, ", "), ")"));
+      return usage_error(
+          cat("The model has no input ", quoted(name), " (", join(known, ", "), ")"));
     }
     inputs[static_cast<size_t>(at - s.inputs.begin())] = value;
   }

@@ -49,7 +49,8 @@ struct Observer {
 
 class Session {
  public:
-  static Result<std::unique_ptr<Session>> load(const std::string& path, const Options& options = {});
+  static Result<std::unique_ptr<Session>> load(const std::string& path,
+                                               const Options& options = {});
   // A graph made in memory; `name` stands for the file in messages.
   static Result<std::unique_ptr<Session>> from_graph(std::unique_ptr<ir::Graph> graph,
                                                      const std::string& name,
@@ -63,8 +64,8 @@ class Session {
   Result<NamedValues> run(const NamedValues& feeds, const Observer& observer = {});
 
   const Binding& binding() const;
-  const ir::Graph& graph() const;       // as it runs, after the passes
-  const plan::Plan* plan() const;       // null on the reference backend
+  const ir::Graph& graph() const;            // as it runs, after the passes
+  const plan::Plan* plan() const;            // null on the reference backend
   const plan::MemoryLayout* layout() const;  // of the latest run; null before
   const std::vector<std::string>& pass_log() const;
   uint64_t prepared_bytes() const;

@@ -96,9 +96,8 @@ Dim from_atom(Atom atom) {
 }
 
 Dim opaque(Atom::Kind kind, std::string_view name, const Dim& a, const Dim& b) {
-  std::string key = kind == Atom::Kind::kFloorDiv
-                        ? cat("floor((", a.text(), ")/(", b.text(), "))")
-                        : cat(name, "(", a.text(), ", ", b.text(), ")");
+  std::string key = kind == Atom::Kind::kFloorDiv ? cat("floor((", a.text(), ")/(", b.text(), "))")
+                                                  : cat(name, "(", a.text(), ", ", b.text(), ")");
   if (key.size() > 400) return Dim::unknown();
   return from_atom(Atom{kind, std::move(key), a, b});
 }
@@ -240,7 +239,9 @@ Dim rebuild(const Dim& dim, const Leaf& leaf) {
     Dim product(term.coefficient);
     for (const auto& factor : term.factors) {
       switch (factor->kind) {
-        case Atom::Kind::kSymbol: product = product * leaf(factor->key); break;
+        case Atom::Kind::kSymbol:
+          product = product * leaf(factor->key);
+          break;
         case Atom::Kind::kFloorDiv:
           product = product * Dim::floor_div(rebuild(factor->a, leaf), rebuild(factor->b, leaf));
           break;
@@ -330,7 +331,8 @@ class DimParser {
     const std::string_view word = text_.substr(start, at_ - start);
     if (word.empty()) return fail();
     if (const auto number = parse_int(word)) return Dim(*number);
-    if (at_ < text_.size() && text_[at_] == '(' && (word == "floor" || word == "min" || word == "max")) {
+    if (at_ < text_.size() && text_[at_] == '(' &&
+        (word == "floor" || word == "min" || word == "max")) {
       ++at_;
       SLUICE_ASSIGN(Dim a, sum());
       if (!eat(word == "floor" ? '/' : ',')) return fail();
@@ -352,10 +354,11 @@ class DimParser {
 Result<Dim> Dim::parse(std::string_view text) { return DimParser(text).all(); }
 
 std::optional<int64_t> Dim::evaluate(const Environment& symbols) const {
-  return rebuild(*this, [&](const std::string& name) {
-           const auto found = symbols.find(name);
-           return found == symbols.end() ? Dim::unknown() : Dim(found->second);
-         })
+  return rebuild(*this,
+                 [&](const std::string& name) {
+                   const auto found = symbols.find(name);
+                   return found == symbols.end() ? Dim::unknown() : Dim(found->second);
+                 })
       .get();
 }
 
@@ -407,9 +410,10 @@ Result<Dims> broadcast(const Dims& a, const Dims& b) {
     const Dim x = i <= a.size() ? a[a.size() - i] : Dim(1);
     const Dim y = i <= b.size() ? b[b.size() - i] : Dim(1);
     Dim& to = out[rank - i];
-    if (x.is_known() && y.is_known() && x.value() != y.value() && x.value() != 1 && y.value() != 1) {
-      return invalid_model(cat("Shapes ", dims_text(a), " and ", dims_text(b),
-                               " don't broadcast (", x.value(), " against ", y.value(), ")"));
+    if (x.is_known() && y.is_known() && x.value() != y.value() && x.value() != 1 &&
+        y.value() != 1) {
+      return invalid_model(cat("Shapes ", dims_text(a), " and ", dims_text(b), " don't broadcast (",
+                               x.value(), " against ", y.value(), ")"));
     }
     if (x == Dim(1)) {
       to = y;

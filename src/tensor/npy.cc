@@ -15,10 +15,10 @@ struct Code {
   DType dtype;
 };
 constexpr Code kCodes[] = {
-    {"f4", DType::kFloat32}, {"f8", DType::kFloat64},   {"f2", DType::kFloat16},
-    {"i1", DType::kInt8},    {"u1", DType::kUInt8},     {"i2", DType::kInt16},
-    {"u2", DType::kUInt16},  {"i4", DType::kInt32},     {"u4", DType::kUInt32},
-    {"i8", DType::kInt64},   {"u8", DType::kUInt64},    {"b1", DType::kBool},
+    {"f4", DType::kFloat32},   {"f8", DType::kFloat64},     {"f2", DType::kFloat16},
+    {"i1", DType::kInt8},      {"u1", DType::kUInt8},       {"i2", DType::kInt16},
+    {"u2", DType::kUInt16},    {"i4", DType::kInt32},       {"u4", DType::kUInt32},
+    {"i8", DType::kInt64},     {"u8", DType::kUInt64},      {"b1", DType::kBool},
     {"c8", DType::kComplex64}, {"c16", DType::kComplex128},
 };
 
@@ -32,10 +32,14 @@ std::string_view field(std::string_view header, std::string_view key) {
 }  // namespace
 
 Result<Tensor> read_npy(std::span<const std::byte> bytes, const std::string& what) {
-  const auto fail = [&](std::string_view why) { return invalid_model(cat(what, " is no .npy file: ", why)); };
+  const auto fail = [&](std::string_view why) {
+    return invalid_model(cat(what, " is no .npy file: ", why));
+  };
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   if (text.size() < 10 || !text.starts_with(kMagic)) return fail("its magic is missing");
-  const auto byte_at = [&](size_t i) { return static_cast<size_t>(static_cast<unsigned char>(text[i])); };
+  const auto byte_at = [&](size_t i) {
+    return static_cast<size_t>(static_cast<unsigned char>(text[i]));
+  };
   const size_t major = byte_at(6);
   size_t header_start = 10;
   size_t header_bytes = byte_at(8) | byte_at(9) << 8;
@@ -46,7 +50,8 @@ Result<Tensor> read_npy(std::span<const std::byte> bytes, const std::string& wha
   }
   if (major < 1 || major > 3) return fail(cat("its version is ", major, " (1 to 3)"));
   if (header_bytes > text.size() - header_start) {
-    return fail(cat("its header claims ", header_bytes, " bytes (", text.size() - header_start, " left)"));
+    return fail(
+        cat("its header claims ", header_bytes, " bytes (", text.size() - header_start, " left)"));
   }
   const std::string_view header = text.substr(header_start, header_bytes);
   if (field(header, "fortran_order").starts_with("True")) return fail("it is in Fortran order");
@@ -58,10 +63,12 @@ Result<Tensor> read_npy(std::span<const std::byte> bytes, const std::string& wha
   for (const Code& code : kCodes) {
     if (descr.size() > 1 && descr.substr(1) == code.text) dtype = code.dtype;
   }
-  if (dtype == DType::kUndefined) return fail(cat("its dtype ", quoted(descr), " is not supported"));
+  if (dtype == DType::kUndefined)
+    return fail(cat("its dtype ", quoted(descr), " is not supported"));
   std::string_view dims = field(header, "shape");
   const size_t close = dims.find(')');
-  if (!dims.starts_with("(") || close == std::string_view::npos) return fail("its shape can't be read");
+  if (!dims.starts_with("(") || close == std::string_view::npos)
+    return fail("its shape can't be read");
   Shape shape;
   for (const std::string& part : split(dims.substr(1, close - 1), ',')) {
     if (trim(part).empty()) continue;
@@ -77,12 +84,14 @@ Result<Tensor> read_npy(std::span<const std::byte> bytes, const std::string& wha
     return fail(cat("it holds ", have, " bytes for shape ", shape.text()));
   }
   SLUICE_ASSIGN(Tensor out, Tensor::allocate(dtype, shape));
-  if (have != 0) std::memcpy(out.mutable_bytes().data(), text.data() + header_start + header_bytes, have);
+  if (have != 0)
+    std::memcpy(out.mutable_bytes().data(), text.data() + header_start + header_bytes, have);
   return out;
 }
 
 Result<std::string> write_npy(const Tensor& tensor) {
-  if (tensor.dtype() == DType::kString) return unsupported("A tensor of strings can't be written as .npy");
+  if (tensor.dtype() == DType::kString)
+    return unsupported("A tensor of strings can't be written as .npy");
   const Code* code = nullptr;
   for (const Code& candidate : kCodes) {
     if (candidate.dtype == tensor.dtype()) code = &candidate;

@@ -8,7 +8,8 @@ namespace sluice {
 
 void Shape::insert(int at, int64_t dim) {
   SLUICE_CHECK(rank_ < kMaxRank && at >= 0 && at <= rank_);
-  for (int i = rank_; i > at; --i) dims_[static_cast<size_t>(i)] = dims_[static_cast<size_t>(i - 1)];
+  for (int i = rank_; i > at; --i)
+    dims_[static_cast<size_t>(i)] = dims_[static_cast<size_t>(i - 1)];
   dims_[static_cast<size_t>(at)] = dim;
   ++rank_;
 }

@@ -17,10 +17,14 @@ constexpr size_t kAlignment = 64;  // one cache line, and the widest vector regi
 
 Float8 float8_format(DType dtype) {
   switch (dtype) {
-    case DType::kFloat8E4M3FN: return Float8::kE4M3FN;
-    case DType::kFloat8E4M3FNUZ: return Float8::kE4M3FNUZ;
-    case DType::kFloat8E5M2: return Float8::kE5M2;
-    default: return Float8::kE5M2FNUZ;
+    case DType::kFloat8E4M3FN:
+      return Float8::kE4M3FN;
+    case DType::kFloat8E4M3FNUZ:
+      return Float8::kE4M3FNUZ;
+    case DType::kFloat8E5M2:
+      return Float8::kE5M2;
+    default:
+      return Float8::kE5M2FNUZ;
   }
 }
 
@@ -68,8 +72,8 @@ int64_t double_to_int(double value) {
 
 std::optional<uint64_t> storage_bytes(DType dtype, int64_t elements) {
   if (elements < 0) return std::nullopt;
-  uint64_t bits = dtype == DType::kString ? sizeof(std::string) * 8
-                                          : static_cast<uint64_t>(dtype_bits(dtype));
+  uint64_t bits =
+      dtype == DType::kString ? sizeof(std::string) * 8 : static_cast<uint64_t>(dtype_bits(dtype));
   if (__builtin_mul_overflow(bits, static_cast<uint64_t>(elements), &bits)) return std::nullopt;
   return bits / 8 + (bits % 8 != 0);
 }
@@ -106,7 +110,8 @@ Result<Tensor> Tensor::allocate_uninitialized(DType dtype, const Shape& shape) {
                               padded, " bytes)"));
   }
   out.data_ = static_cast<std::byte*>(memory);
-  out.owner_ = std::shared_ptr<const void>(memory, [](const void* p) { std::free(const_cast<void*>(p)); });
+  out.owner_ =
+      std::shared_ptr<const void>(memory, [](const void* p) { std::free(const_cast<void*>(p)); });
   return out;
 }
 
@@ -159,39 +164,61 @@ Tensor Tensor::of_doubles(DType dtype, const Shape& shape, std::span<const doubl
 double Tensor::get_double(int64_t i) const {
   SLUICE_CHECK(i >= 0 && i < elements_);
   switch (dtype_) {
-    case DType::kFloat32: return load<float>(data_, i);
-    case DType::kFloat64: return load<double>(data_, i);
-    case DType::kFloat16: return half_to_float(load<uint16_t>(data_, i));
-    case DType::kBFloat16: return bfloat16_to_float(load<uint16_t>(data_, i));
+    case DType::kFloat32:
+      return load<float>(data_, i);
+    case DType::kFloat64:
+      return load<double>(data_, i);
+    case DType::kFloat16:
+      return half_to_float(load<uint16_t>(data_, i));
+    case DType::kBFloat16:
+      return bfloat16_to_float(load<uint16_t>(data_, i));
     case DType::kFloat8E4M3FN:
     case DType::kFloat8E4M3FNUZ:
     case DType::kFloat8E5M2:
     case DType::kFloat8E5M2FNUZ:
       return float8_to_float(load<uint8_t>(data_, i), float8_format(dtype_));
-    case DType::kFloat8E8M0: return e8m0_to_float(load<uint8_t>(data_, i));
-    case DType::kFloat4E2M1: return float4_to_float(get_packed(data_, i, 4));
-    case DType::kUInt64: return static_cast<double>(load<uint64_t>(data_, i));
-    default: return static_cast<double>(get_int(i));
+    case DType::kFloat8E8M0:
+      return e8m0_to_float(load<uint8_t>(data_, i));
+    case DType::kFloat4E2M1:
+      return float4_to_float(get_packed(data_, i, 4));
+    case DType::kUInt64:
+      return static_cast<double>(load<uint64_t>(data_, i));
+    default:
+      return static_cast<double>(get_int(i));
   }
 }
 
 int64_t Tensor::get_int(int64_t i) const {
   SLUICE_CHECK(i >= 0 && i < elements_);
   switch (dtype_) {
-    case DType::kInt64: return load<int64_t>(data_, i);
-    case DType::kUInt64: return static_cast<int64_t>(load<uint64_t>(data_, i));
-    case DType::kInt32: return load<int32_t>(data_, i);
-    case DType::kUInt32: return load<uint32_t>(data_, i);
-    case DType::kInt16: return load<int16_t>(data_, i);
-    case DType::kUInt16: return load<uint16_t>(data_, i);
-    case DType::kInt8: return load<int8_t>(data_, i);
-    case DType::kUInt8: return load<uint8_t>(data_, i);
-    case DType::kBool: return load<uint8_t>(data_, i) != 0;
-    case DType::kUInt4: return get_packed(data_, i, 4);
-    case DType::kUInt2: return get_packed(data_, i, 2);
-    case DType::kInt4: return (get_packed(data_, i, 4) ^ 8) - 8;
-    case DType::kInt2: return (get_packed(data_, i, 2) ^ 2) - 2;
-    default: return double_to_int(get_double(i));
+    case DType::kInt64:
+      return load<int64_t>(data_, i);
+    case DType::kUInt64:
+      return static_cast<int64_t>(load<uint64_t>(data_, i));
+    case DType::kInt32:
+      return load<int32_t>(data_, i);
+    case DType::kUInt32:
+      return load<uint32_t>(data_, i);
+    case DType::kInt16:
+      return load<int16_t>(data_, i);
+    case DType::kUInt16:
+      return load<uint16_t>(data_, i);
+    case DType::kInt8:
+      return load<int8_t>(data_, i);
+    case DType::kUInt8:
+      return load<uint8_t>(data_, i);
+    case DType::kBool:
+      return load<uint8_t>(data_, i) != 0;
+    case DType::kUInt4:
+      return get_packed(data_, i, 4);
+    case DType::kUInt2:
+      return get_packed(data_, i, 2);
+    case DType::kInt4:
+      return (get_packed(data_, i, 4) ^ 8) - 8;
+    case DType::kInt2:
+      return (get_packed(data_, i, 2) ^ 2) - 2;
+    default:
+      return double_to_int(get_double(i));
   }
 }
 
@@ -199,28 +226,50 @@ void Tensor::set_int(int64_t i, int64_t value) {
   SLUICE_CHECK(i >= 0 && i < elements_);
   switch (dtype_) {
     case DType::kInt64:
-    case DType::kUInt64: store<int64_t>(data_, i, value); return;
+    case DType::kUInt64:
+      store<int64_t>(data_, i, value);
+      return;
     case DType::kInt32:
-    case DType::kUInt32: store<uint32_t>(data_, i, static_cast<uint32_t>(value)); return;
+    case DType::kUInt32:
+      store<uint32_t>(data_, i, static_cast<uint32_t>(value));
+      return;
     case DType::kInt16:
-    case DType::kUInt16: store<uint16_t>(data_, i, static_cast<uint16_t>(value)); return;
+    case DType::kUInt16:
+      store<uint16_t>(data_, i, static_cast<uint16_t>(value));
+      return;
     case DType::kInt8:
-    case DType::kUInt8: store<uint8_t>(data_, i, static_cast<uint8_t>(value)); return;
-    case DType::kBool: store<uint8_t>(data_, i, value != 0 ? 1 : 0); return;
+    case DType::kUInt8:
+      store<uint8_t>(data_, i, static_cast<uint8_t>(value));
+      return;
+    case DType::kBool:
+      store<uint8_t>(data_, i, value != 0 ? 1 : 0);
+      return;
     case DType::kUInt4:
-    case DType::kInt4: set_packed(data_, i, 4, static_cast<uint8_t>(value & 15)); return;
+    case DType::kInt4:
+      set_packed(data_, i, 4, static_cast<uint8_t>(value & 15));
+      return;
     case DType::kUInt2:
-    case DType::kInt2: set_packed(data_, i, 2, static_cast<uint8_t>(value & 3)); return;
-    default: set_double(i, static_cast<double>(value)); return;
+    case DType::kInt2:
+      set_packed(data_, i, 2, static_cast<uint8_t>(value & 3));
+      return;
+    default:
+      set_double(i, static_cast<double>(value));
+      return;
   }
 }
 
 void Tensor::set_double(int64_t i, double value) {
   SLUICE_CHECK(i >= 0 && i < elements_);
   switch (dtype_) {
-    case DType::kFloat32: store<float>(data_, i, static_cast<float>(value)); return;
-    case DType::kFloat64: store<double>(data_, i, value); return;
-    case DType::kFloat16: store<uint16_t>(data_, i, double_to_half(value)); return;
+    case DType::kFloat32:
+      store<float>(data_, i, static_cast<float>(value));
+      return;
+    case DType::kFloat64:
+      store<double>(data_, i, value);
+      return;
+    case DType::kFloat16:
+      store<uint16_t>(data_, i, double_to_half(value));
+      return;
     case DType::kBFloat16:
       store<uint16_t>(data_, i, float_to_bfloat16(static_cast<float>(value)));
       return;
@@ -228,7 +277,8 @@ void Tensor::set_double(int64_t i, double value) {
     case DType::kFloat8E4M3FNUZ:
     case DType::kFloat8E5M2:
     case DType::kFloat8E5M2FNUZ:
-      store<uint8_t>(data_, i, float_to_float8(static_cast<float>(value), float8_format(dtype_), true));
+      store<uint8_t>(data_, i,
+                     float_to_float8(static_cast<float>(value), float8_format(dtype_), true));
       return;
     case DType::kFloat8E8M0:
       store<uint8_t>(data_, i, float_to_e8m0(static_cast<float>(value), E8M0Rounding::kUp, true));
@@ -236,8 +286,12 @@ void Tensor::set_double(int64_t i, double value) {
     case DType::kFloat4E2M1:
       set_packed(data_, i, 4, float_to_float4(static_cast<float>(value)));
       return;
-    case DType::kBool: store<uint8_t>(data_, i, value != 0 ? 1 : 0); return;
-    default: set_int(i, double_to_int(value)); return;
+    case DType::kBool:
+      store<uint8_t>(data_, i, value != 0 ? 1 : 0);
+      return;
+    default:
+      set_int(i, double_to_int(value));
+      return;
   }
 }
 
@@ -270,7 +324,8 @@ Tensor Tensor::reinterpreted(DType dtype) const {
 Result<Tensor> Tensor::clone() const {
   SLUICE_ASSIGN(Tensor out, allocate(dtype_, shape_));
   if (dtype_ == DType::kString) {
-    for (int64_t i = 0; i < elements_; ++i) out.mutable_data<std::string>()[i] = data<std::string>()[i];
+    for (int64_t i = 0; i < elements_; ++i)
+      out.mutable_data<std::string>()[i] = data<std::string>()[i];
   } else if (size_bytes_ != 0) {
     std::memcpy(out.data_, data_, size_bytes_);
   }

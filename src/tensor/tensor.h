@@ -103,7 +103,8 @@ class Tensor {
 
  private:
   void check_storage(size_t size) const {
-    SLUICE_CHECK(elements_ == 0 || dtype_bits(dtype_) == 0 || size * 8 == static_cast<size_t>(dtype_bits(dtype_)) ||
+    SLUICE_CHECK(elements_ == 0 || dtype_bits(dtype_) == 0 ||
+                 size * 8 == static_cast<size_t>(dtype_bits(dtype_)) ||
                  (dtype_bits(dtype_) < 8 && size == 1) || is_complex(dtype_));
   }
   DType dtype_ = DType::kUndefined;

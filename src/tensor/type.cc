@@ -6,11 +6,14 @@ namespace sluice {
 
 std::string Type::text() const {
   switch (kind) {
-    case Kind::kUnknown: return "?";
+    case Kind::kUnknown:
+      return "?";
     case Kind::kTensor:
       return cat(dtype_name(dtype), dims ? dims_text(*dims) : std::string("[*]"));
-    case Kind::kSequence: return cat("seq(", elem ? elem->text() : "?", ")");
-    case Kind::kOptional: return cat("optional(", elem ? elem->text() : "?", ")");
+    case Kind::kSequence:
+      return cat("seq(", elem ? elem->text() : "?", ")");
+    case Kind::kOptional:
+      return cat("optional(", elem ? elem->text() : "?", ")");
   }
   return "?";
 }
@@ -22,8 +25,9 @@ Result<Type> parse_type(std::string_view text, int depth) {
   if (text == "?") return Type{};
   for (const std::string_view wrapper : {std::string_view("seq("), std::string_view("optional(")}) {
     if (text.starts_with(wrapper) && text.ends_with(")")) {
-      SLUICE_ASSIGN(Type elem, parse_type(text.substr(wrapper.size(), text.size() - wrapper.size() - 1),
-                                          depth + 1));
+      SLUICE_ASSIGN(
+          Type elem,
+          parse_type(text.substr(wrapper.size(), text.size() - wrapper.size() - 1), depth + 1));
       return wrapper == "seq(" ? Type::sequence(std::move(elem)) : Type::optional(std::move(elem));
     }
   }

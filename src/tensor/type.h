@@ -15,9 +15,9 @@ namespace sluice {
 
 struct Type {
   enum class Kind : uint8_t { kUnknown, kTensor, kSequence, kOptional } kind = Kind::kUnknown;
-  DType dtype = DType::kUndefined;    // tensor: element type; undefined when not yet known
-  std::optional<Dims> dims;           // tensor: nothing when even the rank is unknown
-  std::shared_ptr<const Type> elem;   // sequence, optional: what it holds
+  DType dtype = DType::kUndefined;   // tensor: element type; undefined when not yet known
+  std::optional<Dims> dims;          // tensor: nothing when even the rank is unknown
+  std::shared_ptr<const Type> elem;  // sequence, optional: what it holds
 
   static Type tensor(DType dtype) { return {Kind::kTensor, dtype, std::nullopt, nullptr}; }
   static Type tensor(DType dtype, Dims dims) {

@@ -47,7 +47,8 @@ struct Executor::State {
   // A value that may outlive the place it lies in: arena memory is copied out.
   Result<Value> detached(const Value& value) const {
     switch (value.kind()) {
-      case Value::Kind::kNone: return value;
+      case Value::Kind::kNone:
+        return value;
       case Value::Kind::kTensor: {
         if (!in_arena(value.tensor())) return value;
         SLUICE_ASSIGN(Tensor copy, value.tensor().clone());
@@ -69,9 +70,8 @@ struct Executor::State {
   }
   bool holds_arena(const Value& value) const {
     if (value.is_tensor()) return in_arena(value.tensor());
-    return value.present() && std::ranges::any_of(value.items(), [&](const Value& item) {
-             return holds_arena(item);
-           });
+    return value.present() &&
+           std::ranges::any_of(value.items(), [&](const Value& item) { return holds_arena(item); });
   }
 };
 
@@ -94,6 +94,11 @@ class StepContext final : public plan::KernelContext {
 
   bool wants(int i) const override {
     return i < output_count() && step_.outputs[static_cast<size_t>(i)] != kNoSlot;
+  }
+
+  bool has_subgraph(std::string_view name) const override {
+    return std::ranges::any_of(step_.subplans,
+                               [&](const plan::Subplan& sub) { return sub.name == name; });
   }
 
   Result<std::vector<Value>> run_subgraph(std::string_view name,
@@ -138,8 +143,7 @@ class StepContext final : public plan::KernelContext {
     const auto bytes = elements ? storage_bytes(dtype, *elements) : std::nullopt;
     if (plan_.slot(root).storage == Storage::kArena && dtype != DType::kString && bytes &&
         *bytes <= layout_.bytes[r] && layout_.bytes[r] != 0) {
-      return Tensor::arena_view(dtype, shape, arena_,
-                                static_cast<size_t>(layout_.offsets[r]));
+      return Tensor::arena_view(dtype, shape, arena_, static_cast<size_t>(layout_.offsets[r]));
     }
     // Not planned, or inference promised another size: it gets memory of its own.
     return Tensor::allocate_uninitialized(dtype, shape);
@@ -219,7 +223,8 @@ Result<std::unique_ptr<Executor>> Executor::create(std::shared_ptr<Plan> plan,
       std::vector<Value> constants(step.inputs.size());
       for (size_t i = 0; i < step.inputs.size(); ++i) {
         const SlotId id = step.inputs[i];
-        if (id != kNoSlot && p.slot(id).constant) constants[i] = state->values[static_cast<size_t>(id)];
+        if (id != kNoSlot && p.slot(id).constant)
+          constants[i] = state->values[static_cast<size_t>(id)];
       }
       SLUICE_ASSIGN(own.prepared, own.kernel->prepare(step.attrs, constants));
     }
@@ -227,7 +232,8 @@ Result<std::unique_ptr<Executor>> Executor::create(std::shared_ptr<Plan> plan,
       const SlotId id = step.inputs[i];
       if (id == kNoSlot) continue;
       last_reader[static_cast<size_t>(id)] = static_cast<int>(n);
-      const bool packed = own.prepared.defined() && own.kernel->prepared_input == static_cast<int>(i);
+      const bool packed =
+          own.prepared.defined() && own.kernel->prepared_input == static_cast<int>(i);
       if (!packed) keep[static_cast<size_t>(id)] = true;
     }
   }
@@ -262,7 +268,8 @@ Result<std::vector<Value>> Executor::run(std::span<const Value> inputs, const Ob
     const plan::Slot& slot = p.slot(id);
     s.values[static_cast<size_t>(id)] = inputs[i];
     if (!inputs[i].is_tensor() || !slot.type.is_tensor()) continue;
-    SLUICE_TRY(plan::bind_symbols(slot.type, inputs[i].tensor(), "Input " + quoted(slot.name), symbols));
+    SLUICE_TRY(
+        plan::bind_symbols(slot.type, inputs[i].tensor(), "Input " + quoted(slot.name), symbols));
   }
   if (!s.has_layout || symbols != s.symbols) {
     SLUICE_ASSIGN(s.layout, plan::lay_out(p, symbols));
@@ -275,10 +282,11 @@ Result<std::vector<Value>> Executor::run(std::span<const Value> inputs, const Ob
   for (size_t n = 0; n < p.steps.size(); ++n) {
     const Step& step = p.steps[n];
     StepState& own = s.steps[n];
-    const auto start = observer.time ? std::chrono::steady_clock::now()
-                                     : std::chrono::steady_clock::time_point();
+    const auto start =
+        observer.time ? std::chrono::steady_clock::now() : std::chrono::steady_clock::time_point();
     for (size_t i = 0; i < step.inputs.size(); ++i) {
-      own.inputs[i] = step.inputs[i] == kNoSlot ? Value() : s.values[static_cast<size_t>(step.inputs[i])];
+      own.inputs[i] =
+          step.inputs[i] == kNoSlot ? Value() : s.values[static_cast<size_t>(step.inputs[i])];
     }
     StepContext context(step, own, p, s.arena, s.layout, *s.pool, s.scratch, s.values);
     if (auto done = own.kernel->run(context); !done) {
@@ -287,8 +295,9 @@ Result<std::vector<Value>> Executor::run(std::span<const Value> inputs, const Ob
           cat("running node ", quoted(step.node), " (", step.op, ")"));
     }
     if (observer.time) {
-      observer.time(static_cast<int>(n),
-                    std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+      observer.time(
+          static_cast<int>(n),
+          std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
     }
     if (observer.outputs) SLUICE_TRY(observer.outputs(static_cast<int>(n), own.outputs));
     for (size_t i = 0; i < step.outputs.size(); ++i) {
@@ -297,13 +306,15 @@ Result<std::vector<Value>> Executor::run(std::span<const Value> inputs, const Ob
       const SlotId id = step.outputs[i];
       if (id == kNoSlot) continue;
       if (!made.present()) {
-        return internal_error(cat("Node ", quoted(step.node), " (", step.op, ") has not made output ", i));
+        return internal_error(
+            cat("Node ", quoted(step.node), " (", step.op, ") has not made output ", i));
       }
       // Memory inside the arena is good only while the plan keeps it for this very slot.
       const plan::Slot& root = p.slot(p.root(id));
-      const bool planned = made.is_tensor() && root.storage == Storage::kArena &&
-                           made.tensor().bytes().data() ==
-                               s.arena.bytes().data() + s.layout.offsets[static_cast<size_t>(p.root(id))];
+      const bool planned =
+          made.is_tensor() && root.storage == Storage::kArena &&
+          made.tensor().bytes().data() ==
+              s.arena.bytes().data() + s.layout.offsets[static_cast<size_t>(p.root(id))];
       if (!planned) {
         SLUICE_ASSIGN(made, s.detached(made));
       }

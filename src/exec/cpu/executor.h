@@ -1,5 +1,5 @@
-// Executor: walks a CPU Plan. Looks every kernel up once, packs constants once (`prepare`), sets the
-// arena aside once per set of input shapes, then runs steps in order, each perhaps on several
+// Executor: walks a CPU Plan. Looks every kernel up once, packs constants once (`prepare`), sets
+// the arena aside once per set of input shapes, then runs steps in order, each perhaps on several
 // threads. Knows kernels by name only; operators, graphs and files are nothing to it.
 #pragma once
 
