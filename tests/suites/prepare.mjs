@@ -66,6 +66,7 @@ function toHalf(value) {
   const bits = new Uint32Array(f.buffer)[0];
   const sign = (bits >>> 16) & 0x8000;
   const magnitude = Math.abs(f[0]);
+  if (magnitude === 0) return sign;
   if (Number.isNaN(value)) return sign | 0x7e00;
   if (magnitude >= 65520) return sign | 0x7c00;
   const exponent = magnitude === 0 ? -15 : Math.max(Math.floor(Math.log2(magnitude)), -14);
