@@ -281,6 +281,16 @@ Result<void> infer_group_query(op::InferContext& context) {
   return {};
 }
 
+// ONNX Runtime reads the past only where the present is asked for.
+Result<void> upgrade_multi_head(op::UpgradeContext& context) {
+  ir::Node& node = context.node;
+  if (node.output(1) != ir::kNoValue) return {};
+  for (const size_t past : {6, 7}) {
+    if (past < node.inputs.size()) node.inputs[past] = ir::kNoValue;
+  }
+  return {};
+}
+
 op::Cost attention_cost(const op::NodeView& node) {
   const auto q = node.input_type(0).shape();
   const auto k = node.input_type(1).shape();
@@ -344,6 +354,7 @@ std::span<const op::OpDef> op_defs() {
                 .max_outputs = 4,
                 .infer = infer_multi_head,
                 .reference = ms_multi_head_attention_reference,
+                .upgrade = upgrade_multi_head,
                 .cost = attention_cost,
                 .nonstandard = "attention after the projections; ONNX Runtime's transformer "
                                "optimizer"},

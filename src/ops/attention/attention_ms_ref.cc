@@ -93,10 +93,11 @@ struct CommonBias {
   KeyMask mask;
   std::optional<BroadcastScores> added;
   bool causal = false;
-  int64_t past = 0;
+  int64_t past = 0, queries = 0;
 
   double at(int64_t b, int64_t h, int64_t i, int64_t j) const {
-    if (causal && j > past + i) return kMinusInfinity;
+    // The last query sees all keys, also where there are more of them than queries.
+    if (causal && i < queries - 1 && j > past + i) return kMinusInfinity;
     const double value = mask.at(b, i, j);
     return added ? value + added->at(b, h, i, j) : value;
   }
@@ -150,6 +151,7 @@ Result<void> projected_attention(plan::KernelContext& context, DType dtype, Head
                   broadcast_scores(*added, Shape{q.batch, q.heads, q.length, k.length}));
   }
   bias.causal = attrs.int_or("unidirectional", 0) != 0;
+  bias.queries = q.length;
   const double scale = scale_of(attrs, q.size);
   const auto at = [&](int64_t b, int64_t h, int64_t i, int64_t j) { return bias.at(b, h, i, j); };
   const Problem problem{
@@ -378,10 +380,12 @@ Result<void> ms_multi_head_attention_reference(plan::KernelContext& context) {
   SLUICE_ASSIGN(bias.mask, KeyMask::read(optional_input(context, 4), q.batch, q.length, k.length,
                                          attrs.float_or("mask_filter_value", -10000.0f)));
   if (const Tensor* added = optional_input(context, 5)) {
-    SLUICE_ASSIGN(bias.added,
-                  broadcast_scores(*added, Shape{q.batch, q.heads, q.length, k.length}));
+    // Columns beyond the keys (of a past that is not read) are allowed.
+    const int64_t columns = added->rank() > 0 ? std::max(added->dim(-1), k.length) : k.length;
+    SLUICE_ASSIGN(bias.added, broadcast_scores(*added, Shape{q.batch, q.heads, q.length, columns}));
   }
   bias.causal = attrs.int_or("unidirectional", 0) != 0;
+  bias.queries = q.length;
   const double scale = scale_of(attrs, q.size);
   const auto at = [&](int64_t b, int64_t h, int64_t i, int64_t j) { return bias.at(b, h, i, j); };
   std::vector<double> captured;
@@ -390,7 +394,7 @@ Result<void> ms_multi_head_attention_reference(plan::KernelContext& context) {
                   .v = std::move(v),
                   .scale = scale,
                   .bias = at,
-                  .stage = Problem::Stage::kRaw,
+                  .stage = Problem::Stage::kBiased,
                   .captured = context.wants(3) ? &captured : nullptr};
   SLUICE_TRY(check_problem(problem));
   const Heads y = attend(problem);

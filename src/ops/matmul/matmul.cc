@@ -212,6 +212,25 @@ Result<void> infer_dynamic_quantize_matmul(op::InferContext& context) {
   return set_product(context, dtype, context.input_type(0).dims, context.input_type(1).dims);
 }
 
+Result<void> infer_qgemm(op::InferContext& context) {
+  SLUICE_TRY(op::input_dtype(context, 0, kBytes));
+  SLUICE_TRY(op::input_dtype(context, 3, kBytes));
+  for (const int scale : {1, 4}) SLUICE_TRY(op::input_dtype(context, scale, kScales));
+  if (context.has_input(6)) SLUICE_TRY(op::input_dtype(context, 6, {DType::kInt32}));
+  DType dtype = DType::kFloat32;
+  if (context.has_input(8)) {
+    SLUICE_ASSIGN(dtype, op::input_dtype(context, 8, kBytes));
+  }
+  const auto side = [&](int input, const char* attr, int axis) {
+    const auto& dims = context.input_type(input).dims;
+    const bool transposed = context.attrs().int_or(attr, 0) != 0;
+    return dims && dims->size() == 2 ? (*dims)[static_cast<size_t>(transposed ? 1 - axis : axis)]
+                                     : Dim::unknown();
+  };
+  context.set_output(0, dtype, Dims{side(0, "transA", 0), side(3, "transB", 1)});
+  return {};
+}
+
 // Replaces the last extent of A by `n` after checking it against `k`.
 Result<void> set_weight_product(op::InferContext& context, DType dtype, int64_t k, int64_t n) {
   const auto& dims = context.input_type(0).dims;
@@ -343,6 +362,15 @@ std::span<const op::OpDef> op_defs() {
                 .cost = matmul_cost,
                 .nonstandard = "A quantized to uint8 over its own range, times int8/uint8 "
                                "weights, scaled back; ONNX Runtime's quantizer"},
+      op::OpDef{.name = "QGemm",
+                .domain = "com.microsoft",
+                .min_inputs = 6,
+                .max_inputs = 9,
+                .infer = infer_qgemm,
+                .reference = qgemm_reference,
+                .cost = matmul_cost,
+                .nonstandard = "Gemm of 8-bit matrices with an int32 bias; ONNX Runtime's "
+                               "quantizer"},
       op::OpDef{.name = "MatMulNBits",
                 .domain = "com.microsoft",
                 .min_inputs = 3,

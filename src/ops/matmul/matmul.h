@@ -11,7 +11,8 @@
 //   QLinearMatMul     the same, scaled and rounded (nearest even, saturating) into y's dtype.
 //   com.microsoft     FusedMatMul, TransposeMatMul, FusedGemm, MatMulInteger16,
 //   MatMulIntegerToFloat,
-//                     DynamicQuantizeMatMul, MatMulNBits.
+//                     DynamicQuantizeMatMul, QGemm, MatMulNBits,
+//                     MatMulBnb4.
 //
 // Numerics: floating sums are kept in double in the reference and rounded once into the result.
 #pragma once
@@ -76,6 +77,7 @@ Result<void> matmul_integer_reference(plan::KernelContext& context);  // also Ma
 Result<void> qlinear_matmul_reference(plan::KernelContext& context);
 Result<void> matmul_integer_to_float_reference(plan::KernelContext& context);
 Result<void> dynamic_quantize_matmul_reference(plan::KernelContext& context);
+Result<void> qgemm_reference(plan::KernelContext& context);
 Result<void> matmul_nbits_reference(plan::KernelContext& context);
 Result<void> matmul_bnb4_reference(plan::KernelContext& context);
 

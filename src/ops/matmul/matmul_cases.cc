@@ -292,6 +292,30 @@ void integer_cases(std::vector<op::Case>& out) {
                             Tensor::of<float>(Shape{6}, {0.01f, 0.02f, 0.03f, 0.01f, 0.005f, 0.1f}),
                             Tensor::of<int8_t>(Shape{6}, {0, 1, -1, 5, 0, 0}),
                             Tensor::scalar<float>(0.2f), Tensor::scalar<uint8_t>(128)}});
+  for (const int64_t transposed : {0, 1}) {
+    const std::vector<Value> operands = {
+        bytes(DType::kUInt8, transposed ? Shape{20, 7} : Shape{7, 20}, 1),
+        Tensor::scalar<float>(0.01f),
+        Tensor::scalar<uint8_t>(120),
+        bytes(DType::kInt8, transposed ? Shape{6, 20} : Shape{20, 6}, 2),
+        Tensor::scalar<float>(0.02f),
+        Tensor::scalar<int8_t>(3),
+        op::case_ints(DType::kInt32, Shape{6}, -9000, 9000, 3)};
+    const AttrMap attrs = {{"transA", transposed}, {"transB", transposed}, {"alpha", 1.5f}};
+    out.push_back({.name = cat("qgemm_float_", transposed),
+                   .op = "QGemm",
+                   .domain = kMicrosoft,
+                   .attrs = attrs,
+                   .inputs = operands});
+    std::vector<Value> quantized = operands;
+    quantized.emplace_back(Tensor::scalar<float>(0.3f));
+    quantized.emplace_back(Tensor::scalar<uint8_t>(128));
+    out.push_back({.name = cat("qgemm_", transposed),
+                   .op = "QGemm",
+                   .domain = kMicrosoft,
+                   .attrs = attrs,
+                   .inputs = std::move(quantized)});
+  }
   out.push_back({.name = "matmul_integer16",
                  .op = "MatMulInteger16",
                  .domain = kMicrosoft,

@@ -190,6 +190,58 @@ Result<void> dynamic_quantize_matmul_reference(plan::KernelContext& context) {
       {a_ints, b_ints, a_scale, context.in(2), optional_input(context, 4), a.dtype(), false});
 }
 
+Result<void> qgemm_reference(plan::KernelContext& context) {
+  SLUICE_TRY(op::require_numbers(context, {0, 1, 2, 3, 4, 5}));
+  const Tensor& a = context.in(0);
+  const Tensor& b = context.in(3);
+  const bool trans_a = context.attrs().int_or("transA", 0) != 0;
+  const bool trans_b = context.attrs().int_or("transB", 0) != 0;
+  SLUICE_ASSIGN(const GemmShape shape, gemm_shape(a.shape(), b.shape(), trans_a, trans_b));
+  SLUICE_ASSIGN(const auto a_ints, centred(a, optional_input(context, 2), trans_a ? 1 : 0));
+  SLUICE_ASSIGN(const auto b_ints, centred(b, optional_input(context, 5), trans_b ? 0 : 1));
+  const Shape to{shape.m, shape.n};
+  SLUICE_ASSIGN(const ScaleView a_scale, scale_view(context.in(1), to, 0));
+  SLUICE_ASSIGN(const ScaleView b_scale, scale_view(context.in(4), to, 1));
+  // C is int32, already in units of a_scale * b_scale.
+  const Tensor* c = optional_input(context, 6);
+  Shape c_strides = Shape::filled(2, 0);
+  if (c != nullptr) {
+    const auto both = broadcast(c->shape(), to);
+    if (!both || !(*both == to)) {
+      return invalid_model(cat("QGemm's input C of shape ", c->shape().text(),
+                               " does not broadcast to the result (", to.text(), ")"));
+    }
+    c_strides = broadcast_strides(c->shape(), to);
+  }
+  const Tensor* y_scale = optional_input(context, 7);
+  const Tensor* y_zero = optional_input(context, 8);
+  if ((y_scale != nullptr && y_scale->elements() != 1) ||
+      (y_zero != nullptr && (y_zero->elements() != 1 || !is_integer(y_zero->dtype())))) {
+    return invalid_model("QGemm's result has a scale or zero point that is not one per tensor");
+  }
+  const float alpha = context.attrs().float_or("alpha", 1.0f);
+  const DType dtype = y_zero != nullptr ? y_zero->dtype() : DType::kFloat32;
+  SLUICE_ASSIGN(Tensor * out, context.out(0, dtype, to));
+  int64_t index = 0;
+  for (Odometer at(to); !at.done(); at.next(), ++index) {
+    int64_t sum = c != nullptr ? c->get_int(at.dot(c_strides)) : 0;
+    for (int64_t p = 0; p < shape.k; ++p) {
+      const int64_t a_at = trans_a ? p * shape.m + at[0] : at[0] * shape.k + p;
+      const int64_t b_at = trans_b ? at[1] * shape.k + p : p * shape.n + at[1];
+      sum += a_ints[static_cast<size_t>(a_at)] * b_ints[static_cast<size_t>(b_at)];
+    }
+    float factor = alpha * a_scale.at(at.index()) * b_scale.at(at.index());
+    if (y_scale != nullptr) factor /= static_cast<float>(y_scale->get_double(0));
+    const float scaled = static_cast<float>(sum) * factor;
+    if (y_zero != nullptr) {
+      out->set_int(index, op::quantize_to(dtype, scaled, y_zero->get_int(0)));
+    } else {
+      out->set_double(index, scaled);
+    }
+  }
+  return {};
+}
+
 // --- weight-only quantization: A is floating, B is packed along K in blocks
 
 namespace {

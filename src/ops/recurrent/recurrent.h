@@ -12,7 +12,8 @@
 // X is [T, B, I] (layout 0) or [B, T, I] (layout 1); W [D, G*H, I], R [D, G*H, H], B [D, 2*G*H],
 // states [D, B, H] or [B, D, H]; Y is [T, D, B, H] or [B, T, D, H]. `clip` bounds what goes into
 // the gates' functions. With sequence_lens an entry of the batch runs over its own first steps only
-// (the reverse direction starts at its own last one), Y is 0 beyond, and Y_h is its last state.
+// (the reverse direction starts at its own last one), Y is 0 beyond, and Y_h is its last state, 0
+// for an entry of length 0.
 #pragma once
 
 #include <cstdint>

@@ -179,8 +179,10 @@ Result<void> run(plan::KernelContext& context, const Layer& layer, DType dtype) 
       }
     }
     for (int64_t b = 0; b < s.batch; ++b) {
+      const bool ran = layer.lengths[static_cast<size_t>(b)] > 0 || s.steps == 0;
       for (int64_t i = 0; i < s.hidden; ++i) {
         const auto from = static_cast<size_t>(b * s.hidden + i);
+        if (!ran) h[from] = c[from] = 0;
         y_h->set_double(state_at(d, b) + i, h[from]);
         if (y_c != nullptr) y_c->set_double(state_at(d, b) + i, c[from]);
       }
