@@ -217,8 +217,9 @@ int64_t Tensor::get_int(int64_t i) const {
       return (get_packed(data_, i, 4) ^ 8) - 8;
     case DType::kInt2:
       return (get_packed(data_, i, 2) ^ 2) - 2;
+    // Strings and complex numbers are no numbers here; a kernel that asks anyway gets 0.
     default:
-      return double_to_int(get_double(i));
+      return is_floating(dtype_) ? double_to_int(get_double(i)) : 0;
   }
 }
 
@@ -253,7 +254,7 @@ void Tensor::set_int(int64_t i, int64_t value) {
       set_packed(data_, i, 2, static_cast<uint8_t>(value & 3));
       return;
     default:
-      set_double(i, static_cast<double>(value));
+      if (is_floating(dtype_)) set_double(i, static_cast<double>(value));
       return;
   }
 }
