@@ -111,9 +111,11 @@ Result<Type> stacked_type(const InferContext& context, const Type& elem, int64_t
 Result<void> infer_loop(InferContext& context) {
   if (context.has_input(0)) SLUICE_TRY(op::input_dtype(context, 0, op::kIndices));
   if (context.has_input(1)) SLUICE_TRY(op::input_dtype(context, 1, op::kBools));
-  const bool vector = context.attrs().int_or(kVectorIteration, 0) != 0;
-  std::vector<Type> states, inputs = {Type::tensor(DType::kInt64, vector ? Dims{Dim(1)} : Dims{}),
-                                      Type::tensor(DType::kBool, {})};
+  const auto dims_by = [&](std::string_view attribute) {
+    return context.attrs().int_or(attribute, 0) != 0 ? Dims{Dim(1)} : Dims{};
+  };
+  std::vector<Type> states, inputs = {Type::tensor(DType::kInt64, dims_by(kVectorIteration)),
+                                      Type::tensor(DType::kBool, dims_by(kVectorCondition))};
   for (int i = 2; i < context.input_count(); ++i) states.push_back(context.input_type(i));
   inputs.resize(2 + states.size());
   SLUICE_ASSIGN(const std::vector<Type> outputs,
@@ -232,10 +234,12 @@ Result<void> upgrade_loop(UpgradeContext& context) {
   const size_t given = context.node.inputs.size();
   keep_output_types(context.node, 1 + (given > 2 ? given - 2 : 0));
   const ir::Subgraph* body = context.node.subgraph("body");
-  if (body != nullptr && body->graph != nullptr && !body->graph->inputs().empty()) {
-    const Type& iteration = body->graph->type(body->graph->inputs()[0]);
-    if (iteration.has_rank() && iteration.dims->size() == 1) {
-      context.node.attrs.set(kVectorIteration, int64_t{1});
+  if (body == nullptr || body->graph == nullptr) return {};
+  const std::vector<ir::ValueId>& inputs = body->graph->inputs();
+  for (size_t i = 0; i < 2 && i < inputs.size(); ++i) {
+    const Type& type = body->graph->type(inputs[i]);
+    if (type.has_rank() && type.dims->size() == 1) {
+      context.node.attrs.set(i == 0 ? kVectorIteration : kVectorCondition, int64_t{1});
     }
   }
   return {};

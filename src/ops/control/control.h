@@ -15,9 +15,10 @@
 namespace sluice::ops::control {
 
 inline constexpr std::string_view kScanOutputTypes = "scan_output_types";
-// Private attribute of Loop: 1 when the body declares its iteration number as a vector of one
-// element rather than a scalar, which exporters of tf2onnx's line do.
+// Private attributes of Loop: 1 when the body declares its iteration number or its condition as a
+// vector of one element rather than a scalar, as some exporters do.
 inline constexpr std::string_view kVectorIteration = "iteration_is_vector";
+inline constexpr std::string_view kVectorCondition = "condition_is_vector";
 
 Result<void> if_reference(plan::KernelContext& context);
 Result<void> loop_reference(plan::KernelContext& context);

@@ -98,29 +98,30 @@ Result<void> loop_reference(KernelContext& context) {
     SLUICE_ASSIGN(trips, op::input_int(context, 0));
   }
   bool go_on = true;
-  Value condition(Tensor::scalar(true));
   if (context.has(1)) {
-    condition = context.input_value(1);
-    SLUICE_ASSIGN(go_on, truth(condition, "Loop's condition"));
+    SLUICE_ASSIGN(go_on, truth(context.input_value(1), "Loop's condition"));
   }
   const size_t states = static_cast<size_t>(std::max(context.input_count() - 2, 0));
   Values carried;
   for (size_t i = 0; i < states; ++i)
     carried.push_back(context.input_value(static_cast<int>(i) + 2));
   const size_t outputs = static_cast<size_t>(context.output_count());
-  const Shape iteration_shape =
-      context.attrs().int_or(kVectorIteration, 0) != 0 ? Shape{1} : Shape{};
+  const auto shape_by = [&](std::string_view attribute) {
+    return context.attrs().int_or(attribute, 0) != 0 ? Shape{1} : Shape{};
+  };
+  const Shape iteration_shape = shape_by(kVectorIteration);
+  const Shape condition_shape = shape_by(kVectorCondition);
   std::vector<std::vector<Tensor>> scans(outputs > states ? outputs - states : 0);
   for (int64_t trip = 0; trip < trips && go_on; ++trip) {
-    Values feeds = {Value(Tensor::of<int64_t>(iteration_shape, {trip})), condition};
+    Values feeds = {Value(Tensor::of<int64_t>(iteration_shape, {trip})),
+                    Value(Tensor::of<bool>(condition_shape, {true}))};
     feeds.insert(feeds.end(), carried.begin(), carried.end());
     SLUICE_ASSIGN(Values results, context.run_subgraph("body", feeds));
     if (results.size() < 1 + states + scans.size()) {
       return invalid_model(cat("Loop's body has ", results.size(), " outputs (at least ",
                                1 + states + scans.size(), ")"));
     }
-    condition = results[0];
-    SLUICE_ASSIGN(go_on, truth(condition, "The condition from Loop's body"));
+    SLUICE_ASSIGN(go_on, truth(results[0], "The condition from Loop's body"));
     for (size_t i = 0; i < states; ++i) carried[i] = std::move(results[1 + i]);
     for (size_t i = 0; i < scans.size(); ++i) {
       Value& result = results[1 + states + i];

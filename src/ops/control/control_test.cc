@@ -28,8 +28,9 @@ Graph loop_graph(int64_t trips) {
   Graph graph;
   const auto count = graph.add_constant("count", Tensor::scalar(trips));
   const auto state = graph.add_input("state", Type::tensor(DType::kFloat32, {Dim(3)}));
-  const auto node = graph.add_node("Loop", {count, ir::kNoValue, state}, 2,
-                                   {{std::string(kScanOutputTypes), std::vector<std::string>{"int64[]"}}});
+  const auto node =
+      graph.add_node("Loop", {count, ir::kNoValue, state}, 2,
+                     {{std::string(kScanOutputTypes), std::vector<std::string>{"int64[]"}}});
   graph.nodes()[static_cast<size_t>(node)].subgraphs.push_back({"body", doubling_body(), {}});
   graph.outputs() = graph.node(node).outputs;
   return graph;
