@@ -203,9 +203,21 @@ Result<ValueId> transposed_convolution(TfliteNode& n, ValueId x, ValueId weights
 // Inputs: output shape, weights O,H,W,I, image, bias.
 Result<void> transpose_conv(TfliteNode& n) {
   SLUICE_TRY(n.need(3));
-  SLUICE_ASSIGN(const auto shape, n.const_ints(0, "output shape"));
-  if (shape.size() != 4)
+  SLUICE_ASSIGN(const ValueId shape_value, n.raw(0));
+  std::vector<int64_t> shape;
+  if (const auto known = n.s.known_ints(shape_value)) {
+    shape = *known;
+  } else {
+    // Computed at run time: the file's own shape of the output is what it comes to.
+    const Type* declared = n.s.declared_type(n.out_name(0));
+    const auto fixed = declared != nullptr ? declared->shape() : std::nullopt;
+    if (!fixed || !n.s.context.static_shapes)
+      return n.no_support("the output shape is computed at run time");
+    shape.assign(fixed->begin(), fixed->end());
+  }
+  if (shape.size() != 4) {
     return n.fail(cat("the output shape has ", shape.size(), " entries (4 are needed)"));
+  }
   SLUICE_ASSIGN(const ValueId image, n.in(2));
   SLUICE_ASSIGN(const ValueId x, n.s.to_nchw(image));
   SLUICE_ASSIGN(const auto extents, kernel_extents(n, 1, 4));

@@ -4,6 +4,7 @@
 #include "ir/verify.h"
 #include "passes/eliminate_dead.h"
 #include "passes/eliminate_identity.h"
+#include "passes/eliminate_transpose.h"
 #include "passes/fold_constants.h"
 #include "passes/fuse_conv.h"
 #include "passes/widen_float16.h"
@@ -25,6 +26,8 @@ Result<std::vector<std::string>> optimize_for_cpu(const op::Registry& registry, 
   note("fold_constants", folded);
   if (options.fuse) {
     note("eliminate_identity", eliminate_identity(graph));
+    note("eliminate_transpose", eliminate_transpose(graph));
+    eliminate_dead(graph);
     SLUICE_ASSIGN(const int normalizations, fold_batch_normalization(graph));
     note("fold_batch_normalization", normalizations);
     if (registry.find("sluice", "FusedConv") != nullptr) note("fuse_conv", fuse_conv(graph));

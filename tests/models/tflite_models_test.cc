@@ -1,0 +1,305 @@
+// TFLite models against outside answers: real models against LiteRT (golden-litert-web.json), one
+// operator each against Glow's floats and TensorFlow Lite Micro's int16 layers, and LiteRT's own
+// test models for loading and running at all. Data lies in build/data; without it a test reports
+// "not run".
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+#include "format/tflite/reader.h"
+#include "session/session.h"
+
+namespace sluice {
+namespace {
+
+namespace fs = std::filesystem;
+
+fs::path data_root() { return fs::path(SLUICE_BINARY_DIR) / "data"; }
+
+std::string file_text(const fs::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+}
+
+// The generator of inputs that the goldens were made with (README of the data).
+Tensor generated(DType dtype, const Shape& shape) {
+  Tensor out = std::move(Tensor::allocate(dtype, shape)).value();
+  for (int64_t i = 0; i < out.elements(); ++i) {
+    const uint32_t h = static_cast<uint32_t>(static_cast<uint64_t>(i + 1) * 2654435761u);
+    const double u = static_cast<double>(h / 256) / 16777216.0;
+    switch (dtype) {
+      case DType::kFloat32:
+      case DType::kFloat64:
+        out.set_double(i, 2 * u - 1);
+        break;
+      case DType::kFloat16:
+        out.set_double(i, std::floor(512 * u) / 256 - 1);
+        break;
+      case DType::kInt8:
+        out.set_int(i, static_cast<int64_t>(std::floor(256 * u)) - 128);
+        break;
+      case DType::kUInt8:
+        out.set_int(i, static_cast<int64_t>(std::floor(256 * u)));
+        break;
+      case DType::kInt16:
+        out.set_int(i, static_cast<int64_t>(std::floor(65536 * u)) - 32768);
+        break;
+      case DType::kBool:
+        out.set_int(i, u >= 0.5);
+        break;
+      default:
+        if (dtype != DType::kString) out.set_int(i, static_cast<int64_t>(std::floor(2 * u)));
+    }
+  }
+  return out;
+}
+
+Shape concrete(const Type& type) {
+  Shape shape;
+  if (type.dims) {
+    for (const Dim& dim : *type.dims) shape.push_back(dim.get().value_or(1));
+  }
+  return shape;
+}
+
+struct Difference {
+  double worst_absolute = 0;
+  double worst_excess = 0;  // |e| / (atol + rtol |r|)
+  int64_t beyond = 0;       // elements whose excess is above 1
+  int64_t compared = 0;
+};
+
+void compare_one(Difference& d, double got, double want, double atol, double rtol) {
+  ++d.compared;
+  const double e = std::abs(got - want);
+  if (got == want) return;
+  const double excess = e / (atol + rtol * std::abs(want));
+  if (!(excess <= 1)) ++d.beyond;
+  d.worst_absolute = std::max(d.worst_absolute, e);
+  d.worst_excess = std::isnan(excess) ? 1e30 : std::max(d.worst_excess, excess);
+}
+
+TEST(TfliteModels, GoldensOfLiteRt) {
+  const fs::path folder = data_root() / "tflite-models";
+  if (!fs::exists(folder / "golden-litert-web.json"))
+    GTEST_SKIP() << "not run: tflite-models is not unpacked";
+  const auto goldens = nlohmann::json::parse(file_text(folder / "golden-litert-web.json"));
+  for (const auto& golden : goldens) {
+    const std::string name = golden["model"];
+    SCOPED_TRACE(name);
+    auto session = session::Session::load((folder / name).string());
+    ASSERT_TRUE(session.ok()) << session.error().text();
+    session::NamedValues feeds;
+    ASSERT_EQ((*session)->inputs().size(), golden["inputs"].size());
+    for (size_t i = 0; i < (*session)->inputs().size(); ++i) {
+      const auto& info = (*session)->inputs()[i];
+      Shape shape;
+      for (const int64_t dim : golden["inputs"][i]["shape"]) shape.push_back(dim);
+      feeds.emplace_back(info.name, generated(info.type.dtype, shape));
+    }
+    auto results = (*session)->run(feeds);
+    ASSERT_TRUE(results.ok()) << results.error().text();
+    for (size_t o = 0; o < golden["outputs"].size(); ++o) {
+      const auto& want = golden["outputs"][o];
+      // LiteRT for the web names and orders outputs as the file does.
+      const Tensor& got = (*results)[o].second.tensor();
+      ASSERT_EQ(got.elements(), want["elements"].get<int64_t>());
+      const int64_t stride = want["stride"];
+      Difference d;
+      const bool quantized = is_integer(got.dtype());
+      // LiteRT quantizes the activations of int4 layers on the way; we don't, so its own rounding
+      // (1/255 of the input's range, per product) is what separates us.
+      const bool hybrid = name.starts_with("qwen_fc");
+      for (size_t i = 0; i < want["values"].size(); ++i) {
+        compare_one(d, got.get_double(static_cast<int64_t>(i) * stride),
+                    want["values"][i].get<double>(),
+                    quantized ? 2
+                    : hybrid  ? 0.03
+                              : 1e-4,
+                    quantized ? 0 : 1e-3);
+      }
+      std::printf("  %-44s %-28s worst |e| %.3g, %.3g of the tolerance\n", name.c_str(),
+                  want["name"].get<std::string>().c_str(), d.worst_absolute, d.worst_excess);
+      // Hair segmentation carries the places of maxima: where two neighbours are equal but for the
+      // rounding of a sum, LiteRT picks one and we the other, and that place differs.
+      EXPECT_LE(d.beyond, name.starts_with("hair") ? d.compared / 500 : 0)
+          << want["name"] << ": " << d.beyond << " of " << d.compared << " differ, worst |e| "
+          << d.worst_absolute << ", " << d.worst_excess << " times the tolerance";
+    }
+  }
+}
+
+// X.inpN and X.outN: a zero byte, then the raw tensor.
+TEST(TfliteModels, GlowOperators) {
+  const fs::path folder = data_root() / "tflite-op-tests" / "glow";
+  if (!fs::exists(folder)) GTEST_SKIP() << "not run: tflite-op-tests is not unpacked";
+  int ran = 0;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    if (entry.path().extension() != ".tflite") continue;
+    SCOPED_TRACE(entry.path().filename().string());
+    session::Options options;
+    options.backend = session::Backend::kReference;
+    auto session = session::Session::load(entry.path().string(), options);
+    if (!session.ok()) {
+      ADD_FAILURE() << session.error().text();
+      continue;
+    }
+    session::NamedValues feeds;
+    for (size_t i = 0; i < (*session)->inputs().size(); ++i) {
+      const auto& info = (*session)->inputs()[i];
+      const std::string raw = file_text(fs::path(entry.path()).replace_extension(cat(".inp", i)));
+      Tensor tensor = std::move(Tensor::allocate(info.type.dtype, concrete(info.type))).value();
+      ASSERT_EQ(raw.size(), tensor.size_bytes() + 1) << info.name << " " << info.type.text();
+      std::memcpy(tensor.mutable_bytes().data(), raw.data() + 1, tensor.size_bytes());
+      feeds.emplace_back(info.name, std::move(tensor));
+    }
+    auto results = (*session)->run(feeds);
+    if (!results.ok()) {
+      ADD_FAILURE() << results.error().text();
+      continue;
+    }
+    for (size_t o = 0; o < results->size(); ++o) {
+      const std::string raw = file_text(fs::path(entry.path()).replace_extension(cat(".out", o)));
+      const Tensor& got = (*results)[o].second.tensor();
+      ASSERT_EQ(raw.size(), got.size_bytes() + 1) << (*results)[o].first << " " << got.text();
+      Tensor want = std::move(Tensor::allocate(got.dtype(), got.shape())).value();
+      std::memcpy(want.mutable_bytes().data(), raw.data() + 1, want.size_bytes());
+      Difference d;
+      for (int64_t i = 0; i < got.elements(); ++i)
+        compare_one(d, got.get_double(i), want.get_double(i), 1e-5, 1e-4);
+      EXPECT_EQ(d.beyond, 0) << "output " << o << " " << got.text() << ": " << d.beyond << " of "
+                             << d.compared << " differ, worst |e| " << d.worst_absolute;
+    }
+    ++ran;
+  }
+  EXPECT_GE(ran, 55);
+}
+
+std::vector<int64_t> csv_numbers(const fs::path& path) {
+  std::vector<int64_t> out;
+  std::string text = file_text(path);
+  for (char& c : text) {
+    if (c == '\n' || c == '\r' || c == ' ') c = ',';
+  }
+  for (const auto& part : split(text, ',')) {
+    if (const auto value = parse_int(trim(part))) out.push_back(*value);
+  }
+  return out;
+}
+
+// int16 layers: the answer may differ by the last steps, since we compute in floats between
+// quantized values and the integer kernels round several times.
+TEST(TfliteModels, SeanetInt16Layers) {
+  const fs::path folder = data_root() / "tflite-op-tests" / "seanet-int16";
+  if (!fs::exists(folder)) GTEST_SKIP() << "not run: tflite-op-tests is not unpacked";
+  int ran = 0;
+  std::map<int64_t, int> histogram;
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+    if (entry.path().extension() != ".tflite") continue;
+    const std::string stem = entry.path().stem().string();
+    SCOPED_TRACE(stem);
+    session::Options options;
+    options.backend = session::Backend::kReference;
+    auto session = session::Session::load(entry.path().string(), options);
+    if (!session.ok()) {
+      ADD_FAILURE() << session.error().text();
+      continue;
+    }
+    session::NamedValues feeds;
+    for (size_t i = 0; i < (*session)->inputs().size(); ++i) {
+      const auto& info = (*session)->inputs()[i];
+      const auto numbers =
+          csv_numbers(entry.path().parent_path() /
+                      cat(stem, "_input", i, "_", dtype_name(info.type.dtype), ".csv"));
+      Tensor tensor = std::move(Tensor::allocate(info.type.dtype, concrete(info.type))).value();
+      ASSERT_EQ(static_cast<int64_t>(numbers.size()), tensor.elements())
+          << info.name << " " << info.type.text();
+      for (size_t k = 0; k < numbers.size(); ++k)
+        tensor.set_int(static_cast<int64_t>(k), numbers[k]);
+      feeds.emplace_back(info.name, std::move(tensor));
+    }
+    auto results = (*session)->run(feeds);
+    if (!results.ok()) {
+      ADD_FAILURE() << results.error().text();
+      continue;
+    }
+    const Tensor& got = (*results)[0].second.tensor();
+    const auto want = csv_numbers(entry.path().parent_path() /
+                                  cat(stem, "_golden_", dtype_name(got.dtype()), ".csv"));
+    ASSERT_EQ(static_cast<int64_t>(want.size()), got.elements()) << got.text();
+    int64_t worst = 0;
+    for (size_t k = 0; k < want.size(); ++k) {
+      worst = std::max<int64_t>(worst, std::abs(got.get_int(static_cast<int64_t>(k)) - want[k]));
+    }
+    ++histogram[worst];
+    // int32 holds 2^16 times as many steps as the int16 numbers it is made from.
+    EXPECT_LE(worst, got.dtype() == DType::kInt32 ? 65536 : 2) << got.text();
+    ++ran;
+  }
+  for (const auto& [steps, layers] : histogram) {
+    std::printf("  %d layers differ by at most %lld steps\n", layers,
+                static_cast<long long>(steps));
+  }
+  EXPECT_GE(ran, 90);
+}
+
+// LiteRT's test models have no goldens: what must run, runs; what can't says why in a sentence.
+TEST(TfliteModels, LiteRtTestModelsLoadAndRun) {
+  const fs::path folder = data_root() / "tflite-op-tests" / "litert-testdata";
+  if (!fs::exists(folder)) GTEST_SKIP() << "not run: tflite-op-tests is not unpacked";
+  int ran = 0, refused = 0;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    session::Options options;
+    options.backend = session::Backend::kReference;
+    auto session = session::Session::load(entry.path().string(), options);
+    if (!session.ok()) {
+      std::printf("  refused: %s\n",
+                  session.error().text().c_str() + entry.path().parent_path().string().size() + 1);
+      EXPECT_TRUE(session.error().code == ErrorCode::kUnsupported ||
+                  session.error().code == ErrorCode::kInvalidModel);
+      ++refused;
+      continue;
+    }
+    session::NamedValues feeds;
+    for (const auto& info : (*session)->inputs())
+      feeds.emplace_back(info.name, generated(info.type.dtype, concrete(info.type)));
+    auto results = (*session)->run(feeds);
+    EXPECT_TRUE(results.ok()) << entry.path().filename() << ": " << results.error().text();
+    ran += results.ok();
+  }
+  std::printf("  %d run, %d refused\n", ran, refused);
+  EXPECT_GE(ran, 70);
+}
+
+// The same networks in both formats, or pictures with a known answer.
+TEST(TfliteModels, HandRecropEqualsItsOnnxForm) {
+  const fs::path tflite = data_root() / "tflite-models" / "hand_recrop.tflite";
+  const fs::path onnx = data_root() / "onnx-models" / "hand_recrop" / "model.onnx";
+  if (!fs::exists(tflite) || !fs::exists(onnx))
+    GTEST_SKIP() << "not run: the model archives are not unpacked";
+  std::vector<double> answers[2];
+  int k = 0;
+  for (const auto& path : {tflite, onnx}) {
+    auto session = session::Session::load(path.string());
+    ASSERT_TRUE(session.ok()) << session.error().text();
+    const auto& info = (*session)->inputs()[0];
+    auto results = (*session)->run({{info.name, generated(DType::kFloat32, concrete(info.type))}});
+    ASSERT_TRUE(results.ok()) << results.error().text();
+    answers[k++] = (*results)[0].second.tensor().to_doubles();
+  }
+  ASSERT_EQ(answers[0].size(), answers[1].size());
+  for (size_t i = 0; i < answers[0].size(); ++i) {
+    EXPECT_NEAR(answers[0][i], answers[1][i], 1e-4 + 1e-3 * std::abs(answers[1][i]));
+  }
+}
+
+}  // namespace
+}  // namespace sluice
