@@ -226,12 +226,13 @@ Result<void> qlinear_conv_reference(KernelContext& context) {
            bias != nullptr ? op::reals(*bias) : Doubles{},
            [&](int64_t element, std::span<double> row) {
              const int64_t m = element / plane_elems % g.out_channels;
-             // Runtimes form this factor in float32; so does the reference, to round alike.
+             // Factor and product in float32, as runtimes have them, so that halves fall alike.
              const auto factor = static_cast<float>(x_scale * channel_value(w_scale, m, 1)) /
                                  static_cast<float>(y_scale);
              for (double& value : row) {
                // nearbyint: halves go to the even neighbour.
-               const double q = std::nearbyint(value * static_cast<double>(factor)) + y_zero;
+               const double q =
+                   static_cast<double>(std::nearbyint(static_cast<float>(value) * factor)) + y_zero;
                value = std::isnan(q) ? y_zero : std::clamp(q, low, high);
              }
              op::store_reals(*y, element, row);

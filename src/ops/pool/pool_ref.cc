@@ -208,18 +208,24 @@ Result<void> qlinear_average(KernelContext& context, const Tensor& x, const Pool
   SLUICE_ASSIGN(const double x_zero, one_number(context, 2, 0));
   SLUICE_ASSIGN(const double y_scale, one_number(context, 3, 1));
   SLUICE_ASSIGN(const double y_zero, one_number(context, 4, 0));
+  // Real numbers in float32, as runtimes have them, so that halves fall alike.
   Doubles values = op::reals(x);
-  for (double& value : values) value -= x_zero;
+  for (double& value : values) value = static_cast<float>((value - x_zero) * x_scale);
   SLUICE_ASSIGN(Tensor * y, context.out(0, x.dtype(), pool_output_shape(g)));
   const auto low = static_cast<double>(integer_min(x.dtype()));
   const auto high = static_cast<double>(integer_max(x.dtype()));
-  const double factor = x_scale / y_scale;
-  op::store_reals(
-      *y, 0, pool(context, g, values, [&](const Window& window, const Plane& plane, int64_t) {
+  const Doubles out =
+      pool(context, g, values, [&](const Window& window, const Plane& plane, int64_t) {
+        float sum = 0;
+        for (const int64_t offset : window.inside) sum += static_cast<float>(plane[offset]);
+        const int64_t count =
+            count_padding ? window.padded_count : static_cast<int64_t>(window.inside.size());
+        const float mean = count == 0 ? 0 : sum / static_cast<float>(count);
         // nearbyint: halves go to the even neighbour.
-        const double q = std::nearbyint(average(window, plane, count_padding) * factor) + y_zero;
+        const double q = std::nearbyint(mean / static_cast<float>(y_scale)) + y_zero;
         return std::isnan(q) ? y_zero : std::clamp(q, low, high);
-      }));
+      });
+  op::store_reals(*y, 0, out);
   return {};
 }
 

@@ -326,7 +326,10 @@ AxisTaps grid_axis_taps(const GridSampling& sampling, int64_t extent, double pla
   x = std::min(x, 1e12);
   if (sampling.mode == Interpolation::kNearest) x = std::nearbyint(x);
   if (x < low || x > high) {
-    if (sampling.padding == GridPadding::kBorder) x = std::clamp(x, 0.0, length - 1);
+    // Cubic weights belong to the place itself: its pixels are moved to the border, not the place.
+    if (sampling.padding == GridPadding::kBorder && sampling.mode != Interpolation::kCubic) {
+      x = std::clamp(x, 0.0, length - 1);
+    }
     if (sampling.padding == GridPadding::kReflection) x = reflect(x, low, high);
   }
   AxisTaps out;
