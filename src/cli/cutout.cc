@@ -23,7 +23,7 @@ namespace cut = apps::cutout;
 
 struct CutoutArgs {
   std::vector<std::string> images;
-  std::string out, model = "fast", background, format = "png", json, mask_of;
+  std::string out, model = "fast", background, format = "png", json, debug;
   BackendOptions backend;
   bool mask = false, force = false, no_refine = false, no_clean = false, lossy = false,
        offline = false, list = false, quiet = false;
@@ -229,6 +229,10 @@ int run_cutout(const CutoutArgs& args) {
     }
     std::printf("\n");
   }
+  if (args.debug == "ep" && model) {
+    std::fprintf(stderr, "%s\n",
+                 model->session->binding().console_line(model->manifest.name).c_str());
+  }
   if (records.size() > 1 && (failed > 0 || kept > 0)) {
     std::printf("%zu done, %zu kept, %zu failed\n", done, kept, failed);
   }
@@ -284,6 +288,8 @@ void add_cutout(CLI::App& app, int& exit_code) {
   command->add_flag("--offline", args->offline, "never download a model");
   command->add_flag("--list", args->list, "list the known models and their licences");
   command->add_flag("--quiet,-q", args->quiet, "no progress");
+  command->add_option("--debug", args->debug, "ep: one line on which backend ran and why")
+      ->check(CLI::IsMember({"ep"}));
   args->backend.add_to(*command);
   command->callback([args, &exit_code] { exit_code = run_cutout(*args); });
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <set>
 #include <unordered_map>
 
 #include "apps/inspect/parts.h"
@@ -241,48 +242,56 @@ namespace {
 
 constexpr size_t kMaxStages = 40;
 
-// Keys of nodes by component at the least depth that gives at least three stages, if any does.
-std::vector<std::string> keys_by_component(const Graph& graph) {
+// Names of nodes by component, at the least depth that gives at least six of them, if any does.
+std::vector<std::string> keys_by_component(const Graph& graph, const std::vector<size_t>& order) {
   const auto paths = all_paths(graph);
   size_t shared = 0;  // parts that all paths have in common
-  for (bool same = !paths.empty(); same;) {
-    for (const auto& path : paths) {
-      same = same && path.size() > shared && path[shared] == paths[0][shared];
+  for (bool same = !order.empty(); same;) {
+    const auto& first = paths[order[0]];
+    for (const size_t n : order) {
+      same = same && paths[n].size() > shared && paths[n][shared] == first[shared];
     }
     if (same) ++shared;
   }
   std::vector<std::string> best;
   for (size_t depth = shared + 1; depth <= shared + 3; ++depth) {
     std::vector<std::string> keys;
-    size_t runs = 0, named = 0;
-    for (const auto& path : paths) {
+    std::set<std::string> different;
+    size_t named = 0;
+    for (const size_t n : order) {
       std::string key;
-      for (size_t i = shared; i < path.size() && i < depth; ++i)
-        key += cat(key.empty() ? "" : "/", path[i]);
-      named += !key.empty();
-      if (keys.empty() || keys.back() != key) ++runs;
+      for (size_t i = shared; i < paths[n].size() && i < depth; ++i) {
+        key += cat(key.empty() ? "" : "/", paths[n][i]);
+      }
+      if (!key.empty()) {
+        ++named;
+      } else if (!keys.empty()) {
+        key = keys.back();
+      }
+      different.insert(key);
       keys.push_back(std::move(key));
     }
-    if (named * 2 < keys.size() || runs > kMaxStages) break;
+    if (named * 2 < keys.size() || different.size() < 3 || different.size() > kMaxStages) continue;
     best = std::move(keys);
-    if (runs >= 6) break;
+    if (different.size() >= 6) break;
   }
   return best;
 }
 
 // Keys by the spatial extent of what a node makes: "64x64" of [1,C,64,64]. The two largest of the
 // last three extents tell NCHW from NHWC well enough for a picture's size.
-std::vector<std::string> keys_by_resolution(const Graph& graph) {
+std::vector<std::string> keys_by_resolution(const Graph& graph, const std::vector<size_t>& order) {
   std::vector<std::string> keys;
-  for (const Node& node : graph.nodes()) {
+  for (const size_t n : order) {
+    const Node& node = graph.nodes()[n];
     std::string key = keys.empty() ? std::string("start") : keys.back();
     const ValueId id = node.output(0);
     if (id != kNoValue && graph.type(id).has_rank()) {
       const Dims& dims = *graph.type(id).dims;
       if (dims.size() == 4) {
         const bool nhwc = dims[1] == dims[2] && !(dims[2] == dims[3]);
-        key = nhwc ? cat(dims[1].text(), "x", dims[2].text())
-                   : cat(dims[2].text(), "x", dims[3].text());
+        const Dim &high = dims[nhwc ? 1 : 2], &wide = dims[nhwc ? 2 : 3];
+        if (!(high == Dim(1) && wide == Dim(1))) key = cat(high.text(), "x", wide.text());
       } else if (dims.size() == 3) {
         key = cat("sequence of ", dims[1].text());
       } else if (dims.size() == 2) {
@@ -298,14 +307,29 @@ std::vector<std::string> keys_by_resolution(const Graph& graph) {
 
 std::vector<Stage> find_stages(const Graph& graph, const GraphFacts& facts) {
   const size_t count = graph.nodes().size();
-  std::vector<std::string> keys = keys_by_component(graph);
-  size_t runs = 0;
-  for (size_t i = 0; i < keys.size(); ++i) runs += i == 0 || keys[i] != keys[i - 1];
-  if (runs < 3) {
-    keys = keys_by_resolution(graph);
-    // Short excursions (a squeeze of one node) belong to what surrounds them.
-    for (size_t i = 1; i + 1 < count; ++i) {
-      for (size_t width = 1; width <= 4 && i + width < count; ++width) {
+  // Nodes that compute from constants alone belong to the stage that reads them first.
+  std::vector<bool> depends(count, false);
+  std::vector<size_t> order;
+  for (size_t n = 0; n < count; ++n) {
+    const Node& node = graph.nodes()[n];
+    bool on_input = !node.subgraphs.empty() || node.inputs.empty();
+    for (const ValueId id : node.inputs) {
+      if (id == kNoValue || graph.is_constant(id)) continue;
+      const ir::NodeId producer = graph.value(id).producer;
+      on_input = on_input || producer == ir::kNoNode || depends[static_cast<size_t>(producer)];
+    }
+    depends[n] = on_input;
+    if (on_input) order.push_back(n);
+  }
+
+  // By component, a stage is all of a component's nodes; by resolution, a run of nodes.
+  std::vector<std::string> keys = keys_by_component(graph, order);
+  const bool by_component = !keys.empty();
+  if (!by_component) {
+    keys = keys_by_resolution(graph, order);
+    // Short excursions belong to what surrounds them.
+    for (size_t i = 1; i + 1 < keys.size(); ++i) {
+      for (size_t width = 1; width <= 4 && i + width < keys.size(); ++width) {
         if (keys[i] != keys[i - 1] && keys[i + width] == keys[i - 1]) {
           for (size_t k = i; k < i + width; ++k) keys[k] = keys[i - 1];
         }
@@ -313,23 +337,40 @@ std::vector<Stage> find_stages(const Graph& graph, const GraphFacts& facts) {
     }
   }
   std::vector<Stage> stages;
-  std::vector<int> stage_of(count, 0);
   std::vector<Counts> operators;
-  for (size_t n = 0; n < count; ++n) {
-    if (n == 0 || keys[n] != keys[n - 1]) {
-      Stage stage;
-      stage.name = keys[n];
-      stages.push_back(std::move(stage));
+  std::map<std::string, int> by_name;
+  std::vector<int> stage_of(count, -1);
+  for (size_t i = 0; i < order.size(); ++i) {
+    const auto found = by_component ? by_name.find(keys[i]) : by_name.end();
+    const bool continues = !by_component && i > 0 && keys[i] == keys[i - 1];
+    if (found == by_name.end() && !continues) {
+      by_name[keys[i]] = static_cast<int>(stages.size());
+      stages.emplace_back();
+      stages.back().name = keys[i];
       operators.emplace_back();
     }
-    stage_of[n] = static_cast<int>(stages.size()) - 1;
-    Stage& stage = stages.back();
+    stage_of[order[i]] =
+        found != by_name.end() ? found->second : static_cast<int>(stages.size()) - 1;
+  }
+  for (size_t n = count; n-- > 0;) {  // backwards, so that chains of constants follow their reader
+    if (stage_of[n] < 0) continue;
+    for (const ValueId id : graph.nodes()[n].inputs) {
+      if (id == kNoValue || graph.value(id).producer == ir::kNoNode) continue;
+      const auto producer = static_cast<size_t>(graph.value(id).producer);
+      if (!depends[producer]) stage_of[producer] = stage_of[n];
+    }
+  }
+  for (size_t n = 0; n < count; ++n) {
+    if (stage_of[n] < 0) continue;
+    Stage& stage = stages[static_cast<size_t>(stage_of[n])];
     const Node& node = graph.nodes()[n];
     ++stage.nodes;
     stage.parameters += facts.parameters[n];
     stage.flops += facts.flops[n];
-    ++operators.back()[node.full_op()];
-    if (node.output(0) != kNoValue) stage.output = graph.type(node.output(0)).text();
+    ++operators[static_cast<size_t>(stage_of[n])][node.full_op()];
+    if (depends[n] && node.output(0) != kNoValue) {
+      stage.output = graph.type(node.output(0)).text();
+    }
     for (const ValueId id : node.inputs) {
       if (id == kNoValue || graph.is_constant(id)) continue;
       const ir::NodeId producer = graph.value(id).producer;

@@ -144,8 +144,9 @@ std::string to_text(const Report& report, const TextOptions& options) {
 
   if (!report.stages.empty()) {
     out += heading("Data flow");
+    constexpr size_t kMostStages = 48;
     Table table("rlllrl");
-    for (size_t i = 0; i < report.stages.size(); ++i) {
+    for (size_t i = 0; i < report.stages.size() && i < kMostStages; ++i) {
       const Stage& stage = report.stages[i];
       std::string from;
       for (const int source : stage.from) {
@@ -161,6 +162,9 @@ std::string to_text(const Report& report, const TextOptions& options) {
                  stage.flops > 0 ? flops_text(stage.flops) : std::string(), stage.operators});
     }
     out += table.text("  ");
+    if (report.stages.size() > kMostStages) {
+      out += cat("  ... and ", report.stages.size() - kMostStages, " more (--json lists all)\n");
+    }
   }
   if (!report.components.empty()) {
     out += heading("Components (nodes, parameters, work)");
