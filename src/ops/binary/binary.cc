@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "op/operand.h"
+#include "ops/binary/binary_cpu.h"
 
 namespace sluice::ops::binary {
 
@@ -269,7 +270,7 @@ OpDef several(std::string_view name, Result<void> (*infer)(InferContext&), plan:
 std::vector<OpDef> make_defs() {
   OpDef where = two("Where", infer_where, where_reference);
   where.min_inputs = where.max_inputs = 3;
-  return {
+  std::vector<OpDef> defs = {
       two("Add", infer_arithmetic<op::kNumbers, add>, add_reference, true),
       two("Sub", infer_arithmetic<op::kNumbers, subtract>, sub_reference, true),
       two("Mul", infer_arithmetic<op::kNumbers, multiply>, mul_reference, true),
@@ -295,6 +296,8 @@ std::vector<OpDef> make_defs() {
       two("BitwiseXor", infer_arithmetic<op::kInts, nullptr>, bitwise_xor_reference),
       where,
   };
+  for (OpDef& def : defs) def.cpu = binary_cpu(def.name);
+  return defs;
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "op/elements.h"
 #include "op/operand.h"
+#include "ops/concat/concat_cpu.h"
 
 namespace sluice::ops::concat {
 
@@ -358,6 +359,7 @@ constexpr op::OpDef kDefs[] = {
      .max_inputs = -1,
      .infer = infer_concat,
      .reference = concat_reference,
+     .cpu = kConcatCpu,
      .upgrade = upgrade_concat},
     {.name = "Split",
      .min_inputs = 1,

@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "op/op.h"
 #include "op/operand.h"
+#include "ops/pool/pool_cpu.h"
 #include "ops/pool/pool_kernels.h"
 
 namespace sluice::ops::pool {
@@ -279,12 +280,14 @@ constexpr op::OpDef kOps[] = {
      .max_outputs = 2,
      .infer = infer_max_pool,
      .reference = max_pool_reference,
+     .cpu = kMaxPoolCpu,
      .cost = window_cost},
     {.name = "AveragePool",
      .min_inputs = 1,
      .max_inputs = 1,
      .infer = infer_float_pool,
      .reference = average_pool_reference,
+     .cpu = kAveragePoolCpu,
      .cost = window_cost},
     {.name = "LpPool",
      .min_inputs = 1,
@@ -297,12 +300,14 @@ constexpr op::OpDef kOps[] = {
      .max_inputs = 1,
      .infer = infer_global_pool,
      .reference = global_max_pool_reference,
+     .cpu = kGlobalMaxPoolCpu,
      .cost = input_cost},
     {.name = "GlobalAveragePool",
      .min_inputs = 1,
      .max_inputs = 1,
      .infer = infer_global_pool,
      .reference = global_average_pool_reference,
+     .cpu = kGlobalAveragePoolCpu,
      .cost = input_cost},
     {.name = "GlobalLpPool",
      .min_inputs = 1,

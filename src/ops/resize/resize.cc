@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "op/op.h"
 #include "op/operand.h"
+#include "ops/resize/resize_cpu.h"
 #include "ops/resize/resize_kernels.h"
 
 namespace sluice::ops::resize {
@@ -306,6 +307,7 @@ constexpr op::OpDef kOps[] = {
      .max_inputs = 4,
      .infer = infer_resize,
      .reference = resize_reference,
+     .cpu = kResizeCpu,
      .upgrade = upgrade_resize,
      .cost = resize_cost},
     {.name = "Upsample", .min_inputs = 1, .max_inputs = 2, .upgrade = upgrade_upsample},

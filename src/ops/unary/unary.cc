@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "op/operand.h"
+#include "ops/unary/unary_cpu.h"
 
 namespace sluice::ops::unary {
 
@@ -353,6 +354,7 @@ std::vector<OpDef> make_defs() {
       "Core ML converters emit.");
   image_scaler.infer = infer_image_scaler;
   defs.push_back(image_scaler);
+  for (OpDef& def : defs) def.cpu = unary_cpu(def.domain, def.name);
   return defs;
 }
 

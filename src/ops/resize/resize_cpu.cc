@@ -1,0 +1,174 @@
+// float32 Resize of the last two axes by the tap tables of resize.h. The input rows that a line of
+// the output needs are resampled along the row first (gathers), and kept while later lines still
+// need them; lines are then blends of such rows, which run at memory speed. Enlarging therefore
+// gathers once per input row, not once per output row.
+#include "ops/resize/resize_cpu.h"
+
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+#include "base/checked.h"
+#include "base/text.h"
+#include "op/elements.h"
+#include "op/operand.h"
+#include "op/reals.h"
+#include "ops/resize/resize.h"
+#include "ops/resize/resize_kernels.h"
+#include "simd/elementwise.h"
+#include "simd/scratch_slots.h"
+
+namespace sluice::ops::resize {
+
+using op::NodeView;
+using plan::KernelContext;
+
+namespace {
+
+// A table by tap: index[t * out + o], in the integers and floats of the vector loop.
+struct Table {
+  int64_t in = 0, out = 0, taps = 1;
+  bool identity = false;
+  std::vector<int32_t> index;
+  std::vector<float> weight;
+
+  explicit Table(const ResizeAxis& axis) : in(axis.in), out(axis.out), identity(axis.identity) {
+    if (identity) return;
+    taps = axis.taps;
+    index.resize(static_cast<size_t>(taps * out));
+    weight.resize(index.size());
+    for (int64_t o = 0; o < out; ++o) {
+      for (int64_t t = 0; t < taps; ++t) {
+        const auto from = static_cast<size_t>(o * taps + t), to = static_cast<size_t>(t * out + o);
+        index[to] = static_cast<int32_t>(axis.index[from]);
+        weight[to] = axis.weight.empty() ? 1.0f : static_cast<float>(axis.weight[from]);
+      }
+    }
+  }
+  int64_t source(int64_t o, int64_t t) const {
+    return identity ? o : index[static_cast<size_t>(t * out + o)];
+  }
+};
+
+Result<std::vector<double>> reals_or_none(const KernelContext& context, int i) {
+  if (!context.has(i)) return std::vector<double>();
+  SLUICE_ASSIGN(const Tensor* tensor, op::input_tensor(context, i, op::kFloats));
+  return op::reals(*tensor);
+}
+
+Result<void> resize_f32(KernelContext& context) {
+  SLUICE_ASSIGN(const Tensor* x, op::input_tensor(context, 0, {DType::kFloat32}));
+  SLUICE_ASSIGN(const ResizeAttrs attrs, read_resize_attrs(context.attrs()));
+  SLUICE_ASSIGN(const std::vector<double> roi, reals_or_none(context, 1));
+  SLUICE_ASSIGN(const std::vector<double> scales, reals_or_none(context, 2));
+  std::vector<int64_t> sizes;
+  if (context.has(3)) {
+    SLUICE_ASSIGN(sizes, op::input_ints(context, 3));
+  }
+  SLUICE_ASSIGN(const std::vector<ResizeExtent> extents,
+                resize_sizes(context.attrs(), x->shape(), roi, scales, sizes));
+  const Shape shape = resize_output_shape(extents);
+  if (shape.rank() < 2 || shape.elements() == 0 || x->dim(-1) >= (int64_t{1} << 31) ||
+      x->dim(-2) >= (int64_t{1} << 31)) {
+    return resize_reference(context);
+  }
+  std::vector<ResizeAxis> axes;
+  for (const ResizeExtent& extent : extents) {
+    SLUICE_ASSIGN(ResizeAxis axis, resize_axis(attrs, extent));
+    const bool outer = static_cast<int>(axes.size()) < shape.rank() - 2;
+    if ((outer && !axis.identity) || !axis.beyond.empty() || (!axis.identity && axis.taps > 4096)) {
+      return resize_reference(context);
+    }
+    axes.push_back(std::move(axis));
+  }
+  const Table rows(axes[axes.size() - 2]), columns(axes.back());
+  // Rows are kept by their number modulo the number of taps: a line's must be neighbours.
+  for (int64_t o = 0; o < rows.out; ++o) {
+    int64_t low = rows.source(o, 0), high = low;
+    for (int64_t t = 1; t < rows.taps; ++t) {
+      low = std::min(low, rows.source(o, t));
+      high = std::max(high, rows.source(o, t));
+    }
+    if (high - low >= rows.taps) return resize_reference(context);
+  }
+  SLUICE_ASSIGN(Tensor * y, context.out(0, DType::kFloat32, shape));
+  const int64_t planes = shape.elements(0, shape.rank() - 2);
+
+  // Resampled rows are kept in a ring of as many as a line has taps.
+  const int64_t ring = rows.taps, row_floats = (columns.out + 15) / 16 * 16;
+  const int64_t slot_floats = ring * row_floats;
+  const int slots = std::clamp(context.threads(), 1, 64);
+  const Checked bytes =
+      Checked::from_signed(slot_floats) * static_cast<uint64_t>(slots) * sizeof(float);
+  if (!bytes.fits(uint64_t{1} << 40)) return resource_error("Resize needs too many rows at once");
+  SLUICE_ASSIGN(const std::span<std::byte> memory, context.scratch(bytes.value()));
+  simd::ScratchSlots scratch(reinterpret_cast<float*>(memory.data()), slots, slot_floats);
+
+  const float* const in = x->data<float>();
+  float* const out = y->mutable_data<float>();
+  const int64_t in_plane = rows.in * columns.in;
+  const int64_t line_work = columns.out * (rows.taps + 2 * columns.taps);
+  const int64_t grain = std::max<int64_t>(1, (1 << 16) / std::max<int64_t>(1, line_work));
+  context.parallel_for(planes * rows.out, grain, [&](int64_t begin, int64_t end) {
+    const simd::ScratchSlots::Slot slot(scratch);
+    float* const kept = slot.data();
+    std::vector<int64_t> held(static_cast<size_t>(ring), -1);  // which input row a place holds
+    std::vector<const float*> sources(static_cast<size_t>(rows.taps));
+    std::vector<float> weights(sources.size());
+    int64_t plane = -1;
+    for (int64_t line = begin; line < end; ++line) {
+      if (line / rows.out != plane) {
+        plane = line / rows.out;
+        std::ranges::fill(held, -1);
+      }
+      const int64_t oy = line % rows.out;
+      const float* const image = in + plane * in_plane;
+      float* const to = out + line * columns.out;
+      const auto resampled = [&](int64_t row) -> const float* {
+        if (columns.identity) return image + row * columns.in;
+        const auto place = static_cast<size_t>(row % ring);
+        float* const at = kept + static_cast<int64_t>(place) * row_floats;
+        if (held[place] != row) {
+          held[place] = row;
+          simd::resample(image + row * columns.in, columns.index.data(), columns.weight.data(),
+                         columns.taps, at, columns.out);
+        }
+        return at;
+      };
+      int64_t used = 0;
+      for (int64_t t = 0; t < rows.taps; ++t) {
+        const float weight =
+            rows.identity ? 1.0f : rows.weight[static_cast<size_t>(t * rows.out + oy)];
+        if (weight == 0 && rows.taps > 1) continue;
+        sources[static_cast<size_t>(used)] = resampled(rows.source(oy, t));
+        weights[static_cast<size_t>(used++)] = weight;
+      }
+      if (used == 1 && weights[0] == 1) {
+        std::memcpy(to, sources[0], static_cast<size_t>(columns.out) * sizeof(float));
+      } else if (used == 0) {
+        std::fill(to, to + columns.out, 0.0f);
+      } else {
+        simd::blend_rows(sources.data(), weights.data(), used, to, columns.out);
+      }
+    }
+  });
+  return {};
+}
+
+std::string refuse_resize(const NodeView& node) {
+  const Type& type = node.input_type(0);
+  if (!type.is_tensor() || type.dtype != DType::kFloat32) {
+    return cat("the input is ", type.text(), " (takes float32)");
+  }
+  if (node.attrs().string_or("coordinate_transformation_mode", "") == "tf_crop_and_resize") {
+    return "coordinates are cropped (tf_crop_and_resize)";
+  }
+  return {};
+}
+
+}  // namespace
+
+const op::CpuCandidate kResizeCpu[1] = {
+    {.kernel = {.name = "resize.f32.separable", .run = resize_f32}, .refuse = refuse_resize}};
+
+}  // namespace sluice::ops::resize
