@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "op/activation.h"
 #include "op/operand.h"
+#include "ops/matmul/matmul_cpu.h"
 
 namespace sluice::ops::matmul {
 
@@ -289,12 +290,14 @@ std::span<const op::OpDef> op_defs() {
                 .max_inputs = 2,
                 .infer = infer_matmul,
                 .reference = matmul_reference,
+                .cpu = kMatMulCpu,
                 .cost = matmul_cost},
       op::OpDef{.name = "Gemm",
                 .min_inputs = 2,
                 .max_inputs = 3,
                 .infer = infer_gemm,
                 .reference = gemm_reference,
+                .cpu = kGemmCpu,
                 .upgrade = upgrade_gemm,
                 .cost = matmul_cost},
       op::OpDef{.name = "FusedMatMul",

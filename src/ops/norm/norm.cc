@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "op/op.h"
 #include "op/operand.h"
+#include "ops/norm/norm_cpu.h"
 #include "ops/norm/norm_kernels.h"
 
 namespace sluice::ops::norm {
@@ -255,6 +256,7 @@ constexpr op::OpDef kOps[] = {
      .max_outputs = 3,
      .infer = infer_batch_norm,
      .reference = batch_norm_reference,
+     .cpu = kBatchNormCpu,
      .upgrade = upgrade_batch_norm,
      .cost = element_cost},
     {.name = "InstanceNormalization",
@@ -262,12 +264,14 @@ constexpr op::OpDef kOps[] = {
      .max_inputs = 3,
      .infer = infer_per_channel,
      .reference = instance_norm_reference,
+     .cpu = kInstanceNormCpu,
      .cost = element_cost},
     {.name = "GroupNormalization",
      .min_inputs = 3,
      .max_inputs = 3,
      .infer = infer_group_norm,
      .reference = group_norm_reference,
+     .cpu = kGroupNormCpu,
      .upgrade = upgrade_group_norm,
      .cost = element_cost},
     {.name = "LayerNormalization",
@@ -276,12 +280,14 @@ constexpr op::OpDef kOps[] = {
      .max_outputs = 3,
      .infer = infer_layer_norm,
      .reference = layer_norm_reference,
+     .cpu = kLayerNormCpu,
      .cost = element_cost},
     {.name = "RMSNormalization",
      .min_inputs = 2,
      .max_inputs = 2,
      .infer = infer_rms_norm,
      .reference = rms_norm_reference,
+     .cpu = kRmsNormCpu,
      .cost = element_cost},
     {.name = "MeanVarianceNormalization",
      .min_inputs = 1,

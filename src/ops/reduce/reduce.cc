@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "op/operand.h"
+#include "ops/reduce/reduce_cpu.h"
 
 namespace sluice::ops::reduce {
 
@@ -163,7 +164,7 @@ OpDef along_axis(std::string_view name, int inputs, Result<void> (*infer)(InferC
 
 std::vector<OpDef> make_defs() {
   constexpr auto numbers = infer_reduce<op::kNumbers>;
-  return {
+  std::vector<OpDef> defs = {
       reduction("ReduceSum", infer_counting<false>, reduce_sum_reference, upgrade_axes<13>),
       reduction("ReduceMean", numbers, reduce_mean_reference),
       reduction("ReduceMax", infer_reduce<kOrdered>, reduce_max_reference),
@@ -179,6 +180,8 @@ std::vector<OpDef> make_defs() {
       along_axis("CumSum", 2, infer_cumulate, cum_sum_reference),
       along_axis("CumProd", 2, infer_cumulate, cum_prod_reference),
   };
+  for (OpDef& def : defs) def.cpu = reduce_cpu(def.name);
+  return defs;
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "op/operand.h"
+#include "ops/softmax/softmax_cpu.h"
 
 namespace sluice::ops::softmax {
 
@@ -49,12 +50,14 @@ op::Cost cost(const NodeView& node) {
   return {shape ? 5.0 * static_cast<double>(shape->elements()) : 0.0};
 }
 
-OpDef def(std::string_view name, plan::KernelFn kernel) {
+OpDef def(std::string_view name, plan::KernelFn kernel,
+          std::span<const op::CpuCandidate> cpu = {}) {
   return {.name = name,
           .min_inputs = 1,
           .max_inputs = 1,
           .infer = infer,
           .reference = kernel,
+          .cpu = cpu,
           .upgrade = upgrade,
           .cost = cost};
 }
@@ -62,9 +65,9 @@ OpDef def(std::string_view name, plan::KernelFn kernel) {
 }  // namespace
 
 std::span<const OpDef> op_defs() {
-  static const std::array<OpDef, 3> kDefs = {def("Softmax", softmax_reference),
-                                             def("LogSoftmax", log_softmax_reference),
-                                             def("Hardmax", hardmax_reference)};
+  static const std::array<OpDef, 3> kDefs = {
+      def("Softmax", softmax_reference, kSoftmaxCpu),
+      def("LogSoftmax", log_softmax_reference, kLogSoftmaxCpu), def("Hardmax", hardmax_reference)};
   return kDefs;
 }
 

@@ -1,0 +1,201 @@
+// float32 MatMul and Gemm on simd/gemm_f32. A constant B (weights) is packed once at load; a batch
+// that shares one B becomes a single product with more rows.
+#include "ops/matmul/matmul_cpu.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "base/checked.h"
+#include "base/text.h"
+#include "op/operand.h"
+#include "ops/matmul/matmul.h"
+#include "simd/elementwise.h"
+#include "simd/gemm_f32.h"
+
+namespace sluice::ops::matmul {
+
+using op::NodeView;
+using plan::KernelContext;
+
+namespace {
+
+Result<void> run_product(KernelContext& context, const simd::Gemm& gemm) {
+  // What packing takes: at most every batch item of both operands, rows and columns rounded up.
+  const Checked bound = (Checked::from_signed(gemm.m) + simd::kPanelRows +
+                         static_cast<uint64_t>(gemm.n) + simd::kPanelCols) *
+                        static_cast<uint64_t>(gemm.k) * static_cast<uint64_t>(gemm.batch) *
+                        sizeof(float);
+  if (!bound.fits(uint64_t{1} << 46)) {
+    return resource_error(cat("A product of ", gemm.batch, " x ", gemm.m, " x ", gemm.k, " x ",
+                              gemm.n, " needs more scratch memory than can be addressed"));
+  }
+  const int64_t floats = simd::gemm_workspace_floats(gemm);
+  SLUICE_ASSIGN(const std::span<std::byte> memory,
+                context.scratch(static_cast<size_t>(floats) * sizeof(float)));
+  simd::gemm(gemm, {reinterpret_cast<float*>(memory.data()), static_cast<size_t>(floats)},
+             [&](int64_t count, int64_t grain, simd::Range body) {
+               context.parallel_for(count, grain, body);
+             });
+  return {};
+}
+
+Result<void> matmul_f32(KernelContext& context) {
+  SLUICE_ASSIGN(const Tensor* a, op::input_tensor(context, 0, {DType::kFloat32}));
+  SLUICE_ASSIGN(const Tensor* b, op::input_tensor(context, 1, {DType::kFloat32}));
+  SLUICE_ASSIGN(const MatMulShape shape, matmul_shape(a->shape(), b->shape()));
+  SLUICE_ASSIGN(Tensor * y, context.out(0, DType::kFloat32, shape.out));
+  if (y->elements() == 0) return {};
+  simd::Gemm gemm;
+  gemm.m = shape.m;
+  gemm.n = shape.n;
+  gemm.k = shape.k;
+  gemm.a = a->data<float>();
+  gemm.a_row = shape.k;
+  gemm.b_row = shape.n;
+  const Tensor& packed = context.prepared();
+  if (packed.defined()) {
+    gemm.packed_b = packed.data<float>();
+  } else {
+    gemm.b = b->data<float>();
+  }
+  gemm.c = y->mutable_data<float>();
+  gemm.c_row = shape.n;
+
+  const int64_t batch = shape.batch.elements();
+  const Shape dense = shape.batch.strides();
+  bool a_dense = true, b_shared = true;
+  for (int i = 0; i < shape.batch.rank(); ++i) {
+    if (shape.batch[i] == 1) continue;
+    a_dense &= shape.a_strides[i] == dense[i] * shape.m * shape.k;
+    b_shared &= shape.b_strides[i] == 0;
+  }
+  if (a_dense && b_shared) {
+    gemm.m *= batch;
+    return run_product(context, gemm);
+  }
+  std::vector<int64_t> a_offsets, b_offsets, c_offsets;
+  a_offsets.reserve(static_cast<size_t>(batch));
+  b_offsets.reserve(static_cast<size_t>(batch));
+  c_offsets.reserve(static_cast<size_t>(batch));
+  for (Odometer at(shape.batch); !at.done(); at.next()) {
+    c_offsets.push_back(static_cast<int64_t>(a_offsets.size()) * shape.m * shape.n);
+    a_offsets.push_back(at.dot(shape.a_strides));
+    b_offsets.push_back(at.dot(shape.b_strides));
+  }
+  gemm.batch = batch;
+  gemm.a_offsets = a_offsets;
+  gemm.b_offsets = b_offsets;
+  gemm.c_offsets = c_offsets;
+  return run_product(context, gemm);
+}
+
+Result<void> gemm_f32(KernelContext& context) {
+  SLUICE_ASSIGN(const Tensor* a, op::input_tensor(context, 0, {DType::kFloat32}));
+  SLUICE_ASSIGN(const Tensor* b, op::input_tensor(context, 1, {DType::kFloat32}));
+  const bool trans_a = context.attrs().int_or("transA", 0) != 0;
+  const bool trans_b = context.attrs().int_or("transB", 0) != 0;
+  const float beta = context.attrs().float_or("beta", 1.0f);
+  SLUICE_ASSIGN(const GemmShape shape, gemm_shape(a->shape(), b->shape(), trans_a, trans_b));
+  const Shape out_shape{shape.m, shape.n};
+  simd::Gemm gemm;
+  gemm.m = shape.m;
+  gemm.n = shape.n;
+  gemm.k = shape.k;
+  gemm.a = a->data<float>();
+  gemm.a_row = trans_a ? 1 : shape.k;
+  gemm.a_col = trans_a ? shape.m : 1;
+  gemm.b_row = trans_b ? 1 : shape.n;
+  gemm.b_col = trans_b ? shape.k : 1;
+  gemm.alpha = context.attrs().float_or("alpha", 1.0f);
+  const Tensor& packed = context.prepared();
+  if (packed.defined()) {
+    gemm.packed_b = packed.data<float>();
+  } else {
+    gemm.b = b->data<float>();
+  }
+  if (context.has(2) && beta != 0) {
+    SLUICE_ASSIGN(const Tensor* c, op::input_tensor(context, 2, {DType::kFloat32}));
+    const auto joined = broadcast(c->shape(), out_shape);
+    if (!joined || !(*joined == out_shape)) {
+      return invalid_model(cat("Gemm's input C of shape ", c->shape().text(),
+                               " does not broadcast to the result (", out_shape.text(), ")"));
+    }
+    const Shape strides = broadcast_strides(c->shape(), out_shape);
+    const bool by_row = strides[0] != 0, by_column = strides[1] != 0;
+    const float* values = c->data<float>();
+    if (c->elements() != 0 && (beta != 1 || (!by_row && !by_column))) {
+      // Scaled, or one number: spelled out as a column bias.
+      const int64_t count = by_row || by_column ? c->elements() : shape.n;
+      SLUICE_ASSIGN(const std::span<std::byte> memory,
+                    context.scratch(static_cast<size_t>(count) * sizeof(float)));
+      auto* scaled = reinterpret_cast<float*>(memory.data());
+      simd::binary(simd::Binary::kMul, values, by_row || by_column ? 1 : 0, &beta, 0, scaled,
+                   count);
+      values = scaled;
+    }
+    if (by_row && by_column) {
+      gemm.residual = values;
+    } else if (by_row) {
+      gemm.row_bias = values;
+    } else {
+      gemm.column_bias = values;
+    }
+  }
+  SLUICE_ASSIGN(Tensor * y, context.out(0, DType::kFloat32, out_shape));
+  if (y->elements() == 0) return {};
+  gemm.c = y->mutable_data<float>();
+  gemm.c_row = shape.n;
+  return run_product(context, gemm);
+}
+
+Result<Tensor> pack(const Tensor& b, int64_t k, int64_t n, bool transposed) {
+  const Checked floats = (Checked::from_signed(n) + simd::kPanelCols) * static_cast<uint64_t>(k);
+  if (b.elements() == 0 || !floats.fits(uint64_t{1} << 42)) return Tensor();
+  SLUICE_ASSIGN(Tensor packed,
+                Tensor::allocate(DType::kFloat32, Shape{simd::packed_b_floats(k, n)}));
+  simd::pack_b(b.data<float>(), transposed ? 1 : n, transposed ? k : 1, k, n,
+               packed.mutable_data<float>(), 0, (n + simd::kPanelCols - 1) / simd::kPanelCols);
+  return packed;
+}
+
+// A weight of higher rank is a batch of matrices; it is packed as it is used.
+Result<Tensor> prepare_matmul(const AttrMap& /*attrs*/, std::span<const Value> inputs) {
+  if (inputs.size() < 2 || !inputs[1].is_tensor()) return Tensor();
+  const Tensor& b = inputs[1].tensor();
+  if (b.dtype() != DType::kFloat32 || b.rank() != 2) return Tensor();
+  return pack(b, b.dim(0), b.dim(1), false);
+}
+
+Result<Tensor> prepare_gemm(const AttrMap& attrs, std::span<const Value> inputs) {
+  if (inputs.size() < 2 || !inputs[1].is_tensor()) return Tensor();
+  const Tensor& b = inputs[1].tensor();
+  if (b.dtype() != DType::kFloat32 || b.rank() != 2) return Tensor();
+  const bool transposed = attrs.int_or("transB", 0) != 0;
+  return pack(b, b.dim(transposed ? 1 : 0), b.dim(transposed ? 0 : 1), transposed);
+}
+
+std::string refuse(const NodeView& node) {
+  for (int i = 0; i < node.input_count(); ++i) {
+    if (!node.has_input(i)) continue;
+    const Type& type = node.input_type(i);
+    if (!type.is_tensor() || type.dtype != DType::kFloat32) {
+      return cat("input ", i, " is ", type.text(), " (takes float32)");
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+const op::CpuCandidate kMatMulCpu[1] = {{.kernel = {.name = "matmul.f32.packed",
+                                                    .run = matmul_f32,
+                                                    .prepare = prepare_matmul,
+                                                    .prepared_input = 1},
+                                         .refuse = refuse}};
+const op::CpuCandidate kGemmCpu[1] = {{.kernel = {.name = "gemm.f32.packed",
+                                                  .run = gemm_f32,
+                                                  .prepare = prepare_gemm,
+                                                  .prepared_input = 1},
+                                       .refuse = refuse}};
+
+}  // namespace sluice::ops::matmul
