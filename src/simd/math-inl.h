@@ -286,7 +286,7 @@ HWY_INLINE V32 apply(F32 d, V32 x, V32 a, V32 b) {
               X(kSquare)
 
 // Out of line: kept out of the register-starved inner loops.
-HWY_NOINLINE HWY_MAYBE_UNUSED V32 activate_slow(V32 x, V32 a, V32 b, Function function) {
+static HWY_NOINLINE HWY_MAYBE_UNUSED V32 activate_slow(V32 x, V32 a, V32 b, Function function) {
   const F32 d;
   switch (function) {
 #define SLUICE_SIMD_CASE(name) \
