@@ -26,29 +26,31 @@ Result<Doubles> optional_reals(const KernelContext& context, int i, op::DTypeSet
   return op::reals(*tensor);
 }
 
-// Applies one axis' table to a row-major array of `shape`; returns the array with that axis
-// resized.
-Doubles apply_axis(const Doubles& from, const Shape& shape, int at, const ResizeAxis& axis) {
+// Applies one axis' table to a float64 tensor; returns it with that axis resized.
+Result<Tensor> apply_axis(const Tensor& values, int at, const ResizeAxis& axis) {
+  Shape shape = values.shape();
   const int64_t outer = shape.elements(0, at), inner = shape.elements(at + 1, shape.rank());
-  Doubles to(static_cast<size_t>(outer * axis.out * inner));
+  shape[at] = axis.out;
+  SLUICE_ASSIGN(Tensor resized, Tensor::allocate(DType::kFloat64, shape));
+  const double* from = values.data<double>();
+  double* to = resized.mutable_data<double>();
   for (int64_t o = 0; o < outer; ++o) {
     for (int64_t p = 0; p < axis.out; ++p) {
-      double* row = to.data() + (o * axis.out + p) * inner;
+      double* row = to + (o * axis.out + p) * inner;
       for (int64_t t = 0; t < axis.taps; ++t) {
         const double weight = axis.weight[static_cast<size_t>(p * axis.taps + t)];
         if (weight == 0) continue;
         const double* source =
-            from.data() +
-            (o * axis.in + axis.index[static_cast<size_t>(p * axis.taps + t)]) * inner;
+            from + (o * axis.in + axis.index[static_cast<size_t>(p * axis.taps + t)]) * inner;
         for (int64_t i = 0; i < inner; ++i) row[i] += weight * source[i];
       }
     }
   }
-  return to;
+  return resized;
 }
 
 // Rounds to nearest even and saturates where the dtype is an integer's.
-void store_rounded(Tensor& out, Doubles& values) {
+void store_rounded(Tensor& out, std::span<double> values) {
   if (is_integer(out.dtype())) {
     const auto low = static_cast<double>(integer_min(out.dtype()));
     const auto high = static_cast<double>(integer_max(out.dtype()));
@@ -139,15 +141,22 @@ Result<void> resize_reference(KernelContext& context) {
     if (!op::kNumbers.has(x->dtype())) {
       return unsupported(cat("Interpolation of ", dtype_name(x->dtype()), " is not supported"));
     }
-    Doubles values = op::reals(*x);
-    Shape now = x->shape();
-    for (int i = 0; i < now.rank(); ++i) {
-      const ResizeAxis& axis = axes[static_cast<size_t>(i)];
-      if (axis.identity) continue;
-      values = apply_axis(values, now, i, axis);
-      now[i] = axis.out;
+    SLUICE_ASSIGN(Tensor values, converted(*x, DType::kFloat64));
+    // Shrinking axes first: what lies between is then no larger than the input or the output.
+    std::vector<int> order;
+    for (int i = 0; i < shape.rank(); ++i) {
+      if (!axes[static_cast<size_t>(i)].identity) order.push_back(i);
     }
-    store_rounded(*y, values);
+    std::ranges::stable_sort(
+        order, [&](int a, int b) { return shape[a] < x->dim(a) && shape[b] >= x->dim(b); });
+    for (const int i : order) {
+      SLUICE_ASSIGN(values, apply_axis(values, i, axes[static_cast<size_t>(i)]));
+    }
+    // The input itself when no axis changes: not ours to round in place.
+    if (order.empty()) {
+      SLUICE_ASSIGN(values, values.clone());
+    }
+    store_rounded(*y, values.mutable_span<double>());
   }
   const bool any_beyond =
       std::ranges::any_of(axes, [](const ResizeAxis& a) { return !a.beyond.empty(); });
