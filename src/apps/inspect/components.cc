@@ -48,8 +48,15 @@ bool has_hierarchy(std::string_view name) {
   return name.find_first_of("/.") != std::string_view::npos;
 }
 
+// TFLite operators have no names; the importer calls them by their place: "12:CONV_2D/Transpose".
+bool is_place(std::string_view name) {
+  const size_t colon = name.find(':');
+  return colon != std::string_view::npos && is_number(name.substr(0, colon));
+}
+
 std::vector<std::string> path_of(const Graph& graph, const Node& node) {
-  if (node.name.find('/') != std::string::npos) return parts_of(node.name);
+  const bool placed = is_place(node.name);
+  if (!placed && node.name.find('/') != std::string::npos) return parts_of(node.name);
   const ir::ValueInfo* weight = nullptr;
   for (const ValueId id : node.inputs) {
     if (!graph.is_constant(id) || !has_hierarchy(graph.value(id).name)) continue;
@@ -58,10 +65,10 @@ std::vector<std::string> path_of(const Graph& graph, const Node& node) {
       weight = &info;
   }
   if (weight != nullptr) return parts_of(weight->name);
-  if (has_hierarchy(node.name) && node.name.find(':') == std::string::npos)
-    return parts_of(node.name);
+  if (!placed && has_hierarchy(node.name)) return parts_of(node.name);
   const ValueId result = node.output(0);
-  if (result != kNoValue && graph.value(result).name.find('/') != std::string::npos) {
+  if (result != kNoValue && graph.value(result).name.find('/') != std::string::npos &&
+      !is_place(graph.value(result).name)) {
     return parts_of(graph.value(result).name);
   }
   return {};
@@ -175,6 +182,14 @@ std::vector<Component> find_components(const Graph& graph, const GraphFacts& fac
   const Tree* top = &root;
   while (top->children.size() == 1 && top->children[0]->nodes == top->nodes) {
     top = top->children[0].get();
+  }
+  // A component per layer tells no more than the list of weights.
+  constexpr size_t kFew = 6;
+  int64_t layers = 0;
+  for (const int64_t parameters : facts.parameters) layers += parameters > 0;
+  if (top->children.size() > kFew &&
+      static_cast<double>(layers) < 1.5 * static_cast<double>(top->children.size())) {
+    return {};
   }
   return to_components(*top);
 }
