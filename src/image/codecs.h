@@ -24,6 +24,7 @@ Result<Decoded> decode_webp(Bytes bytes, uint64_t max_pixels);
 Result<Decoded> decode_bmp(Bytes bytes, uint64_t max_pixels);
 Result<Decoded> decode_pnm(Bytes bytes, uint64_t max_pixels);
 Result<Decoded> decode_tiff(Bytes bytes, uint64_t max_pixels);
+Result<Decoded> decode_jpeg2000(Bytes bytes, uint64_t max_pixels);
 
 inline uint8_t byte_at(Bytes bytes, size_t i) { return std::to_integer<uint8_t>(bytes[i]); }
 

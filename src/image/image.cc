@@ -53,6 +53,8 @@ std::string_view file_format_name(FileFormat format) {
       return "PNM";
     case FileFormat::kTiff:
       return "TIFF";
+    case FileFormat::kJpeg2000:
+      return "JPEG 2000";
     case FileFormat::kUnknown:
       break;
   }
@@ -69,6 +71,7 @@ FileFormat sniff(Bytes bytes) {
   if (starts(0, "RIFF") && starts(8, "WEBP")) return FileFormat::kWebp;
   if (starts(0, "BM")) return FileFormat::kBmp;
   if (starts(0, {"II*\0", 4}) || starts(0, {"MM\0*", 4})) return FileFormat::kTiff;
+  if (starts(4, "jP  \r\n\x87\n") || starts(0, "\xff\x4f\xff\x51")) return FileFormat::kJpeg2000;
   if (bytes.size() >= 3 && byte_at(bytes, 0) == 'P') {
     const uint8_t kind = byte_at(bytes, 1), after = byte_at(bytes, 2);
     const bool space = after == ' ' || (after >= '\t' && after <= '\r') || after == '#';
@@ -107,13 +110,15 @@ Result<Decoded> decode_as_stored(Bytes bytes, FileFormat format, uint64_t max_pi
       return decode_pnm(bytes, max_pixels);
     case FileFormat::kTiff:
       return decode_tiff(bytes, max_pixels);
+    case FileFormat::kJpeg2000:
+      return decode_jpeg2000(bytes, max_pixels);
     case FileFormat::kUnknown:
       break;
   }
   if (bytes.empty()) return invalid_model("the file is empty");
   return unsupported(
       "the file is not a picture in a format that is read here (PNG, JPEG, WebP, "
-      "BMP, PNM, TIFF)");
+      "BMP, PNM, TIFF, JPEG 2000)");
 }
 
 }  // namespace

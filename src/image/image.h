@@ -1,7 +1,8 @@
 // Image: 8-bit pixels, rows from the top, channels interleaved: 1 grey, 3 RGB, 4 RGBA (straight
-// alpha, not premultiplied). Decoding of PNG, JPEG, WebP, BMP, PNM and plain TIFF, and encoding of
-// PNG and WebP. Colour profiles and gamma chunks are ignored: samples are taken as sRGB. A damaged
-// file is an Error; nothing is allocated for pixels before the header is checked against the cap.
+// alpha, not premultiplied). Decoding of PNG, JPEG, WebP, BMP, PNM, plain TIFF and JPEG 2000, and
+// encoding of PNG and WebP. Colour profiles and gamma chunks are ignored: samples are taken as
+// sRGB. A damaged file is an Error; nothing is allocated for pixels before the header is checked
+// against the cap.
 #pragma once
 
 #include <cstddef>
@@ -41,7 +42,7 @@ class Image {
   Array<uint8_t> pixels_;
 };
 
-enum class FileFormat : uint8_t { kUnknown, kPng, kJpeg, kWebp, kBmp, kPnm, kTiff };
+enum class FileFormat : uint8_t { kUnknown, kPng, kJpeg, kWebp, kBmp, kPnm, kTiff, kJpeg2000 };
 // "PNG", "JPEG" ...
 std::string_view file_format_name(FileFormat format);
 // Judged by the first bytes, never by the file's name.
