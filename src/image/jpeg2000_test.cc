@@ -72,7 +72,7 @@ int largest_error(std::span<const uint8_t> file) {
 }
 
 TEST(Jpeg2000, LosslessIsExact) { EXPECT_EQ(largest_error(kLossless), 0); }
-TEST(Jpeg2000, IrreversibleIsClose) { EXPECT_LE(largest_error(kLossy), 1); }
+TEST(Jpeg2000, IrreversibleIsClose) { EXPECT_LE(largest_error(kLossy), 2); }
 
 // Damage of any kind ends in a picture or an Error; the sanitizer build sees to the rest.
 TEST(Jpeg2000, DamageIsSurvived) {
