@@ -170,7 +170,11 @@ Result<ir::Graph> build(const format::Model& model, const op::Registry& registry
     }
   } else {
     for (const auto& name : options.outputs) {
-      const ValueId id = graph.find(name);
+      ValueId id = graph.find(name);
+      if (id == ir::kNoValue && scope.constant_of(name) != nullptr) {
+        // A constant that only its permuted form was needed of.
+        SLUICE_ASSIGN(id, scope.raw(name));
+      }
       if (id == ir::kNoValue)
         return usage_error(cat("The model has no value ", quoted(name), " to be an output."));
       graph.outputs().push_back(id);
