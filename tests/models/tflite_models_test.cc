@@ -15,6 +15,7 @@
 
 #include "base/text.h"
 #include "format/tflite/reader.h"
+#include "image/image.h"
 #include "session/session.h"
 
 namespace sluice {
@@ -273,7 +274,8 @@ TEST(TfliteModels, LiteRtTestModelsLoadAndRun) {
       feeds.emplace_back(info.name, generated(info.type.dtype, concrete(info.type)));
     auto results = (*session)->run(feeds);
     // One model takes the shape that it scatters into as an input, and zeros make it too small.
-    const bool told = !results.ok() && results.error().message.find("out of range") != std::string::npos;
+    const bool told =
+        !results.ok() && results.error().message.find("out of range") != std::string::npos;
     EXPECT_TRUE(results.ok() || told) << entry.path().filename() << ": " << results.error().text();
     ran += results.ok();
   }
@@ -301,6 +303,127 @@ TEST(TfliteModels, HandRecropEqualsItsOnnxForm) {
   for (size_t i = 0; i < answers[0].size(); ++i) {
     EXPECT_NEAR(answers[0][i], answers[1][i], 1e-4 + 1e-3 * std::abs(answers[1][i]));
   }
+}
+
+TEST(TfliteModels, BasicPitchEqualsItsOnnxForm) {
+  const fs::path tflite = data_root() / "tflite-models" / "nmp.tflite";
+  const fs::path onnx = data_root() / "onnx-models" / "basic-pitch-nmp" / "model.onnx";
+  if (!fs::exists(tflite) || !fs::exists(onnx))
+    GTEST_SKIP() << "not run: the model archives are not unpacked";
+  std::map<std::string, std::vector<double>> answers[2];
+  int k = 0;
+  for (const auto& path : {tflite, onnx}) {
+    auto session = session::Session::load(path.string());
+    ASSERT_TRUE(session.ok()) << session.error().text();
+    const auto& info = (*session)->inputs()[0];
+    auto results = (*session)->run({{info.name, generated(DType::kFloat32, Shape{1, 43844, 1})}});
+    ASSERT_TRUE(results.ok()) << results.error().text();
+    for (const auto& [name, value] : *results) answers[k][name] = value.tensor().to_doubles();
+    ++k;
+  }
+  int compared = 0;
+  for (const auto& [name, got] : answers[0]) {
+    const auto want = answers[1].find(name);
+    if (want == answers[1].end()) continue;
+    ASSERT_EQ(got.size(), want->second.size()) << name;
+    Difference d;
+    for (size_t i = 0; i < got.size(); ++i) compare_one(d, got[i], want->second[i], 1e-4, 1e-3);
+    std::printf("  %s worst |e| %.3g\n", name.c_str(), d.worst_absolute);
+    EXPECT_EQ(d.beyond, 0) << name << ": worst |e| " << d.worst_absolute;
+    ++compared;
+  }
+  EXPECT_EQ(compared, 3);
+}
+
+// The bytes of a grey picture shaped as the model's input: as int8 they are pixel - 128, or, as the
+// examples of TensorFlow Lite Micro hand them over, the same bits.
+Result<Tensor> grey_input(const fs::path& path, const Type& type, bool same_bits) {
+  const std::string file = file_text(path);
+  SLUICE_ASSIGN(const image::Decoded decoded, image::decode(std::as_bytes(std::span(file))));
+  const Shape shape = concrete(type);
+  SLUICE_ASSIGN(Tensor out, Tensor::allocate(type.dtype, shape));
+  const size_t channels = static_cast<size_t>(decoded.image.channels());
+  const auto pixels = decoded.image.pixels();
+  if (static_cast<int64_t>(pixels.size() / channels) != out.elements())
+    return usage_error(cat("The picture is not ", shape.text()));
+  for (int64_t i = 0; i < out.elements(); ++i) {
+    const uint8_t pixel = pixels[static_cast<size_t>(i) * channels];
+    out.set_int(i, same_bits ? static_cast<int8_t>(pixel) : pixel - 128);
+  }
+  return out;
+}
+
+Result<std::vector<double>> picture_scores(const fs::path& model, const fs::path& picture,
+                                           bool same_bits) {
+  SLUICE_ASSIGN(const auto session, session::Session::load(model.string()));
+  const auto& info = session->inputs()[0];
+  SLUICE_ASSIGN(Tensor input, grey_input(picture, info.type, same_bits));
+  SLUICE_ASSIGN(const auto results, session->run({{info.name, std::move(input)}}));
+  return results[0].second.tensor().to_doubles();
+}
+
+TEST(TfliteModels, PersonDetection) {
+  const fs::path folder = data_root() / "tflite-models";
+  if (!fs::exists(folder / "person_detect.tflite"))
+    GTEST_SKIP() << "not run: tflite-models is not unpacked";
+  for (const bool person : {true, false}) {
+    const auto scores =
+        picture_scores(folder / "person_detect.tflite",
+                       folder / "inputs" / (person ? "person.bmp" : "no_person.bmp"), true);
+    ASSERT_TRUE(scores.ok()) << scores.error().text();
+    ASSERT_EQ(scores->size(), 2u);
+    EXPECT_EQ((*scores)[1] > (*scores)[0], person) << (*scores)[0] << " " << (*scores)[1];
+  }
+}
+
+TEST(TfliteModels, DigitsByAnInt8Lstm) {
+  const fs::path folder = data_root() / "tflite-models";
+  if (!fs::exists(folder / "trained_lstm_int8.tflite"))
+    GTEST_SKIP() << "not run: tflite-models is not unpacked";
+  for (const auto& [file, digit] : {std::pair<std::string, int>{"mnist_0_1009.png", 0},
+                                    {"mnist_1_1008.png", 1},
+                                    {"mnist_2_1065.png", 2},
+                                    {"mnist_7_1055.png", 7}}) {
+    const auto scores =
+        picture_scores(folder / "trained_lstm_int8.tflite", folder / "inputs" / file, false);
+    ASSERT_TRUE(scores.ok()) << scores.error().text();
+    EXPECT_EQ(std::ranges::max_element(*scores) - scores->begin(), digit) << file;
+  }
+}
+
+// Without goldens: they load, run, and answer with numbers.
+TEST(TfliteModels, OthersRun) {
+  const fs::path folder = data_root() / "tflite-models";
+  if (!fs::exists(folder)) GTEST_SKIP() << "not run: tflite-models is not unpacked";
+  for (const std::string name :
+       {"hello_world_float", "hello_world_int8", "keyword_scrambled_8bit", "micro_speech_quantized",
+        "prisma_quant", "static_w8_a16_quantized_q_einsum", "torchaudio_conformer"}) {
+    auto session = session::Session::load((folder / (name + ".tflite")).string());
+    ASSERT_TRUE(session.ok()) << session.error().text();
+    session::NamedValues feeds;
+    for (const auto& info : (*session)->inputs())
+      feeds.emplace_back(info.name, generated(info.type.dtype, concrete(info.type)));
+    auto results = (*session)->run(feeds);
+    ASSERT_TRUE(results.ok()) << name << ": " << results.error().text();
+    for (const auto& [output, value] : *results) {
+      for (const double v : value.tensor().to_doubles())
+        ASSERT_TRUE(std::isfinite(v)) << name << " " << output;
+    }
+  }
+  // The sine model: sin(x) for x in 0 .. 2 pi, within its own accuracy.
+  auto sine = session::Session::load((folder / "hello_world_float.tflite").string());
+  ASSERT_TRUE(sine.ok());
+  for (const float x : {0.5f, 1.5f, 3.0f, 4.5f, 6.0f}) {
+    auto y = (*sine)->run({{(*sine)->inputs()[0].name, Tensor::of<float>(Shape{1, 1}, {x})}});
+    ASSERT_TRUE(y.ok()) << y.error().text();
+    EXPECT_NEAR((*y)[0].second.tensor().get_double(0), std::sin(x), 0.15) << x;
+  }
+  const auto refused = session::Session::load((folder / "audio_preprocessor_int8.tflite").string());
+  ASSERT_FALSE(refused.ok());
+  EXPECT_NE(refused.error().message.find("\"SignalRfft\""), std::string::npos)
+      << refused.error().text();
+  EXPECT_NE(refused.error().message.find("\"SignalPCAN\""), std::string::npos)
+      << "all are named at once";
 }
 
 }  // namespace
