@@ -367,7 +367,7 @@ constexpr op::OpDef kOps[] = {
      .max_inputs = 5,
      .max_outputs = 2,
      .infer = infer_contrib_group_norm,
-     .reference = contrib_group_norm_reference,
+     .reference = skip_group_norm_reference,
      .cost = element_cost,
      .nonstandard = "GroupNorm(x + skip + bias), from onnxruntime's diffusion fusions"},
 };

@@ -18,6 +18,7 @@ Result<void> dropout_reference(plan::KernelContext& context);
 Result<void> skip_layer_norm_reference(plan::KernelContext& context);
 Result<void> skip_simplified_layer_norm_reference(plan::KernelContext& context);
 Result<void> embed_layer_norm_reference(plan::KernelContext& context);
-Result<void> contrib_group_norm_reference(plan::KernelContext& context);  // and SkipGroupNorm
+Result<void> contrib_group_norm_reference(plan::KernelContext& context);
+Result<void> skip_group_norm_reference(plan::KernelContext& context);
 
 }  // namespace sluice::ops::norm

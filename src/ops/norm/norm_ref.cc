@@ -415,6 +415,11 @@ Result<void> embed_layer_norm_reference(KernelContext& context) {
   return {};
 }
 
+Result<void> skip_group_norm_reference(KernelContext& context) {
+  if (!context.has(3)) return usage_error("Input 3 (skip) is missing");
+  return contrib_group_norm_reference(context);
+}
+
 Result<void> contrib_group_norm_reference(KernelContext& context) {
   SLUICE_ASSIGN(const Tensor* x, op::input_tensor(context, 0, op::kFloats));
   const AttrMap& attrs = context.attrs();
