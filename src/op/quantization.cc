@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "base/text.h"
 
@@ -12,7 +13,9 @@ int64_t quantize_to(DType dtype, double scaled, int64_t zero_point) {
   const double highest = static_cast<double>(integer_max(dtype));
   const double rounded = std::isnan(scaled) ? 0.0 : std::nearbyint(scaled);
   const double value = rounded + static_cast<double>(zero_point);
-  return static_cast<int64_t>(std::min(std::max(value, lowest), highest));
+  const double clamped = std::min(std::max(value, lowest), highest);
+  if (clamped >= 9223372036854775808.0) return std::numeric_limits<int64_t>::max();  // 64 bits
+  return static_cast<int64_t>(clamped);
 }
 
 DynamicScale dynamic_scale(std::span<const double> values) {

@@ -13,6 +13,15 @@
 #include "ops/case_tables.h"
 #include "ops/registry.h"
 
+// Under the sanitizer the address space is nearly all reserved: no limit can be set on it.
+#if defined(__SANITIZE_ADDRESS__)  // g++
+#define SLUICE_ADDRESS_SANITIZER 1
+#elif defined(__has_feature)  // clang
+#if __has_feature(address_sanitizer)
+#define SLUICE_ADDRESS_SANITIZER 1
+#endif
+#endif
+
 namespace sluice {
 namespace {
 
@@ -131,7 +140,7 @@ TEST_P(HostileOperands, GiveAnAnswerOrAnError) {
   // A kernel that asks for absurd memory has to be told no, not to be killed.
   rlimit limit{};
   getrlimit(RLIMIT_AS, &limit);
-#if !defined(__SANITIZE_ADDRESS__)
+#if !defined(SLUICE_ADDRESS_SANITIZER)
   rlimit low = limit;
   low.rlim_cur = rlim_t{6} << 30;
   setrlimit(RLIMIT_AS, &low);

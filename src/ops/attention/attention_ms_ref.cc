@@ -336,6 +336,10 @@ Result<void> ms_multi_head_attention_reference(plan::KernelContext& context) {
     k = unpacked(query, 1);
     v = unpacked(query, 2);
   } else {
+    if (query.rank() != 3) {
+      return invalid_model(cat("MultiHeadAttention has a query of shape ", query.shape().text(),
+                               " (3 or 5 axes expected)"));
+    }
     SLUICE_ASSIGN(q, read_heads(query, heads));
     if (!context.has(1)) return invalid_model("MultiHeadAttention has no key");
     const Tensor& key = context.in(1);
@@ -432,6 +436,10 @@ Result<Projection> group_query_inputs(const plan::KernelContext& context) {
   if (q_heads <= 0 || kv_heads <= 0 || q_heads > kLimit || kv_heads > kLimit) {
     return invalid_model(cat("GroupQueryAttention has ", q_heads, " query heads and ", kv_heads,
                              " key heads (1 to ", kLimit, ")"));
+  }
+  if (query.rank() != 3) {
+    return invalid_model(cat("GroupQueryAttention has a query of shape ", query.shape().text(),
+                             " (3 axes expected)"));
   }
   Projection out;
   if (context.has(1) && context.has(2)) {

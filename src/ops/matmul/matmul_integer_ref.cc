@@ -22,6 +22,13 @@ int column_axis(const Tensor& b) { return b.rank() >= 2 ? b.rank() - 1 : -1; }
 
 // The elements of `x` minus their zero points.
 Result<std::vector<int64_t>> centred(const Tensor& x, const Tensor* zero_point, int axis) {
+  // At most 16 bits, so that no sum of products can overflow 64.
+  for (const Tensor* tensor : {&x, zero_point}) {
+    if (tensor != nullptr && (!is_integer(tensor->dtype()) || dtype_bits(tensor->dtype()) > 16)) {
+      return invalid_model(cat("A quantized operand or zero point is ", dtype_name(tensor->dtype()),
+                               " (8 or 16-bit integers expected)"));
+    }
+  }
   std::vector<int64_t> out = x.to_ints();
   if (zero_point == nullptr) return out;
   SLUICE_ASSIGN(const Shape strides, op::parameter_strides(zero_point->shape(), x.shape(), axis));

@@ -25,6 +25,12 @@ struct Affine {
   }
 };
 
+Result<void> require_integer(const Tensor& tensor) {
+  if (is_integer(tensor.dtype())) return {};
+  return invalid_model(
+      cat("A quantized operand is ", dtype_name(tensor.dtype()), " (an integer type is expected)"));
+}
+
 // Reads the scale at input `scale` and the (optional) zero point at input `zero_point`.
 Result<Affine> affine(const plan::KernelContext& context, int scale, int zero_point) {
   Affine out;
@@ -38,15 +44,10 @@ Result<Affine> affine(const plan::KernelContext& context, int scale, int zero_po
       return unsupported(cat("Input ", zero_point, " has ", context.in(zero_point).elements(),
                              " zero points (1 per tensor)"));
     }
+    SLUICE_TRY(require_integer(context.in(zero_point)));
     out.zero_point = context.in(zero_point).get_int(0);
   }
   return out;
-}
-
-Result<void> require_integer(const Tensor& tensor) {
-  if (is_integer(tensor.dtype())) return {};
-  return invalid_model(
-      cat("A quantized operand is ", dtype_name(tensor.dtype()), " (an integer type is expected)"));
 }
 
 template <class F>
@@ -107,6 +108,7 @@ Result<void> qlinear_concat_reference(plan::KernelContext& context) {
   const int count = (context.input_count() - 2) / 3;
   SLUICE_ASSIGN(const Affine to_real, affine(context, 0, 1));
   const DType dtype = context.in(1).dtype();
+  SLUICE_TRY(require_integer(context.in(1)));
   Shape to;
   int axis = 0;
   for (int k = 0; k < count; ++k) {
@@ -281,6 +283,7 @@ Result<void> mul_integer_reference(plan::KernelContext& context) {
       return unsupported(
           cat("MulInteger has ", context.in(input).elements(), " zero points (1 per tensor)"));
     }
+    SLUICE_TRY(require_integer(context.in(input)));
     zeros[k] = context.in(input).get_int(0);
   }
   SLUICE_ASSIGN(const Shape to, op::broadcast_shape({&a.shape(), &b.shape()}));

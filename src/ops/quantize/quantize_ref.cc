@@ -176,7 +176,8 @@ Result<void> gather_block_quantized_reference(plan::KernelContext& context) {
   }
   Shape scale_steps = scales.shape().strides();
   for (int i = 0; i < codes.rank(); ++i) {
-    const int64_t expected = i == quantize_axis ? (codes[i] + block - 1) / block : codes[i];
+    const int64_t expected =
+        i == quantize_axis ? codes[i] / block + (codes[i] % block != 0) : codes[i];
     if (scales.dim(i) == expected) continue;
     if (scales.dim(i) != 1) {
       return invalid_model(cat("GatherBlockQuantized has scales of shape ", scales.shape().text(),
