@@ -332,6 +332,7 @@ std::span<const op::OpDef> op_defs() {
                 .max_inputs = 4,
                 .infer = infer_matmul_integer,
                 .reference = matmul_integer_reference,
+                .cpu = kMatMulIntegerCpu,
                 .cost = matmul_cost},
       op::OpDef{.name = "QLinearMatMul",
                 .min_inputs = 8,

@@ -11,6 +11,7 @@
 #include "ops/matmul/matmul.h"
 #include "simd/elementwise.h"
 #include "simd/gemm_f32.h"
+#include "simd/gemm_i8.h"
 
 namespace sluice::ops::matmul {
 
@@ -174,6 +175,123 @@ Result<Tensor> prepare_gemm(const AttrMap& attrs, std::span<const Value> inputs)
   return pack(b, b.dim(transposed ? 1 : 0), b.dim(transposed ? 0 : 1), transposed);
 }
 
+// --- 8-bit integers
+
+bool is_byte(DType dtype) { return dtype == DType::kUInt8 || dtype == DType::kInt8; }
+
+// The operand as a matrix of `cols` columns, with its zero points; `count` of them or one.
+Result<simd::ByteMatrix> byte_matrix(const Tensor& x, const Tensor* zero, int64_t cols,
+                                     int64_t count) {
+  simd::ByteMatrix out;
+  out.data = x.bytes().data();
+  out.is_signed = x.dtype() == DType::kInt8;
+  out.row = cols;
+  if (zero != nullptr) {
+    if (zero->dtype() != x.dtype() || (zero->elements() != 1 && zero->elements() != count)) {
+      return unsupported(cat("The zero point ", zero->text(), " of ", x.text(),
+                             " is neither one number nor a vector"));
+    }
+    out.zero = zero->bytes().data();
+    out.zero_count = zero->elements();
+  }
+  return out;
+}
+
+// Zero points that this kernel understands: one, or a vector that runs along the matrix's rows (A)
+// or columns (B).
+bool plain_zero(const Tensor* zero, const Tensor& x, int64_t count) {
+  return zero == nullptr ||
+         (zero->dtype() == x.dtype() &&
+          (zero->elements() == 1 || (zero->rank() == 1 && zero->dim(0) == count)));
+}
+
+Result<void> matmul_integer_8bit(KernelContext& context) {
+  SLUICE_TRY(op::require_numbers(context, {0, 1}));
+  const Tensor& a = context.in(0);
+  const Tensor& b = context.in(1);
+  const Tensor* a_zero = context.has(2) ? &context.in(2) : nullptr;
+  const Tensor* b_zero = context.has(3) ? &context.in(3) : nullptr;
+  SLUICE_ASSIGN(const MatMulShape shape, matmul_shape(a.shape(), b.shape()));
+  const Tensor& packed = context.prepared();
+  // B is one matrix; the rows of A are counted through its batch, which one zero point allows.
+  const bool vectors = a_zero != nullptr && a_zero->elements() != 1;
+  if (!packed.defined() && (!is_byte(a.dtype()) || !is_byte(b.dtype()) || b.rank() != 2 ||
+                            a.rank() < 1 || (vectors && a.rank() != 2) ||
+                            !plain_zero(a_zero, a, shape.m) || !plain_zero(b_zero, b, shape.n))) {
+    return matmul_integer_reference(context);
+  }
+  const int64_t rows = shape.batch.elements() * shape.m;
+  simd::IntegerGemm gemm;
+  gemm.m = rows;
+  gemm.n = shape.n;
+  gemm.k = shape.k;
+  SLUICE_ASSIGN(gemm.a, byte_matrix(a, a_zero, shape.k, rows));
+  if (packed.defined()) {
+    gemm.packed_b = packed.data<float>();
+  } else {
+    SLUICE_ASSIGN(gemm.b, byte_matrix(b, b_zero, shape.n, shape.n));
+  }
+  SLUICE_ASSIGN(Tensor * y, context.out(0, DType::kInt32, shape.out));
+  if (y->elements() == 0) return {};
+  gemm.c = y->mutable_data<int32_t>();
+  gemm.c_row = shape.n;
+  const Checked bound = (Checked::from_signed(gemm.m) + simd::kPanelRows +
+                         static_cast<uint64_t>(gemm.n) + simd::kPanelCols) *
+                        static_cast<uint64_t>(gemm.k) * sizeof(float);
+  if (!bound.fits(uint64_t{1} << 46)) return resource_error("An integer product is too large");
+  const int64_t floats = simd::integer_gemm_workspace_floats(gemm);
+  SLUICE_ASSIGN(const std::span<std::byte> memory,
+                context.scratch(static_cast<size_t>(floats) * sizeof(float)));
+  simd::integer_gemm(gemm, {reinterpret_cast<float*>(memory.data()), static_cast<size_t>(floats)},
+                     [&](int64_t count, int64_t grain, simd::Range body) {
+                       context.parallel_for(count, grain, body);
+                     });
+  return {};
+}
+
+Result<Tensor> prepare_matmul_integer(const AttrMap& /*attrs*/, std::span<const Value> inputs) {
+  if (inputs.size() < 2 || !inputs[1].is_tensor()) return Tensor();
+  const Tensor& b = inputs[1].tensor();
+  // A zero point that is there but not constant can't be taken off yet.
+  if (inputs.size() > 3 && !inputs[3].is_tensor()) return Tensor();
+  const Tensor* zero = inputs.size() > 3 ? &inputs[3].tensor() : nullptr;
+  // Zero points of A by row are for the plain loop, unless A is known to be a matrix.
+  if (inputs.size() > 2 &&
+      (!inputs[2].is_tensor() ? inputs[2].present() : inputs[2].tensor().elements() != 1)) {
+    return Tensor();
+  }
+  if (!is_byte(b.dtype()) || b.rank() != 2 || b.elements() == 0 || !plain_zero(zero, b, b.dim(1))) {
+    return Tensor();
+  }
+  SLUICE_ASSIGN(const simd::ByteMatrix matrix, byte_matrix(b, zero, b.dim(1), b.dim(1)));
+  SLUICE_ASSIGN(Tensor packed, Tensor::allocate(DType::kFloat32,
+                                                Shape{simd::packed_b_floats(b.dim(0), b.dim(1))}));
+  simd::pack_bytes_b(matrix, b.dim(0), b.dim(1), packed.mutable_data<float>());
+  return packed;
+}
+
+std::string refuse_integer(const NodeView& node) {
+  for (int i = 0; i < 2; ++i) {
+    const Type& type = node.input_type(i);
+    if (!type.is_tensor() || !is_byte(type.dtype)) {
+      return cat("input ", i, " is ", type.text(), " (takes 8-bit integers)");
+    }
+  }
+  if (!node.input_type(1).has_rank() || node.input_type(1).dims->size() != 2) {
+    return "B is not known to be a single matrix";
+  }
+  if (node.has_input(2)) {
+    const Type& zero = node.input_type(2);
+    const Type& a = node.input_type(0);
+    const bool matrix = a.has_rank() && a.dims->size() == 2;
+    const auto one = zero.shape();
+    if (!matrix && !(one && one->elements() == 1)) {
+      return "A's zero point is not known to be one number";
+    }
+  }
+  return {};
+}
+
 std::string refuse(const NodeView& node) {
   for (int i = 0; i < node.input_count(); ++i) {
     if (!node.has_input(i)) continue;
@@ -197,5 +315,11 @@ const op::CpuCandidate kGemmCpu[1] = {{.kernel = {.name = "gemm.f32.packed",
                                                   .prepare = prepare_gemm,
                                                   .prepared_input = 1},
                                        .refuse = refuse}};
+
+const op::CpuCandidate kMatMulIntegerCpu[1] = {{.kernel = {.name = "matmul_integer.8bit.exact_f32",
+                                                           .run = matmul_integer_8bit,
+                                                           .prepare = prepare_matmul_integer,
+                                                           .prepared_input = 1},
+                                                .refuse = refuse_integer}};
 
 }  // namespace sluice::ops::matmul

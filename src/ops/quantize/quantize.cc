@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "op/operand.h"
+#include "ops/quantize/quantize_cpu.h"
 
 namespace sluice::ops::quantize {
 
@@ -293,12 +294,14 @@ std::span<const op::OpDef> op_defs() {
                 .max_inputs = 3,
                 .infer = infer_quantize,
                 .reference = quantize_linear_reference,
+                .cpu = kQuantizeCpu,
                 .cost = per_element_cost},
       op::OpDef{.name = "DequantizeLinear",
                 .min_inputs = 2,
                 .max_inputs = 3,
                 .infer = infer_dequantize,
                 .reference = dequantize_linear_reference,
+                .cpu = kDequantizeCpu,
                 .cost = per_element_cost},
       op::OpDef{.name = "DynamicQuantizeLinear",
                 .min_inputs = 1,
@@ -307,6 +310,7 @@ std::span<const op::OpDef> op_defs() {
                 .max_outputs = 3,
                 .infer = infer_dynamic_quantize,
                 .reference = dynamic_quantize_linear_reference,
+                .cpu = kDynamicQuantizeCpu,
                 .cost = per_element_cost},
       op::OpDef{.name = "QuantizeLinear",
                 .domain = kMicrosoft,
@@ -314,6 +318,7 @@ std::span<const op::OpDef> op_defs() {
                 .max_inputs = 3,
                 .infer = infer_quantize,
                 .reference = quantize_linear_reference,
+                .cpu = kQuantizeCpu,
                 .cost = per_element_cost,
                 .nonstandard = "QuantizeLinear with 16-bit and 4-bit types before ONNX had them; "
                                "ONNX Runtime's quantizer"},
@@ -323,6 +328,7 @@ std::span<const op::OpDef> op_defs() {
                 .max_inputs = 3,
                 .infer = infer_dequantize,
                 .reference = dequantize_linear_reference,
+                .cpu = kDequantizeCpu,
                 .cost = per_element_cost,
                 .nonstandard = "DequantizeLinear with 16-bit and 4-bit types before ONNX had "
                                "them; ONNX Runtime's quantizer"},

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "op/elements.h"
 #include "op/operand.h"
+#include "ops/shape/shape_cpu.h"
 
 namespace sluice::ops::shape {
 
@@ -489,7 +490,8 @@ constexpr op::OpDef kDefs[] = {
      .min_inputs = 1,
      .max_inputs = 1,
      .infer = infer_transpose,
-     .reference = transpose_reference},
+     .reference = transpose_reference,
+     .cpu = kTransposeCpu},
     {.name = "Expand",
      .min_inputs = 2,
      .max_inputs = 2,

@@ -2,11 +2,13 @@
 // operator is a row: its name and how its attributes become a simd::Activation.
 #include "ops/unary/unary_cpu.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
 #include "base/text.h"
 #include "op/operand.h"
+#include "ops/unary/unary.h"
 #include "simd/elementwise.h"
 
 namespace sluice::ops::unary {
@@ -96,6 +98,37 @@ std::string refuse_unless_float(const NodeView& node) {
   return {};
 }
 
+// One slope, or one per index of a single axis with more axes behind it (channels).
+Result<void> prelu(KernelContext& context) {
+  SLUICE_ASSIGN(const Tensor* x, op::input_tensor(context, 0, {DType::kFloat32}));
+  SLUICE_ASSIGN(const Tensor* slope, op::input_tensor(context, 1, {DType::kFloat32}));
+  const auto shape = broadcast(x->shape(), slope->shape());
+  if (!shape || !(*shape == x->shape())) return prelu_reference(context);  // which says why
+  const float* const slopes = slope->data<float>();
+  if (slope->elements() == 1) return map(context, {Function::kLeakyRelu, slopes[0]});
+  const Shape strides = broadcast_strides(slope->shape(), x->shape());
+  int axis = -1;
+  for (int i = 0; i < x->rank(); ++i) {
+    if (strides[i] == 0 || x->dim(i) == 1) continue;
+    if (axis >= 0) return prelu_reference(context);
+    axis = i;
+  }
+  const int64_t inner = axis < 0 ? 1 : x->shape().elements(axis + 1, x->rank());
+  if (inner < 8 || x->elements() == 0) return prelu_reference(context);
+  const int64_t channels = x->dim(axis);
+  SLUICE_ASSIGN(Tensor * y, context.out(0, DType::kFloat32, x->shape()));
+  const float* const in = x->data<float>();
+  float* const out = y->mutable_data<float>();
+  const int64_t grain = std::max<int64_t>(1, kGrain / inner);
+  context.parallel_for(x->elements() / inner, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      simd::apply({Function::kLeakyRelu, slopes[row % channels]}, in + row * inner,
+                  out + row * inner, inner);
+    }
+  });
+  return {};
+}
+
 // NaN as a bound is not what clamping by vector gives back; a model that has it gets the plain
 // loop.
 std::string refuse_clip(const NodeView& node) {
@@ -148,6 +181,7 @@ constexpr Row kRows[] = {
      {.kernel = {.name = "clip.f32.simd", .run = clip},
       .refuse = refuse_clip,
       .in_place_input = 0}},
+    {"", "PRelu", candidate("prelu.f32.simd", prelu)},
     {"com.microsoft", "Gelu", candidate("ms_gelu.f32.simd", run<plain<Function::kGelu>>)},
     {"com.microsoft", "QuickGelu", candidate("quick_gelu.f32.simd", run<quick_gelu>)},
 };

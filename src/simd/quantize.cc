@@ -1,0 +1,120 @@
+#include "simd/quantize.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "simd/quantize.cc"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+#include "hwy/highway.h"
+#include "simd/math-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace sluice::simd {
+namespace HWY_NAMESPACE {
+namespace {
+
+HWY_INLINE int64_t lanes() { return static_cast<int64_t>(hn::Lanes(F32())); }
+
+template <class T>
+void quantize_loop(const float* in, float scale, int32_t zero_point, T* out, int64_t n) {
+  const F32 d;
+  const hn::RebindToSigned<F32> di;
+  const hn::Rebind<T, F32> dq;
+  const V32 step = hn::Set(d, scale);
+  // Far beyond every result, far within int32.
+  const V32 low = hn::Set(d, -1e6f), high = hn::Set(d, 1e6f);
+  const auto zero = hn::Set(di, zero_point);
+  int64_t i = 0;
+  for (; i + lanes() <= n; i += lanes()) {
+    V32 q = hn::Div(hn::LoadU(d, in + i), step);
+    q = hn::IfThenElseZero(hn::Eq(q, q), q);
+    q = hn::Min(hn::Max(q, low), high);
+    hn::StoreU(hn::DemoteTo(dq, hn::Add(hn::NearestInt(q), zero)), dq, out + i);
+  }
+  for (; i < n; ++i) {
+    float q = in[i] / scale;
+    q = q == q ? std::min(std::max(q, -1e6f), 1e6f) : 0.0f;
+    const int32_t value = static_cast<int32_t>(std::nearbyint(q)) + zero_point;
+    out[i] = static_cast<T>(
+        std::clamp<int32_t>(value, std::numeric_limits<T>::min(), std::numeric_limits<T>::max()));
+  }
+}
+
+template <class T>
+void dequantize_loop(const T* in, float scale, int32_t zero_point, float* out, int64_t n) {
+  const F32 d;
+  const hn::RebindToSigned<F32> di;
+  const hn::Rebind<T, F32> dq;
+  const V32 step = hn::Set(d, scale);
+  const auto zero = hn::Set(di, zero_point);
+  int64_t i = 0;
+  for (; i + lanes() <= n; i += lanes()) {
+    const auto q = hn::Sub(hn::PromoteTo(di, hn::LoadU(dq, in + i)), zero);
+    hn::StoreU(hn::Mul(hn::ConvertTo(d, q), step), d, out + i);
+  }
+  for (; i < n; ++i) out[i] = static_cast<float>(int32_t{in[i]} - zero_point) * scale;
+}
+
+}  // namespace
+
+void QuantizeU8Kernel(const float* in, float scale, int32_t zero_point, uint8_t* out, int64_t n) {
+  quantize_loop(in, scale, zero_point, out, n);
+}
+void QuantizeI8Kernel(const float* in, float scale, int32_t zero_point, int8_t* out, int64_t n) {
+  quantize_loop(in, scale, zero_point, out, n);
+}
+void DequantizeU8Kernel(const uint8_t* in, float scale, int32_t zero_point, float* out, int64_t n) {
+  dequantize_loop(in, scale, zero_point, out, n);
+}
+void DequantizeI8Kernel(const int8_t* in, float scale, int32_t zero_point, float* out, int64_t n) {
+  dequantize_loop(in, scale, zero_point, out, n);
+}
+
+void AddIntegersKernel(const float* in, int32_t* sum, int64_t n) {
+  const F32 d;
+  const hn::RebindToSigned<F32> di;
+  int64_t i = 0;
+  for (; i + lanes() <= n; i += lanes()) {
+    const auto value = hn::ConvertTo(di, hn::LoadU(d, in + i));
+    hn::StoreU(hn::Add(hn::LoadU(di, sum + i), value), di, sum + i);
+  }
+  for (; i < n; ++i) {
+    const auto value = static_cast<uint32_t>(static_cast<int32_t>(in[i]));
+    sum[i] = static_cast<int32_t>(static_cast<uint32_t>(sum[i]) + value);
+  }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace sluice::simd
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace sluice::simd {
+
+HWY_EXPORT(QuantizeU8Kernel);
+HWY_EXPORT(QuantizeI8Kernel);
+HWY_EXPORT(DequantizeU8Kernel);
+HWY_EXPORT(DequantizeI8Kernel);
+HWY_EXPORT(AddIntegersKernel);
+
+void quantize(const float* in, float scale, int32_t zero_point, uint8_t* out, int64_t n) {
+  HWY_DYNAMIC_DISPATCH(QuantizeU8Kernel)(in, scale, zero_point, out, n);
+}
+void quantize(const float* in, float scale, int32_t zero_point, int8_t* out, int64_t n) {
+  HWY_DYNAMIC_DISPATCH(QuantizeI8Kernel)(in, scale, zero_point, out, n);
+}
+void dequantize(const uint8_t* in, float scale, int32_t zero_point, float* out, int64_t n) {
+  HWY_DYNAMIC_DISPATCH(DequantizeU8Kernel)(in, scale, zero_point, out, n);
+}
+void dequantize(const int8_t* in, float scale, int32_t zero_point, float* out, int64_t n) {
+  HWY_DYNAMIC_DISPATCH(DequantizeI8Kernel)(in, scale, zero_point, out, n);
+}
+void add_integers(const float* in, int32_t* sum, int64_t n) {
+  HWY_DYNAMIC_DISPATCH(AddIntegersKernel)(in, sum, n);
+}
+
+}  // namespace sluice::simd
+#endif  // HWY_ONCE

@@ -1,0 +1,20 @@
+// Linear quantization of float32 arrays, real = scale * (q - zero_point), and the products of small
+// integers. Rounding is to the nearest, ties to even; results saturate.
+#pragma once
+
+#include <cstdint>
+
+namespace sluice::simd {
+
+// out[i] = saturate(round(in[i] / scale) + zero_point); NaN gives the zero point.
+void quantize(const float* in, float scale, int32_t zero_point, uint8_t* out, int64_t n);
+void quantize(const float* in, float scale, int32_t zero_point, int8_t* out, int64_t n);
+
+// out[i] = (in[i] - zero_point) * scale.
+void dequantize(const uint8_t* in, float scale, int32_t zero_point, float* out, int64_t n);
+void dequantize(const int8_t* in, float scale, int32_t zero_point, float* out, int64_t n);
+
+// sum[i] += integer in[i], for floats that hold integers below 2^24; wraps as int32.
+void add_integers(const float* in, int32_t* sum, int64_t n);
+
+}  // namespace sluice::simd
