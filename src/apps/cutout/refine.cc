@@ -207,36 +207,119 @@ Result<Image> guided_alpha(const Planes& matte, const Planes& guide, const Image
 
 namespace {
 
-// One step of blur fusion on small planes: from the smooth estimates of the last step (or the
-// picture itself) to better ones. `f` and `b` hold three planes each.
-Result<void> blur_fusion(const Planes& picture, const Planes& alpha, Planes& f, Planes& b,
-                         int radius) {
-  const size_t count = alpha.plane_size();
-  const float* a = alpha.plane(0);
-  SLUICE_ASSIGN(Planes weights, Planes::allocate(alpha.width(), alpha.height(), 2));
-  for (size_t i = 0; i < count; ++i) {
-    weights.plane(0)[i] = a[i];
-    weights.plane(1)[i] = 1.0f - a[i];
+// Colours of foreground and background in one pixel, 0 to 255.
+struct Pair {
+  float front[3], back[3];
+};
+
+// One level of the multi-level method: the picture at some size and the estimate at that size.
+struct Level {
+  int width = 0, height = 0;
+  Planes picture, alpha;  // alpha 0..1
+  Array<Pair> pairs;
+  size_t at(int x, int y) const {
+    return static_cast<size_t>(y) * static_cast<size_t>(width) + static_cast<size_t>(x);
   }
-  SLUICE_TRY(box_mean(weights, radius));
+};
+
+// Minimises, over the pixel's two colours, (a F + (1 - a) B - I)^2 plus the squared differences to
+// the four neighbours' colours, weighted by `kSmoothness` and by the change of alpha between them:
+// a linear system of two unknowns per channel.
+void relax(Level& level, int x, int y) {
+  constexpr float kSmoothness = 1e-5f;
+  const size_t here = level.at(x, y);
+  const float* alphas = level.alpha.plane(0);
+  const float a = alphas[here], b = 1.0f - a;
+  float weights = 0.0f, front[3] = {0, 0, 0}, back[3] = {0, 0, 0};
+  const auto neighbour = [&](size_t there) {
+    const float weight = kSmoothness + std::fabs(a - alphas[there]);
+    const Pair& pair = level.pairs[there];
+    weights += weight;
+    for (int c = 0; c < 3; ++c) {
+      front[c] += weight * pair.front[c];
+      back[c] += weight * pair.back[c];
+    }
+  };
+  if (x > 0) neighbour(here - 1);
+  if (x + 1 < level.width) neighbour(here + 1);
+  if (y > 0) neighbour(here - static_cast<size_t>(level.width));
+  if (y + 1 < level.height) neighbour(here + static_cast<size_t>(level.width));
+  const float m00 = a * a + weights, m01 = a * b, m11 = b * b + weights;
+  const float determinant = m00 * m11 - m01 * m01;
+  if (!(determinant > 0.0f)) return;  // a picture of one pixel
+  Pair& pair = level.pairs[here];
   for (int c = 0; c < 3; ++c) {
-    float *fc = f.plane(c), *bc = b.plane(c);
-    for (size_t i = 0; i < count; ++i) {
-      fc[i] *= a[i];
-      bc[i] *= 1.0f - a[i];
-    }
-    SLUICE_TRY(box_mean(fc, f.width(), f.height(), radius));
-    SLUICE_TRY(box_mean(bc, b.width(), b.height(), radius));
-    const float* source = picture.plane(c);
-    for (size_t i = 0; i < count; ++i) {
-      const float front = fc[i] / (weights.plane(0)[i] + 1e-5f);
-      const float back = bc[i] / (weights.plane(1)[i] + 1e-5f);
-      const float fused = front + a[i] * (source[i] - a[i] * front - (1.0f - a[i]) * back);
-      fc[i] = fused < 0.0f ? 0.0f : fused > 255.0f ? 255.0f : fused;
-      bc[i] = back;
-    }
+    const float value = level.picture.plane(c)[here];
+    const float r0 = a * value + front[c], r1 = b * value + back[c];
+    const float f = (m11 * r0 - m01 * r1) / determinant, g = (m00 * r1 - m01 * r0) / determinant;
+    pair.front[c] = f < 0.0f ? 0.0f : f > 255.0f ? 255.0f : f;
+    pair.back[c] = g < 0.0f ? 0.0f : g > 255.0f ? 255.0f : g;
   }
-  return {};
+}
+
+// True when the pixel and its neighbours are all opaque, or all transparent: one of its colours is
+// the picture's, and nobody asks for the other.
+bool is_settled(const Level& level, int x, int y) {
+  const float* alphas = level.alpha.plane(0);
+  const float a = alphas[level.at(x, y)];
+  if (a != 0.0f && a != 1.0f) return false;
+  const auto same = [&](int i, int j) {
+    return i < 0 || j < 0 || i >= level.width || j >= level.height || alphas[level.at(i, j)] == a;
+  };
+  return same(x - 1, y) && same(x + 1, y) && same(x, y - 1) && same(x, y + 1);
+}
+
+// The finest level, solved from coarse to fine; each level starts from the one before.
+Result<Level> estimate_colors(const Image& rgb, const Image& alpha, int width, int height) {
+  const int longer = width > height ? width : height;
+  int levels = 1;
+  while (1 << levels < longer) ++levels;
+  const image::ResizeOptions area{image::Filter::kTriangle, true};
+  SLUICE_ASSIGN(const Planes finest, resize(rgb, width, height, area));
+  SLUICE_ASSIGN(const Planes finest_alpha, resize(alpha, width, height, area));
+  Level before;
+  for (int i = 0; i <= levels; ++i) {
+    Level level;
+    const double power = static_cast<double>(i) / levels;
+    level.width = static_cast<int>(std::lround(std::pow(width, power)));
+    level.height = static_cast<int>(std::lround(std::pow(height, power)));
+    SLUICE_ASSIGN(level.picture, resize(finest, level.width, level.height, area));
+    SLUICE_ASSIGN(level.alpha, resize(finest_alpha, level.width, level.height, area));
+    for (float& value : level.alpha.data()) {
+      const float scaled = value / 255.0f;
+      value = scaled < 1e-4f ? 0.0f : scaled > 1.0f - 1e-4f ? 1.0f : scaled;
+    }
+    SLUICE_ASSIGN(level.pairs, Array<Pair>::allocate(level.alpha.plane_size()));
+    for (int y = 0; y < level.height; ++y) {
+      for (int x = 0; x < level.width; ++x) {
+        const size_t here = level.at(x, y);
+        Pair& pair = level.pairs[here];
+        if (i == 0) {
+          for (int c = 0; c < 3; ++c) pair.front[c] = pair.back[c] = level.picture.plane(c)[here];
+          continue;
+        }
+        pair =
+            before
+                .pairs[before.at(x * before.width / level.width, y * before.height / level.height)];
+        const float a = level.alpha.plane(0)[here];
+        for (int c = 0; c < 3; ++c) {
+          if (a == 1.0f) pair.front[c] = level.picture.plane(c)[here];
+          if (a == 0.0f) pair.back[c] = level.picture.plane(c)[here];
+        }
+      }
+    }
+    // Small levels find the colours, large ones only follow the detail.
+    const int rounds = longer >> (levels - i) <= 32 ? 10 : 2;
+    for (int round = 0; round < rounds; ++round) {
+      for (int y = 0; y < level.height; ++y) {
+        for (int x = 0; x < level.width; ++x) {
+          if (!is_settled(level, x, y)) relax(level, x, y);
+        }
+      }
+    }
+    before = std::move(level);
+  }
+  return before;
 }
 
 }  // namespace
@@ -250,39 +333,40 @@ Result<Image> foreground_colors(const Image& picture, const Image& alpha) {
   const int small_width = std::max(1, static_cast<int>(std::lround(width * shrink)));
   const int small_height = std::max(1, static_cast<int>(std::lround(height * shrink)));
   SLUICE_ASSIGN(const Image rgb, with_channels(picture, 3));
-  const image::ResizeOptions area{image::Filter::kTriangle, true};
-  SLUICE_ASSIGN(const Planes source, resize(rgb, small_width, small_height, area));
-  SLUICE_ASSIGN(Planes small_alpha, resize(alpha, small_width, small_height, area));
-  for (float& value : small_alpha.data()) value /= 255.0f;
-  SLUICE_ASSIGN(Planes front, source.clone());
-  SLUICE_ASSIGN(Planes back, source.clone());
-  // The radii of the paper: a wide pass finds the colours, a narrow one makes them local.
-  SLUICE_TRY(blur_fusion(source, small_alpha, front, back, 45));
-  SLUICE_TRY(blur_fusion(source, small_alpha, front, back, 3));
-
+  Planes estimate;  // foreground red green blue, background red green blue
+  {
+    SLUICE_ASSIGN(const Level level, estimate_colors(rgb, alpha, small_width, small_height));
+    SLUICE_ASSIGN(estimate, Planes::allocate(small_width, small_height, 6));
+    for (size_t i = 0; i < level.pairs.size(); ++i) {
+      for (int c = 0; c < 3; ++c) {
+        estimate.plane(c)[i] = level.pairs[i].front[c];
+        estimate.plane(3 + c)[i] = level.pairs[i].back[c];
+      }
+    }
+  }
   SLUICE_ASSIGN(Image out, Image::allocate(width, height, 3));
-  SLUICE_ASSIGN(RowEnlarger front_rows, RowEnlarger::make(front, width, height));
-  SLUICE_ASSIGN(RowEnlarger back_rows, RowEnlarger::make(back, width, height));
+  SLUICE_ASSIGN(RowEnlarger rows, RowEnlarger::make(estimate, width, height));
   const auto wide = static_cast<size_t>(width);
   SLUICE_ASSIGN(Array<float> lines, Array<float>::allocate(wide * 6));
   for (int y = 0; y < height; ++y) {
-    for (int c = 0; c < 3; ++c) {
-      front_rows.row(c, y, lines.data() + static_cast<size_t>(c) * wide);
-      back_rows.row(c, y, lines.data() + static_cast<size_t>(3 + c) * wide);
-    }
     const uint8_t *pixel = rgb.row(y), *opacity = alpha.row(y);
     uint8_t* target = out.row(y);
+    bool mixed = false;
+    for (size_t x = 0; x < wide; ++x) mixed = mixed || (opacity[x] != 0 && opacity[x] != 255);
+    for (int k = 0; mixed && k < 6; ++k)
+      rows.row(k, y, lines.data() + static_cast<size_t>(k) * wide);
     for (size_t x = 0; x < wide; ++x, pixel += 3, target += 3) {
-      const float a = static_cast<float>(opacity[x]) / 255.0f;
+      const float a = static_cast<float>(opacity[x]) / 255.0f, b = 1.0f - a;
       for (size_t c = 0; c < 3; ++c) {
-        if (opacity[x] == 255) {
-          target[c] = pixel[c];
-        } else if (opacity[x] == 0) {
-          target[c] = 0;
-        } else {
-          const float f = lines[c * wide + x], b = lines[(3 + c) * wide + x];
-          target[c] = to_byte(f + a * (static_cast<float>(pixel[c]) - a * f - (1.0f - a) * b));
+        if (opacity[x] == 255 || opacity[x] == 0) {
+          target[c] = opacity[x] == 0 ? 0 : pixel[c];
+          continue;
         }
+        // The least change of both colours that makes them mix to the picture's: puts back the
+        // detail that the small estimate lacks.
+        const float f = lines[c * wide + x], g = lines[(3 + c) * wide + x];
+        const float missing = static_cast<float>(pixel[c]) - a * f - b * g;
+        target[c] = to_byte(f + a * missing / (a * a + b * b));
       }
     }
   }

@@ -24,9 +24,10 @@ Result<image::Image> guided_alpha(const image::Planes& matte, const image::Plane
 // Alpha (0 to 255) by bilinear enlargement alone.
 Result<image::Image> bilinear_alpha(const image::Planes& matte, int width, int height);
 
-// RGB of the foreground alone, as if nothing had shone through: blur fusion (Forte, "Approximate
-// Fast Foreground Colour Estimation", 2021), with the two smooth estimates made at no more than
-// `kEstimateSide` pixels a side. Pixels with alpha 255 keep their colour; alpha 0 gives black.
+// RGB of the foreground alone, as if nothing had shone through: multi-level estimation (Germer,
+// Uelwer, Conrad and Harmeling, "Fast Multi-Level Foreground Estimation", 2020) at no more than
+// `kEstimateSide` pixels a side, brought to full size with the picture's own detail. Pixels with
+// alpha 255 keep their colour; alpha 0 gives black.
 inline constexpr int kEstimateSide = 1024;
 Result<image::Image> foreground_colors(const image::Image& picture, const image::Image& alpha);
 
