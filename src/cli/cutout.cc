@@ -179,7 +179,7 @@ int run_cutout(const CutoutArgs& args) {
       SLUICE_ASSIGN(cut::Model opened, cut::open_model(*located, *session_options));
       model = std::make_unique<cut::Model>(std::move(opened));
       load_seconds = cut::now_seconds() - start;
-      if (!model->note.empty()) progress.note(cat("note: ", model->note));
+      if (!model->note.empty()) progress.note(model->note);
     }
     *manifest = &model->manifest;
     return &model->run;

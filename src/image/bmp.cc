@@ -36,14 +36,14 @@ struct Channel {
 
 Result<Decoded> decode_bmp(Bytes bytes, uint64_t max_pixels) {
   const auto damaged = [](std::string_view what) {
-    return invalid_model(cat("the BMP file is damaged: ", what));
+    return invalid_model(cat("The BMP file is damaged: ", what));
   };
   if (bytes.size() < 26) return damaged("it ends inside its header");
   const uint64_t pixel_offset = little32(bytes, 10);
   const uint64_t header = little32(bytes, 14);
   const bool core = header == 12;
   if (!core && (header < 40 || header > 1024)) {
-    return unsupported(cat("the BMP file has a header of ", header,
+    return unsupported(cat("The BMP file has a header of ", header,
                            " bytes (read are 12 and 40 "
                            "to 1024)"));
   }
@@ -62,7 +62,7 @@ Result<Decoded> decode_bmp(Bytes bytes, uint64_t max_pixels) {
       check_extent("BMP", static_cast<uint64_t>(width), static_cast<uint64_t>(height), max_pixels));
   const bool masks = compression == 3 || compression == 6;
   if ((compression != 0 && !masks) || (masks && bits != 16 && bits != 32)) {
-    return unsupported(cat("the BMP file uses compression ", compression, " with ", bits,
+    return unsupported(cat("The BMP file uses compression ", compression, " with ", bits,
                            " bits a pixel, which is not read here"));
   }
   if (bits != 1 && bits != 4 && bits != 8 && bits != 16 && bits != 24 && bits != 32) {

@@ -14,7 +14,7 @@ Result<Image> Image::allocate(int width, int height, int channels) {
   const Checked bytes = Checked(static_cast<uint64_t>(width)) * static_cast<uint64_t>(height) *
                         static_cast<uint64_t>(channels);
   if (!bytes.fits(SIZE_MAX / 2)) {
-    return resource_error(cat("a picture of ", width, "x", height, " does not fit into memory"));
+    return resource_error(cat("A picture of ", width, "x", height, " does not fit into memory"));
   }
   Image out;
   SLUICE_ASSIGN(out.pixels_, Array<uint8_t>::allocate(static_cast<size_t>(bytes.value())));
@@ -84,11 +84,11 @@ Result<void> check_extent(std::string_view format, uint64_t width, uint64_t heig
                           uint64_t max_pixels) {
   constexpr uint64_t kMaxSide = uint64_t{1} << 30;
   if (width == 0 || height == 0) {
-    return invalid_model(cat("the ", format, " picture is empty (", width, "x", height, ")"));
+    return invalid_model(cat("The ", format, " picture is empty (", width, "x", height, ")"));
   }
   const Checked pixels = Checked(width) * height;
   if (width > kMaxSide || height > kMaxSide || !pixels.fits(max_pixels)) {
-    return resource_error(cat("the ", format, " picture is too large: ", width, "x", height,
+    return resource_error(cat("The ", format, " picture is too large: ", width, "x", height,
                               " pixels (limit ", max_pixels, " in all)"));
   }
   return {};
@@ -115,9 +115,9 @@ Result<Decoded> decode_as_stored(Bytes bytes, FileFormat format, uint64_t max_pi
     case FileFormat::kUnknown:
       break;
   }
-  if (bytes.empty()) return invalid_model("the file is empty");
+  if (bytes.empty()) return invalid_model("The file is empty");
   return unsupported(
-      "the file is not a picture in a format that is read here (PNG, JPEG, WebP, "
+      "The file is not a picture in a format that is read here (PNG, JPEG, WebP, "
       "BMP, PNM, TIFF, JPEG 2000)");
 }
 

@@ -119,7 +119,7 @@ Result<Decoded> decode_jpeg(Bytes bytes, uint64_t max_pixels) {
   state.errors.emit_message = on_message;
   state.progress.progress_monitor = on_progress;
   const auto damaged = [&] {
-    return invalid_model(cat("the JPEG file is damaged: ", trim(state.message)));
+    return invalid_model(cat("The JPEG file is damaged: ", trim(state.message)));
   };
   if (!read_header(state, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size())) {
     return damaged();
@@ -130,14 +130,14 @@ Result<Decoded> decode_jpeg(Bytes bytes, uint64_t max_pixels) {
   // the file cannot hold are refused unallocated. (4: slack for odd samplings.)
   if (!state.decoder.arith_code &&
       uint64_t{state.decoder.image_width} * state.decoder.image_height / 512 / 4 > bytes.size()) {
-    return invalid_model(cat("the JPEG file is damaged: ", state.decoder.image_width, "x",
+    return invalid_model(cat("The JPEG file is damaged: ", state.decoder.image_width, "x",
                              state.decoder.image_height, " pixels cannot come from ", bytes.size(),
                              " bytes"));
   }
   const J_COLOR_SPACE stored = state.decoder.jpeg_color_space;
   const bool cmyk = stored == JCS_CMYK || stored == JCS_YCCK;
   if (!cmyk && stored != JCS_GRAYSCALE && stored != JCS_YCbCr && stored != JCS_RGB) {
-    return unsupported(cat("the JPEG file has a colour space that is not read here (",
+    return unsupported(cat("The JPEG file has a colour space that is not read here (",
                            state.decoder.num_components, " components)"));
   }
   if (!start(state, cmyk ? JCS_CMYK : stored == JCS_GRAYSCALE ? JCS_GRAYSCALE : JCS_RGB)) {
@@ -155,7 +155,7 @@ Result<Decoded> decode_jpeg(Bytes bytes, uint64_t max_pixels) {
   if (!read_rows(state, out.image.pixels().data(), out.image.row_bytes(), cmyk_row.data())) {
     return damaged();
   }
-  if (state.ends_early) return invalid_model("the JPEG file is damaged: it ends too early");
+  if (state.ends_early) return invalid_model("The JPEG file is damaged: it ends too early");
   return out;
 }
 

@@ -149,7 +149,7 @@ ChunkFacts walk_chunks(Bytes bytes) {
 }
 
 Error damaged(const PngState& state) {
-  return invalid_model(cat("the PNG file is damaged: ", trim(state.message)));
+  return invalid_model(cat("The PNG file is damaged: ", trim(state.message)));
 }
 
 }  // namespace
@@ -159,9 +159,9 @@ Result<Decoded> decode_png(Bytes bytes, uint64_t max_pixels) {
   state.at = bytes.data();
   state.left = bytes.size();
   state.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &state, on_error, on_warning);
-  if (state.png == nullptr) return resource_error("there is no memory for a PNG decoder");
+  if (state.png == nullptr) return resource_error("There is no memory for a PNG decoder");
   state.info = png_create_info_struct(state.png);
-  if (state.info == nullptr) return resource_error("there is no memory for a PNG decoder");
+  if (state.info == nullptr) return resource_error("There is no memory for a PNG decoder");
   png_set_read_fn(state.png, &state, on_read);
   png_set_user_limits(state.png, 0x7fffffff, 0x7fffffff);
   png_set_chunk_malloc_max(state.png, 1 << 22);
@@ -177,13 +177,13 @@ Result<Decoded> decode_png(Bytes bytes, uint64_t max_pixels) {
   const uint64_t bits =
       uint64_t{png_get_bit_depth(state.png, state.info)} * png_get_channels(state.png, state.info);
   if ((width * bits + 7) / 8 * height > (facts.image_bytes + 64) * 1032) {
-    return invalid_model(cat("the PNG file is damaged: ", width, "x", height,
+    return invalid_model(cat("The PNG file is damaged: ", width, "x", height,
                              " pixels cannot come from ", facts.image_bytes,
                              " bytes of compressed data"));
   }
   const int channels = prepare(state);
   if (channels == 0) return damaged(state);
-  if (channels == 2) return internal_error("the PNG decoder gave grey with alpha");
+  if (channels == 2) return internal_error("The PNG decoder gave grey with alpha");
 
   Decoded out;
   SLUICE_ASSIGN(out.image,
@@ -202,11 +202,11 @@ Result<Array<uint8_t>> encode_png(const Image& image, const PngOptions& options)
   state.writing = true;
   state.sink_capacity = image.pixels().size() / 2 + 4096;
   state.sink = static_cast<uint8_t*>(std::malloc(state.sink_capacity));
-  if (state.sink == nullptr) return resource_error("there is no memory to encode a PNG");
+  if (state.sink == nullptr) return resource_error("There is no memory to encode a PNG");
   state.png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &state, on_error, on_warning);
-  if (state.png == nullptr) return resource_error("there is no memory for a PNG encoder");
+  if (state.png == nullptr) return resource_error("There is no memory for a PNG encoder");
   state.info = png_create_info_struct(state.png);
-  if (state.info == nullptr) return resource_error("there is no memory for a PNG encoder");
+  if (state.info == nullptr) return resource_error("There is no memory for a PNG encoder");
   png_set_write_fn(state.png, &state, on_write, on_flush);
   png_set_user_limits(state.png, 0x7fffffff, 0x7fffffff);
   const int color = image.channels() == 1   ? PNG_COLOR_TYPE_GRAY
@@ -214,7 +214,7 @@ Result<Array<uint8_t>> encode_png(const Image& image, const PngOptions& options)
                                             : PNG_COLOR_TYPE_RGBA;
   if (!write_all(state, image.pixels().data(), image.row_bytes(), image.width(), image.height(),
                  color, level)) {
-    return resource_error(cat("the picture cannot be encoded as PNG: ", trim(state.message)));
+    return resource_error(cat("The picture cannot be encoded as PNG: ", trim(state.message)));
   }
   SLUICE_ASSIGN(auto out, Array<uint8_t>::allocate(state.sink_size));
   std::memcpy(out.data(), state.sink, state.sink_size);

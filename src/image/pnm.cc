@@ -57,7 +57,7 @@ class PnmReader {
 
 Result<Decoded> decode_pnm(Bytes bytes, uint64_t max_pixels) {
   const auto damaged = [](std::string_view what) {
-    return invalid_model(cat("the PNM file is damaged: ", what));
+    return invalid_model(cat("The PNM file is damaged: ", what));
   };
   const int kind = byte_at(bytes, 1) - '0';
   const bool bitmap = kind == 1 || kind == 4, text = kind <= 3;

@@ -15,7 +15,7 @@ Result<Planes> Planes::allocate(int width, int height, int count) {
                          static_cast<uint64_t>(count);
   if (!floats.fits(SIZE_MAX / 8)) {
     return resource_error(
-        cat("planes of ", width, "x", height, "x", count, " do not fit into memory"));
+        cat("Planes of ", width, "x", height, "x", count, " do not fit into memory"));
   }
   Planes out;
   SLUICE_ASSIGN(out.data_, Array<float>::allocate(static_cast<size_t>(floats.value())));
@@ -75,7 +75,7 @@ Result<Taps> make_taps(int in, int out, const ResizeOptions& options) {
   const auto outs = static_cast<size_t>(out);
   const Checked total = Checked(outs) * static_cast<uint64_t>(taps.stride);
   if (!total.fits(SIZE_MAX / 8))
-    return resource_error("a resampling table does not fit into memory");
+    return resource_error("A resampling table does not fit into memory");
   SLUICE_ASSIGN(taps.first, Array<int>::allocate(outs));
   SLUICE_ASSIGN(taps.count, Array<int>::allocate(outs));
   SLUICE_ASSIGN(taps.weights, Array<float>::zeros(static_cast<size_t>(total.value())));

@@ -64,7 +64,7 @@ class TiffFile {
 
 Result<Decoded> decode_tiff(Bytes bytes, uint64_t max_pixels) {
   const auto damaged = [](std::string_view what) {
-    return invalid_model(cat("the TIFF file is damaged: ", what));
+    return invalid_model(cat("The TIFF file is damaged: ", what));
   };
   const TiffFile file(bytes);
   const uint64_t width = file.value_or(256, 0), height = file.value_or(257, 0);
@@ -75,7 +75,7 @@ Result<Decoded> decode_tiff(Bytes bytes, uint64_t max_pixels) {
   const uint64_t orientation = file.value_or(274, 1);
   if (compression != 1 || planar != 1 || bits != 8 || photometric > 2 ||
       (photometric == 2 ? samples != 3 && samples != 4 : samples != 1)) {
-    return unsupported(cat("the TIFF file is of a kind that is not read here (compression ",
+    return unsupported(cat("The TIFF file is of a kind that is not read here (compression ",
                            compression, ", photometric ", photometric, ", ", samples,
                            " samples of ", bits, " bits)"));
   }

@@ -41,12 +41,12 @@ int orientation_of(const WebPData& file) {
 Result<Image> first_frame(const WebPData& file, uint64_t max_pixels) {
   const std::unique_ptr<WebPDemuxer, void (*)(WebPDemuxer*)> demux(WebPDemux(&file),
                                                                    &WebPDemuxDelete);
-  if (!demux) return invalid_model("the WebP file is damaged: its chunks are out of order");
+  if (!demux) return invalid_model("The WebP file is damaged: its chunks are out of order");
   SLUICE_TRY(check_extent("WebP", WebPDemuxGetI(demux.get(), WEBP_FF_CANVAS_WIDTH),
                           WebPDemuxGetI(demux.get(), WEBP_FF_CANVAS_HEIGHT), max_pixels));
   WebPAnimDecoderOptions options;
   if (WebPAnimDecoderOptionsInit(&options) == 0)
-    return internal_error("libwebp is of another version");
+    return internal_error("The libwebp found is of another version");
   options.color_mode = MODE_RGBA;
   const std::unique_ptr<WebPAnimDecoder, void (*)(WebPAnimDecoder*)> decoder(
       WebPAnimDecoderNew(&file, &options), &WebPAnimDecoderDelete);
@@ -55,7 +55,7 @@ Result<Image> first_frame(const WebPData& file, uint64_t max_pixels) {
   int time_ms = 0;
   if (!decoder || WebPAnimDecoderGetInfo(decoder.get(), &info) == 0 ||
       WebPAnimDecoderGetNext(decoder.get(), &frame, &time_ms) == 0) {
-    return invalid_model("the WebP animation is damaged: its first frame cannot be decoded");
+    return invalid_model("The WebP animation is damaged: its first frame cannot be decoded");
   }
   SLUICE_ASSIGN(Image out, Image::allocate(static_cast<int>(info.canvas_width),
                                            static_cast<int>(info.canvas_height), 4));
@@ -71,7 +71,7 @@ Result<Decoded> decode_webp(Bytes bytes, uint64_t max_pixels) {
   WebPBitstreamFeatures features;
   if (const VP8StatusCode status = WebPGetFeatures(data, bytes.size(), &features);
       status != VP8_STATUS_OK) {
-    return invalid_model(cat("the WebP file is damaged: ", status_text(status)));
+    return invalid_model(cat("The WebP file is damaged: ", status_text(status)));
   }
   SLUICE_TRY(check_extent("WebP", static_cast<uint64_t>(features.width),
                           static_cast<uint64_t>(features.height), max_pixels));
@@ -88,7 +88,7 @@ Result<Decoded> decode_webp(Bytes bytes, uint64_t max_pixels) {
             ? WebPDecodeRGBAInto(data, bytes.size(), pixels.data(), pixels.size(), stride)
             : WebPDecodeRGBInto(data, bytes.size(), pixels.data(), pixels.size(), stride);
     if (decoded == nullptr) {
-      return invalid_model("the WebP file is damaged: the pixels cannot be decoded");
+      return invalid_model("The WebP file is damaged: the pixels cannot be decoded");
     }
   }
   out.orientation = orientation_of(file);
@@ -109,7 +109,7 @@ Result<Array<uint8_t>> encode_webp(const Image& source, const WebpOptions& optio
   WebPConfig config;
   WebPPicture picture;
   if (WebPConfigInit(&config) == 0 || WebPPictureInit(&picture) == 0) {
-    return internal_error("libwebp is of another version");
+    return internal_error("The libwebp found is of another version");
   }
   config.quality = options.quality < 0 ? 0 : options.quality > 100 ? 100 : options.quality;
   config.method = 2;  // 0 fast to 6 slow
@@ -135,7 +135,7 @@ Result<Array<uint8_t>> encode_webp(const Image& source, const WebpOptions& optio
   if (!done) {
     WebPMemoryWriterClear(&writer);
     return resource_error(
-        cat("the picture cannot be encoded as WebP (libwebp's error ", code, ")"));
+        cat("The picture cannot be encoded as WebP (libwebp's error ", code, ")"));
   }
   auto out = Array<uint8_t>::allocate(writer.size);
   if (out) std::memcpy(out->data(), writer.mem, writer.size);

@@ -52,9 +52,9 @@ Result<std::vector<Job>> plan_jobs(const std::vector<std::string>& inputs,
       }
     }
     if (error)
-      return usage_error(cat("the folder ", sluice::quoted(input, 300), " cannot be read"));
+      return usage_error(cat("The folder ", sluice::quoted(input, 300), " cannot be read"));
     if (found.empty())
-      return usage_error(cat("the folder ", sluice::quoted(input, 300), " holds no pictures"));
+      return usage_error(cat("The folder ", sluice::quoted(input, 300), " holds no pictures"));
     std::sort(found.begin(), found.end());
     for (std::string& path : found) jobs.push_back({std::move(path), {}});
   }

@@ -61,7 +61,7 @@ Result<Image> cut_out(const Image& picture, const Manifest& manifest, const RunM
   } else {
     SLUICE_ASSIGN(colors, with_channels(picture, 3));
   }
-  Result<Image> out = internal_error("no background");
+  Result<Image> out = internal_error("No background");
   switch (options.background.kind) {
     case Background::Kind::kTransparent:
       out = transparent(colors, alpha);
@@ -114,7 +114,7 @@ int side_of(const Dim& dim) {
 
 Result<Guess> guess_manifest(const NamedTypes& inputs, const NamedTypes& outputs) {
   const auto misfit = [](std::string_view what) {
-    Error error = unsupported(cat("the model does not look like one that cuts out: ", what));
+    Error error = unsupported(cat("The model does not look like one that cuts out: ", what));
     error.hint = "write down how it is used in a manifest beside it (MODEL.json)";
     return error;
   };
@@ -164,7 +164,7 @@ Result<Guess> guess_manifest(const NamedTypes& inputs, const NamedTypes& outputs
   out.manifest.name = "guessed";
   out.manifest.title = "model without a manifest";
   out.sentence = cat(
-      "there is no manifest beside the model; taken for granted: input ", quoted(input_name), " ",
+      "There is no manifest beside the model; taken for granted: input ", quoted(input_name), " ",
       nchw ? "NCHW " : "NHWC ", spec.width, "x", spec.height, " RGB, ",
       nchw ? "ImageNet mean and deviation" : "values from 0 to 1", ", output ",
       quoted(out.manifest.output.name),

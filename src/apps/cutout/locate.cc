@@ -50,13 +50,13 @@ std::string catalogue_names() {
 Result<void> check_hash(const std::string& path, const Manifest& manifest) {
   SLUICE_ASSIGN(const std::string found, file_sha256(path));
   if (found == manifest.sha256) return {};
-  return invalid_model(cat("the model file ", sluice::quoted(path, 300), " is not ", manifest.title,
+  return invalid_model(cat("The model file ", sluice::quoted(path, 300), " is not ", manifest.title,
                            ": its SHA-256 is ", found, " (expected ", manifest.sha256, ")"));
 }
 
 Result<Located> locate_in_catalogue(const Manifest& manifest, const LocateOptions& options) {
   const auto unpinned = [&](std::string_view where) {
-    Error error = usage_error(cat("the model ", manifest.name, where,
+    Error error = usage_error(cat("The model ", manifest.name, where,
                                   " is not used, since its "
                                   "SHA-256 is not known to the catalogue"));
     error.hint = cat("fetch ", manifest.url,
@@ -73,14 +73,14 @@ Result<Located> locate_in_catalogue(const Manifest& manifest, const LocateOption
   if (manifest.sha256.empty()) return unpinned(" cannot be fetched and");
   if (manifest.url.empty()) {
     Error error =
-        usage_error(cat("the model ", manifest.name, " (", manifest.file,
+        usage_error(cat("The model ", manifest.name, " (", manifest.file,
                         ") is in none of the model folders (", join(options.folders, ", "), ")"));
     error.hint = cat("it comes from ", manifest.source,
                      "; ./demo and ./check put it there, or name a folder in SLUICE_MODELS");
     return error;
   }
   if (options.cache_folder.empty()) {
-    return usage_error(cat("the model ", manifest.name, " (", manifest.file,
+    return usage_error(cat("The model ", manifest.name, " (", manifest.file,
                            ") is in none of the model folders, and downloads are not allowed"));
   }
   const std::string path = cat(options.cache_folder, "/", manifest.file);
@@ -119,7 +119,7 @@ Result<Located> locate(const std::string& choice, const LocateOptions& options) 
     return locate_in_catalogue(*manifest, options);
   }
   if (!is_file(choice)) {
-    return usage_error(cat("there is no model file ", sluice::quoted(choice, 300),
+    return usage_error(cat("There is no model file ", sluice::quoted(choice, 300),
                            " and no model of that name (known: ", catalogue_names(), ")"));
   }
   Located out;
@@ -183,9 +183,9 @@ Result<void> download(const std::string& url, const std::string& target, const s
                       std::optional<uint64_t> size_bytes) {
   if (!url.starts_with("https://")) {
     return usage_error(
-        cat("the address ", sluice::quoted(url, 300), " is not used: only https is"));
+        cat("The address ", sluice::quoted(url, 300), " is not used: only https is"));
   }
-  if (sha256.empty()) return usage_error("a download without a known SHA-256 is refused");
+  if (sha256.empty()) return usage_error("A download without a known SHA-256 is refused");
   const std::string part = target + ".part";
   const std::string limit = cat(size_bytes.value_or(uint64_t{4} << 30));
   const auto fetch = [&](bool resume) {
@@ -232,20 +232,20 @@ Result<void> download(const std::string& url, const std::string& target, const s
     error.code = ErrorCode::kResource;
     if (status == 0) {
       error.message =
-          cat("the download of ", url, " is not the expected file (SHA-256 ", sha256, ")");
+          cat("The download of ", url, " is not the expected file (SHA-256 ", sha256, ")");
       std::remove(part.c_str());
     } else if (status == -1 || status == 127) {
       error.message =
-          cat("the model cannot be fetched: the program curl is not there to load ", url);
+          cat("The model cannot be fetched: the program curl is not there to load ", url);
     } else {
-      error.message = cat("the model cannot be fetched from ", url, " (curl's exit status ", status,
+      error.message = cat("The model cannot be fetched from ", url, " (curl's exit status ", status,
                           "): is there a network?");
     }
     error.hint = "put the file into a folder named by SLUICE_MODELS, or name it with --model FILE";
     return error;
   }
   if (std::rename(part.c_str(), target.c_str()) != 0) {
-    return resource_error(cat("the file ", sluice::quoted(target, 300), " cannot be written"));
+    return resource_error(cat("The file ", sluice::quoted(target, 300), " cannot be written"));
   }
   return {};
 }

@@ -16,7 +16,7 @@ using Json = nlohmann::json;
 
 constexpr int kMaxSide = 8192;  // of a model's input; a matting model beyond that is a mistake
 
-Error bad(std::string_view what) { return invalid_model(cat("the model manifest ", what)); }
+Error bad(std::string_view what) { return invalid_model(cat("The model manifest ", what)); }
 
 Result<void> only_keys(const Json& object, std::string_view where,
                        std::initializer_list<std::string_view> keys) {

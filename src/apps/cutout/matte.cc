@@ -87,7 +87,7 @@ Result<Planes> matte_of(const Tensor& output, const OutputSpec& spec, Layout lay
                         const Placement& placement, int input_width, int input_height) {
   const auto misfit = [&] {
     return invalid_model(
-        cat("the model's output is ", output.text(), ", which is not a matte of one picture"));
+        cat("The model's output is ", output.text(), ", which is not a matte of one picture"));
   };
   if (!is_floating(output.dtype()) && !is_integer(output.dtype())) return misfit();
   // Leading extents of 1 don't matter; what is left is H,W or C,H,W or H,W,C.
@@ -135,7 +135,7 @@ Result<Planes> matte_of(const Tensor& output, const OutputSpec& spec, Layout lay
       float value = value_at(i);
       if (spec.meaning == Meaning::kTwoClassSoftmax) value = value_at(i + class_step) - value;
       if (!std::isfinite(value)) {
-        return invalid_model(cat("the model's output holds ", value, " at row ", y, ", column ", x,
+        return invalid_model(cat("The model's output holds ", value, " at row ", y, ", column ", x,
                                  ": the matte is unusable"));
       }
       if (spec.meaning != Meaning::kAlpha) value = 1.0f / (1.0f + std::exp(-value));

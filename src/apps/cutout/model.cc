@@ -25,7 +25,7 @@ Result<Model> open_model(const Located& located, session::Options options) {
       out.note = std::move(guess.sentence);
     }
     if (inputs.empty() || outputs.empty()) {
-      return invalid_model(cat("the model has ", inputs.size(), " inputs and ", outputs.size(),
+      return invalid_model(cat("The model has ", inputs.size(), " inputs and ", outputs.size(),
                                " outputs (at least one of each is needed)"));
     }
     if (manifest.input.name.empty()) manifest.input.name = inputs[0].first;
@@ -53,7 +53,7 @@ Result<Model> open_model(const Located& located, session::Options options) {
     }
     SLUICE_ASSIGN(auto results, session->run({{name, Value(std::move(fed))}}));
     if (results.empty() || !results[0].second.is_tensor()) {
-      return invalid_model("the model's output is not a tensor");
+      return invalid_model("The model's output is not a tensor");
     }
     return std::move(results[0].second.tensor());
   };
