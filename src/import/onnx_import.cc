@@ -25,9 +25,6 @@ using Opsets = std::vector<std::pair<std::string, int64_t>>;
 
 constexpr int64_t kOldestOpset = 1, kNewestOpset = 28;
 constexpr int64_t kNoOpset = -1;
-// Graphs and function bodies around each other, in any mixture.
-constexpr int kMaxDepth = caps::kMaxGraphNesting + caps::kMaxFunctionNesting;
-
 std::string_view plain_domain(std::string_view domain) {
   return domain == "ai.onnx" ? std::string_view() : domain;
 }
@@ -53,6 +50,64 @@ std::string label(const NodeDecl& node) {
   const std::string_view name =
       !node.name.empty() ? node.name : (node.outputs.empty() ? "" : node.outputs[0]);
   return cat("node ", quoted(name), " (", quoted(full_op(node)), ")");
+}
+
+// Names of ONNX's own attributes by kind. A name means the same kind in every operator and opset;
+// the few that don't (p, seed, to, value ...) are left to the operators. Names stand between
+// spaces.
+constexpr std::string_view kIntAttributes =
+    " align_corners allowzero antialias axis batch_axis batch_dims block_size blocksize "
+    "broadcast ceil_mode center_point_box chunk_size count_include_pad detect_negative "
+    "detect_positive dtype end exclude_outside exclusive fmod group hidden_size ignore_index "
+    "input_forget interleaved inverse is_case_sensitive is_causal is_test k keepdims "
+    "kv_num_heads largest layout left_window_size linear_before_reset max_gram_length "
+    "max_skip_count maxsplit min_gram_length new_axis noop_with_empty_axes num_groups "
+    "num_heads num_outputs num_scan_inputs offset_group onesided output_datatype output_dtype "
+    "output_height output_sequence output_width periodic precision q_num_heads "
+    "qk_matmul_output_mode reverse right_window_size rotary_embedding_dim sample_size "
+    "sampling_ratio saturate select_last_index size softmax_precision sorted spatial start "
+    "stash_type storage_order time_axis training_mode transA transB upper ";
+constexpr std::string_view kFloatAttributes =
+    " alpha beta bias clip cubic_coeff_a decay_factor epsilon extrapolation_value gamma "
+    "height_scale high lambd low max mean min momentum norm_coefficient norm_coefficient_post "
+    "ratio scale softcap spatial_scale width_scale ";
+constexpr std::string_view kStringAttributes =
+    " activation approximate auto_pad case_change_action coordinate_transformation_mode "
+    "delimiter direction equation keep_aspect_ratio_policy locale mode nearest_mode "
+    "padding_mode pattern pixel_format reduction round_mode update_rule ";
+constexpr std::string_view kIntsAttributes =
+    " axes consumed_inputs dilations directions ends kernel_shape ngram_counts ngram_indexes "
+    "output_padding output_shape paddings pads perm pool_int64s pooled_shape scan_input_axes "
+    "scan_input_directions scan_output_axes scan_output_directions shape split starts strides ";
+constexpr std::string_view kFloatsAttributes = " activation_alpha activation_beta scales weights ";
+constexpr std::string_view kStringsAttributes = " activations pool_strings stopwords xs zs ";
+
+template <class T>
+bool fits(const Attribute& value) {
+  return std::holds_alternative<T>(value);
+}
+
+// What kind the standard gives an attribute, when the value is of another; empty otherwise.
+std::string_view missed_kind(std::string_view name, const Attribute& value) {
+  struct Row {
+    std::string_view names, kind;
+    bool (*fits)(const Attribute&);
+  };
+  static constexpr Row kRows[] = {
+      {kIntAttributes, "an integer", fits<int64_t>},
+      {kFloatAttributes, "a float", fits<float>},
+      {kStringAttributes, "a string", fits<std::string>},
+      {kIntsAttributes, "a list of integers", fits<std::vector<int64_t>>},
+      {kFloatsAttributes, "a list of floats", fits<std::vector<float>>},
+      {kStringsAttributes, "a list of strings", fits<std::vector<std::string>>}};
+  for (const Row& row : kRows) {
+    for (size_t at = row.names.find(name); at != std::string_view::npos;
+         at = row.names.find(name, at + 1)) {
+      const bool whole = at > 0 && row.names[at - 1] == ' ' && row.names[at + name.size()] == ' ';
+      if (whole) return row.fits(value) ? std::string_view() : row.kind;
+    }
+  }
+  return {};
 }
 
 // Names under which values are found, from one graph or one function body. The names point into the
@@ -221,7 +276,6 @@ class Importer {
   std::map<FunctionKey, FunctionInfo> functions_;
   std::map<std::string, size_t> unknown_;  // operators without a definition, and how many nodes
   std::set<std::string, std::less<>> symbols_;  // those of the graph's inputs
-  int depth_ = 0;
 };
 
 // --- before anything is built
@@ -249,9 +303,9 @@ Importer::FunctionInfo* Importer::function_of(const NodeDecl& node) {
 // anything: a short file can call its way to 10^30 nodes.
 Result<void> Importer::survey(const std::vector<NodeDecl>& nodes, const std::vector<bool>* wanted,
                               int depth, Checked& count, Checked& bytes) {
-  if (depth > kMaxDepth) {
-    return invalid_model(
-        cat("Functions and subgraphs nest deeper than ", depth - 1, " (limit ", kMaxDepth, ")"));
+  if (depth > caps::kMaxInlineNesting) {
+    return invalid_model(cat("Functions and subgraphs nest deeper than ", depth - 1, " (limit ",
+                             caps::kMaxInlineNesting, ")"));
   }
   for (size_t n = 0; n < nodes.size(); ++n) {
     if (wanted != nullptr && !(*wanted)[n]) continue;
@@ -733,15 +787,19 @@ Result<void> Importer::import_node(Scope& scope, const NodeDecl& decl) {
     node.outputs.push_back(name.empty() ? ir::kNoValue : scope.values.at(name));
   }
   SLUICE_ASSIGN(node.attrs, attributes(scope, decl));
+  if (domain.empty()) {
+    for (const auto& [name, value] : node.attrs.entries()) {
+      const std::string_view wanted = missed_kind(name, value);
+      if (!wanted.empty()) {
+        return invalid_model(
+            cat("In ", label(decl), ": the attribute ", quoted(name), " is not ", wanted));
+      }
+    }
+  }
   for (const auto& [name, body] : decl.subgraphs) {
-    ++depth_;
-    auto made =
-        depth_ > kMaxDepth
-            ? Result<ir::Subgraph>(invalid_model(cat("Subgraphs nest deeper than ", kMaxDepth)))
-            : import_subgraph(scope, name, *body, domain.empty() && decl.op == "Loop" ? 2 : 0);
-    --depth_;
-    if (!made) return std::move(made).error();
-    node.subgraphs.push_back(std::move(made).value());
+    SLUICE_ASSIGN(ir::Subgraph made,
+                  import_subgraph(scope, name, *body, domain.empty() && decl.op == "Loop" ? 2 : 0));
+    node.subgraphs.push_back(std::move(made));
   }
   const op::OpDef* def = registry_.find(domain, decl.op);
   if (def != nullptr && def->upgrade != nullptr) {
