@@ -47,8 +47,8 @@ std::string full_op(const NodeDecl& node) {
 }
 
 std::string label(const NodeDecl& node) {
-  const std::string_view name =
-      !node.name.empty() ? node.name : (node.outputs.empty() ? "" : node.outputs[0]);
+  std::string_view name = node.name;
+  if (name.empty() && !node.outputs.empty()) name = node.outputs[0];
   return cat("node ", quoted(name), " (", quoted(full_op(node)), ")");
 }
 
@@ -140,21 +140,33 @@ uint64_t attribute_bytes(const AttrMap& attrs) {
   return bytes;
 }
 
-// The names that a graph takes from outside.
-void free_names(const GraphDecl& graph, std::unordered_set<std::string_view>& out) {
-  std::unordered_set<std::string_view> made, used;
-  for (const ValueDecl& input : graph.inputs) made.insert(input.name);
-  for (const auto& weight : graph.initializers) made.insert(weight.name);
-  for (const NodeDecl& node : graph.nodes) {
-    used.insert(node.inputs.begin(), node.inputs.end());
-    for (const auto& [name, body] : node.subgraphs) free_names(*body, used);
-    made.insert(node.outputs.begin(), node.outputs.end());
+// The names that each subgraph takes from outside, worked out once per subgraph: every graph around
+// it asks again.
+class FreeNames {
+ public:
+  const std::unordered_set<std::string_view>& of(const GraphDecl& graph) {
+    const auto known = known_.find(&graph);
+    if (known != known_.end()) return known->second;
+    std::unordered_set<std::string_view> made, free;
+    for (const ValueDecl& input : graph.inputs) made.insert(input.name);
+    for (const auto& weight : graph.initializers) made.insert(weight.name);
+    for (const NodeDecl& node : graph.nodes) made.insert(node.outputs.begin(), node.outputs.end());
+    const auto use = [&](std::string_view name) {
+      if (!name.empty() && !made.contains(name)) free.insert(name);
+    };
+    for (const NodeDecl& node : graph.nodes) {
+      for (const std::string& name : node.inputs) use(name);
+      for (const auto& [attribute, body] : node.subgraphs) {
+        for (const std::string_view name : of(*body)) use(name);
+      }
+    }
+    for (const ValueDecl& output : graph.outputs) use(output.name);
+    return known_.emplace(&graph, std::move(free)).first->second;
   }
-  for (const ValueDecl& output : graph.outputs) used.insert(output.name);
-  for (const std::string_view name : used) {
-    if (!name.empty() && !made.contains(name)) out.insert(name);
-  }
-}
+
+ private:
+  std::unordered_map<const GraphDecl*, std::unordered_set<std::string_view>> known_;
+};
 
 // Indices of the producing nodes that each node waits for, in a list of nodes.
 struct Dependencies {
@@ -162,7 +174,7 @@ struct Dependencies {
   std::vector<std::vector<size_t>> of;
 };
 
-Dependencies dependencies(const std::vector<NodeDecl>& nodes) {
+Dependencies dependencies(const std::vector<NodeDecl>& nodes, FreeNames& free_names) {
   Dependencies out;
   out.of.resize(nodes.size());
   for (size_t n = 0; n < nodes.size(); ++n) {
@@ -170,16 +182,15 @@ Dependencies dependencies(const std::vector<NodeDecl>& nodes) {
       if (!name.empty()) out.producer.emplace(name, n);
     }
   }
-  std::unordered_set<std::string_view> free;
   for (size_t n = 0; n < nodes.size(); ++n) {
     const auto need = [&](std::string_view name) {
       const auto found = out.producer.find(name);
       if (found != out.producer.end()) out.of[n].push_back(found->second);
     };
     for (const std::string& name : nodes[n].inputs) need(name);
-    free.clear();
-    for (const auto& [name, body] : nodes[n].subgraphs) free_names(*body, free);
-    for (const std::string_view name : free) need(name);
+    for (const auto& [attribute, body] : nodes[n].subgraphs) {
+      for (const std::string_view name : free_names.of(*body)) need(name);
+    }
   }
   return out;
 }
@@ -251,6 +262,7 @@ class Importer {
   Result<void> check_opsets() const;
   Result<int64_t> opset_of(const Scope& scope, const NodeDecl& node) const;
 
+  std::string fresh_symbol(std::string_view input, size_t axis);
   Result<void> main_inputs(const GraphDecl& decl, Scope& scope);
   Type declared(const Type& type) const;
   Result<void> define(Scope& scope, std::string_view name, ir::ValueId id, std::string_view what);
@@ -275,6 +287,7 @@ class Importer {
   const ImportOptions& options_;
   std::map<FunctionKey, FunctionInfo> functions_;
   std::map<std::string, size_t> unknown_;  // operators without a definition, and how many nodes
+  FreeNames free_names_;
   std::set<std::string, std::less<>> symbols_;  // those of the graph's inputs
 };
 
@@ -417,6 +430,21 @@ Type Importer::declared(const Type& type) const {
   return out;
 }
 
+// "images.0": the name of an input's extent that the file does not name.
+std::string Importer::fresh_symbol(std::string_view input, size_t axis) {
+  constexpr size_t kMaxSymbol = 40;
+  std::string word;
+  for (const char c : input.substr(0, kMaxSymbol)) {
+    const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    word += plain ? c : '_';
+  }
+  if (word[0] >= '0' && word[0] <= '9') word = cat("_", word);
+  std::string out = cat(word, ".", axis);
+  for (size_t i = symbols_.size() + 1; !symbols_.insert(out).second; ++i)
+    out = cat(word, "_", i, ".", axis);
+  return out;
+}
+
 Result<void> Importer::main_inputs(const GraphDecl& decl, Scope& scope) {
   std::unordered_set<std::string_view> weights;
   for (const auto& weight : decl.initializers) weights.insert(weight.name);
@@ -451,15 +479,23 @@ Result<void> Importer::main_inputs(const GraphDecl& decl, Scope& scope) {
   }
 
   for (const ValueDecl& input : decl.inputs) {
+    if (!input.type.dims || weights.contains(input.name)) continue;
+    for (const Dim& dim : *input.type.dims) {
+      std::vector<std::string> used;
+      dim.collect_symbols(used);
+      symbols_.insert(used.begin(), used.end());
+    }
+  }
+  for (const ValueDecl& input : decl.inputs) {
     if (input.name.empty()) return invalid_model("An input of the graph has no name");
     if (weights.contains(input.name)) continue;
     Type type = input.type;
     if (type.dims) {
-      for (Dim& dim : *type.dims) {
-        dim = dim.substitute(fixed);
-        std::vector<std::string> used;
-        dim.collect_symbols(used);
-        symbols_.insert(used.begin(), used.end());
+      for (size_t axis = 0; axis < type.dims->size(); ++axis) {
+        Dim& dim = (*type.dims)[axis];
+        // A nameless extent of an input is as fixed during a run as a named one.
+        dim =
+            dim.is_unknown() ? Dim::symbol(fresh_symbol(input.name, axis)) : dim.substitute(fixed);
       }
     }
     const auto shape = options_.input_shapes.find(input.name);
@@ -648,7 +684,7 @@ Result<void> Importer::inline_call(Scope& scope, const NodeDecl& decl,
   }
   const std::vector<bool> wanted(function.nodes.size(), true);
   SLUICE_TRY(declare_outputs(body, function.nodes, wanted, {}, presets));
-  SLUICE_TRY(import_nodes(body, function.nodes, dependencies(function.nodes), wanted));
+  SLUICE_TRY(import_nodes(body, function.nodes, dependencies(function.nodes, free_names_), wanted));
   for (const auto& [name, actual] : presets) {
     const auto made = body.values.find(name);
     if (made == body.values.end()) {
@@ -730,7 +766,7 @@ Result<ir::Subgraph> Importer::import_subgraph(Scope& scope, const std::string& 
       SLUICE_TRY(as_line_of_one(body, decl.inputs[i].name));
     }
   }
-  SLUICE_TRY(import_nodes(body, decl.nodes, dependencies(decl.nodes), wanted));
+  SLUICE_TRY(import_nodes(body, decl.nodes, dependencies(decl.nodes, free_names_), wanted));
   for (const ValueDecl& output : decl.outputs) {
     const auto id = resolve(body, output.name);
     if (!id || *id == ir::kNoValue) {
@@ -853,7 +889,7 @@ Result<ir::Graph> Importer::run() {
   SLUICE_TRY(index_functions());
 
   // Which nodes are needed, and what the outputs are.
-  const Dependencies deps = dependencies(decl.nodes);
+  const Dependencies deps = dependencies(decl.nodes, free_names_);
   std::vector<std::string_view> output_names;
   std::vector<bool> wanted(decl.nodes.size(), options_.outputs.empty());
   if (options_.outputs.empty()) {

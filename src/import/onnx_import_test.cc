@@ -420,6 +420,15 @@ TEST(OnnxImport, InputShapesAreFixed) {
   expect_refused(model, ErrorCode::kUsage, "at least 0", options);
 }
 
+TEST(OnnxImport, NamelessExtentsOfInputsGetNames) {
+  auto graph = import(model_of({value("a", "float32[?,3,a.0]"), value("0 b", "float32[?]")},
+                               {node("Relu", {"a"}, {"y"}), node("Neg", {"0 b"}, {"z"})},
+                               {value("y", "?"), value("z", "?")}));
+  ASSERT_TRUE(graph) << graph.error().text();
+  EXPECT_EQ(graph->type(graph->outputs()[0]).text(), "float32[a_2.0,3,a.0]");
+  EXPECT_EQ(graph->type(graph->outputs()[1]).text(), "float32[_0_b.0]");
+}
+
 TEST(OnnxImport, OutputsPruneTheGraph) {
   Model model =
       model_of({value("x", "float32[2]"), value("z", "float32[2]")},

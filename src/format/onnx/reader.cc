@@ -642,7 +642,8 @@ std::string Reader::symbol_of(std::string_view dim_param) {
   if (symbol[0] >= '0' && symbol[0] <= '9') symbol = "dim_" + symbol;
   if (symbol == "floor" || symbol == "min" || symbol == "max") symbol += "_";
   const std::string base = symbol;
-  for (int i = 2; symbols_taken_.contains(symbol); ++i) symbol = cat(base, "_", i);
+  for (size_t i = symbols_taken_.size() + 1; symbols_taken_.contains(symbol); ++i)
+    symbol = cat(base, "_", i);
   symbols_taken_.insert(symbol);
   symbols_.emplace(std::string(dim_param), symbol);
   return symbol;
