@@ -1,6 +1,6 @@
 // Operators that put tensors side by side, take them apart along an axis, or cut and pad them:
 // Concat, Split, Slice, Pad. All dtypes; kernels move elements without looking at them.
-//   Slice: indices below zero count from the end and everything is clamped as in Python.
+//   Slice: indices below zero count from the end and everything is clamped, nearly as in Python.
 //   Pad: negative pads crop, before anything is padded; reflect and wrap go round as often as
 //   needed.
 #pragma once
@@ -19,7 +19,7 @@ namespace sluice::ops::concat {
 struct SliceRange {
   int64_t start = 0, step = 1, count = 0;
 };
-// Python's rule for a[start:end:step]; step is not 0.
+// a[start:end:step] by ONNX's rule for Slice; step is not 0.
 SliceRange clamped_range(int64_t start, int64_t end, int64_t step, int64_t extent);
 
 // Extents of the parts of an axis cut into `parts`: all equal, the last one smaller where it does

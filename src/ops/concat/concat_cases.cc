@@ -125,6 +125,7 @@ std::vector<Case> cases() {
   slice("reverse_none", 0, -1, -1, {});
   slice("to_the_end", 2, kMax, 1, {2, 3, 4});
   slice("all", kMin, kMax, 1, {0, 1, 2, 3, 4});
+  slice("reverse_from_before", -9, kMin, -1, {0});
   slice("huge_step", 1, kMax, kMax, {1});
   slice("huge_step_back", 3, kMin, kMin, {3});
   out.push_back({.name = "slice_axes",

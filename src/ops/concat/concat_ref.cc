@@ -15,14 +15,16 @@ SliceRange clamped_range(int64_t start, int64_t end, int64_t step, int64_t exten
   const auto from_end = [&](int64_t at) { return at < 0 ? (at < -extent ? -1 : at + extent) : at; };
   SliceRange out;
   out.step = step;
-  // With a negative step, -1 (before the first element) is a legal end.
+  if (extent == 0) return out;
   if (step > 0) {
     out.start = std::clamp<int64_t>(from_end(start), 0, extent);
     const int64_t stop = std::clamp<int64_t>(from_end(end), 0, extent);
     const int64_t distance = stop - out.start;
     out.count = distance <= 0 ? 0 : (distance - 1) / step + 1;
   } else {
-    out.start = std::clamp<int64_t>(from_end(start), -1, extent - 1);
+    // Unlike Python's, a start before the first element stands for the first one; an end of -1,
+    // before the first element, is legal.
+    out.start = std::clamp<int64_t>(from_end(start), 0, extent - 1);
     const int64_t stop = std::clamp<int64_t>(from_end(end), -1, extent - 1);
     const int64_t distance = out.start - stop;
     const uint64_t stride = 0 - static_cast<uint64_t>(step);
@@ -250,11 +252,11 @@ Result<void> pad_reference(KernelContext& context) {
     constexpr int64_t kLimit = int64_t{1} << 48;
     const int64_t extent = in->dim(i) + begin + end;
     const int64_t kept = in->dim(i) + std::min<int64_t>(begin, 0) + std::min<int64_t>(end, 0);
-    if (begin > kLimit || begin < -kLimit || end > kLimit || end < -kLimit || kept < 0) {
+    if (begin > kLimit || begin < -kLimit || end > kLimit || end < -kLimit || extent < 0) {
       return invalid_model(
           cat("Pad of ", in->shape().text(), " at axis ", i, " by ", begin, " and ", end));
     }
-    if (kept == 0 && extent > 0 && mode != PadMode::kConstant) {
+    if (kept <= 0 && extent > 0 && mode != PadMode::kConstant) {
       return invalid_model(
           cat("Pad of ", in->shape().text(), " at axis ", i, " has nothing to repeat"));
     }
