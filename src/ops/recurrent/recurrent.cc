@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "op/operand.h"
+#include "ops/recurrent/recurrent_cpu.h"
 
 namespace sluice::ops::recurrent {
 
@@ -214,6 +215,7 @@ std::span<const op::OpDef> op_defs() {
                 .max_outputs = 2,
                 .infer = infer_rnn,
                 .reference = rnn_reference,
+                .cpu = kRnnCpu,
                 .upgrade = upgrade,
                 .cost = cost},
       op::OpDef{.name = "GRU",
@@ -223,6 +225,7 @@ std::span<const op::OpDef> op_defs() {
                 .max_outputs = 2,
                 .infer = infer_gru,
                 .reference = gru_reference,
+                .cpu = kGruCpu,
                 .upgrade = upgrade,
                 .cost = cost},
       op::OpDef{.name = "LSTM",
@@ -232,6 +235,7 @@ std::span<const op::OpDef> op_defs() {
                 .max_outputs = 3,
                 .infer = infer_lstm,
                 .reference = lstm_reference,
+                .cpu = kLstmCpu,
                 .upgrade = upgrade,
                 .cost = cost},
       op::OpDef{.name = "DynamicQuantizeLSTM",
