@@ -426,5 +426,96 @@ TEST(TfliteModels, OthersRun) {
       << "all are named at once";
 }
 
+// --- what LiteRT makes of one-operator models and of every intermediate of the MediaPipe models,
+// written by tests/oracle/tflite_ops.mjs.
+
+void check_golden(const session::NamedValues& results, const nlohmann::json& golden,
+                  double& worst) {
+  ASSERT_EQ(results.size(), golden["outputs"].size());
+  for (size_t o = 0; o < results.size(); ++o) {
+    const auto& want = golden["outputs"][o];
+    const Tensor& got = results[o].second.tensor();
+    ASSERT_EQ(got.elements(), want["elements"].get<int64_t>())
+        << results[o].first << " " << got.text();
+    // The web's runtime gives scalars the shape [].
+    if (!want["shape"].empty()) {
+      std::vector<int64_t> shape(got.shape().begin(), got.shape().end());
+      EXPECT_EQ(shape, want["shape"].get<std::vector<int64_t>>()) << results[o].first;
+    }
+    Difference d;
+    const int64_t stride = want["stride"];
+    for (size_t i = 0; i < want["values"].size(); ++i) {
+      const auto& value = want["values"][i];
+      if (value.is_null()) continue;  // JSON has no infinities
+      compare_one(d, got.get_double(static_cast<int64_t>(i) * stride), value.get<double>(),
+                  is_integer(got.dtype()) ? 1 : 1e-4, is_integer(got.dtype()) ? 0 : 1e-3);
+    }
+    worst = std::max(worst, d.worst_excess);
+    EXPECT_EQ(d.beyond, 0) << results[o].first << " " << got.text() << ": " << d.beyond << " of "
+                           << d.compared << " differ, worst |e| " << d.worst_absolute;
+  }
+}
+
+session::NamedValues golden_feeds(const session::Session& session, const nlohmann::json& golden) {
+  session::NamedValues feeds;
+  for (size_t i = 0; i < session.inputs().size(); ++i) {
+    Shape shape;
+    for (const int64_t dim : golden["inputs"][i]["shape"]) shape.push_back(dim);
+    feeds.emplace_back(session.inputs()[i].name, generated(session.inputs()[i].type.dtype, shape));
+  }
+  return feeds;
+}
+
+TEST(TfliteModels, OneOperatorModelsAgreeWithLiteRt) {
+  const fs::path folder = fs::path(SLUICE_BINARY_DIR) / "suites" / "tflite-ops";
+  if (!fs::exists(folder)) GTEST_SKIP() << "not run: tests/oracle/tflite_ops.mjs has not been run";
+  int ran = 0;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    if (entry.path().extension() != ".json") continue;
+    const auto golden = nlohmann::json::parse(file_text(entry.path()));
+    for (const auto backend : {session::Backend::kReference, session::Backend::kCpu}) {
+      SCOPED_TRACE(cat(entry.path().stem().string(), " on ", session::backend_name(backend)));
+      session::Options options;
+      options.backend = backend;
+      auto session = session::Session::load(
+          fs::path(entry.path()).replace_extension(".tflite").string(), options);
+      ASSERT_TRUE(session.ok()) << session.error().text();
+      auto results = (*session)->run(golden_feeds(**session, golden));
+      ASSERT_TRUE(results.ok()) << results.error().text();
+      double worst = 0;
+      check_golden(*results, golden, worst);
+    }
+    ++ran;
+  }
+  std::printf("  %d models, each on the reference and on the CPU\n", ran);
+  EXPECT_GE(ran, 230);
+}
+
+TEST(TfliteModels, IntermediatesAgreeWithLiteRt) {
+  const fs::path folder = fs::path(SLUICE_BINARY_DIR) / "suites" / "tflite-ops";
+  if (!fs::exists(folder)) GTEST_SKIP() << "not run: tests/oracle/tflite_ops.mjs has not been run";
+  int models = 0;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    if (entry.path().extension() != ".taps") continue;
+    const std::string name = entry.path().stem().string();
+    SCOPED_TRACE(name);
+    const auto golden = nlohmann::json::parse(file_text(entry.path()));
+    // Asking for every intermediate keeps all of them, in TFLite's own layout and under its names.
+    session::Options options;
+    for (const auto& output : golden["outputs"]) options.outputs.push_back(output["name"]);
+    auto session = session::Session::load(
+        (fs::path(SLUICE_BINARY_DIR) / "models" / (name + ".tflite")).string(), options);
+    ASSERT_TRUE(session.ok()) << session.error().text();
+    auto results = (*session)->run(golden_feeds(**session, golden));
+    ASSERT_TRUE(results.ok()) << results.error().text();
+    double worst = 0;
+    check_golden(*results, golden, worst);
+    std::printf("  %-32s %zu intermediates, worst %.3g of the tolerance\n", name.c_str(),
+                results->size(), worst);
+    ++models;
+  }
+  EXPECT_GE(models, 4);
+}
+
 }  // namespace
 }  // namespace sluice
