@@ -434,7 +434,9 @@ const generators = {
     if (mode === 'cubic') attrs.cubic_coeff_a = { float: pick([-0.75, -0.5]) };
     const sizes = [dims[0], dims[1], ...range(spatial).map(() => int(1, 12))];
     if (chance(0.5)) return { op: 'Resize', opset: 13, attrs, inputs: [floats(dims), null, null, list(sizes)], fixed: chance(0.7) ? [3] : [] };
-    return { op: 'Resize', opset: 13, attrs, inputs: [floats(dims), null, list([1, 1, ...range(spatial).map(() => pick([0.5, 2, 1.5, 3, 1, 0.75]))], 'float32')], fixed: chance(0.7) ? [2] : [] };
+    // With fractional scales and aligned corners onnxruntime takes the rounded length, ONNX's goldens the exact one.
+    const scales = attrs.coordinate_transformation_mode === 'align_corners' ? [2, 3, 1] : [0.5, 2, 1.5, 3, 1, 0.75];
+    return { op: 'Resize', opset: 13, attrs, inputs: [floats(dims), null, list([1, 1, ...range(spatial).map(() => pick(scales))], 'float32')], fixed: chance(0.7) ? [2] : [] };
   },
   Norm() {
     const form = int(0, 4);

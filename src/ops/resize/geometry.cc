@@ -176,7 +176,7 @@ T input_coordinate(const ResizeAttrs& attrs, const ResizeExtent& axis, int64_t o
     if (axis.out <= 1) return half * (start + end) * (in - 1);
     return start * (in - 1) + at * (end - start) * (in - 1) / static_cast<T>(axis.out - 1);
   }
-  if (attrs.coordinates == "pytorch_half_pixel" && axis.out == 1) return -half;
+  if (attrs.coordinates == "pytorch_half_pixel" && axis.out == 1) return T{0};
   const T x = (at + half) / scale - half;
   if (attrs.coordinates == "half_pixel_symmetric") {
     return in / 2 * (1 - static_cast<T>(axis.out) / length) + x;
