@@ -154,7 +154,8 @@ Result<void> infer_arithmetic(InferContext& context) {
   SLUICE_TRY(require_operands(context, context.input_count()));
   SLUICE_ASSIGN(const DType dtype, op::common_dtype(context, 0, -1, kAllowed));
   SLUICE_TRY(infer_shape(context, dtype));
-  if constexpr (kFold != nullptr) infer_contents(context, kFold);
+  const Fold fold = kFold;
+  if (fold != nullptr) infer_contents(context, fold);
   return {};
 }
 
