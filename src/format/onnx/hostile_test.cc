@@ -456,6 +456,30 @@ TEST(OnnxHostile, ExternalDataStayInTheFolder) {
     ASSERT_FALSE(model_read) << bad.location << " " << bad.offset << " " << bad.length;
     EXPECT_EQ(model_read.error().code, ErrorCode::kInvalidModel) << model_read.error().text();
   }
+  // One file named 5,000 times out of alignment, under 50 spellings, is copied only so often.
+  ASSERT_TRUE(write_file_atomic(folder + "/big.bin", std::string(200'001, 'w')));
+  WireWriter many;
+  for (int i = 0; i < 5000; ++i) {
+    std::string spelling = "big.bin";
+    for (int dots = 0; dots < i % 50; ++dots) spelling = "./" + spelling;
+    WireWriter one;
+    one.varint_field(1, 50'000);
+    one.varint_field(2, 1);
+    one.bytes_field(8, cat("w", i));
+    for (const auto& [key, text] :
+         {std::pair<std::string, std::string>{"location", spelling}, {"offset", "1"}}) {
+      WireWriter pair;
+      pair.bytes_field(1, key);
+      pair.bytes_field(2, text);
+      one.message_field(13, pair);
+    }
+    one.varint_field(14, 1);
+    many.message_field(5, one);
+  }
+  ASSERT_TRUE(write_file_atomic(path, model(neg_graph(many))));
+  auto greedy = read_onnx_file(path);
+  ASSERT_FALSE(greedy);
+  EXPECT_EQ(greedy.error().code, ErrorCode::kResource) << greedy.error().text();
   // Bytes without a folder have no external data.
   EXPECT_FALSE(load(model_with_tensor(external_tensor("w.bin"))));
   std::filesystem::remove_all(top);

@@ -386,26 +386,28 @@ Result<Tensor> Reader::tensor_external(const TensorFields& fields, uint64_t need
                              fields.shape.text(), ")"));
   }
   const std::string_view where = fields.external_location;
-  auto found = external_files_.find(where);
+  // One file under several spellings is one file.
+  std::string plain;
+  for (const std::string& part : split(where, '/')) {
+    if (!part.empty() && part != ".") plain += plain.empty() ? part : "/" + part;
+  }
+  auto found = external_files_.find(plain);
   if (found == external_files_.end()) {
     if (external_ == nullptr || !*external_) {
       return unsupported(cat("Its data are in the external file ", quoted(where),
                              ", and no folder is known to look in"));
     }
-    if (external_files_.size() >= caps::kMaxTensors) {
-      return invalid_model("The model names too many external files");
-    }
     SLUICE_TRY(charge(sizeof(MappedFile) + 2 * where.size() + 256, fields.offset));
-    SLUICE_ASSIGN(auto file, (*external_)(where));
-    found = external_files_.emplace(std::string(where), std::move(file)).first;
+    SLUICE_ASSIGN(auto opened, (*external_)(where));
+    // The file's bytes are supplied bytes too, once.
+    memory_limit_ += (Checked(opened->size()) * caps::kMemoryFactor).value();
+    found = external_files_.emplace(std::move(plain), std::move(opened)).first;
   }
   const std::shared_ptr<const MappedFile>& file = found->second;
   if (!(Checked(start) + need).fits(file->size())) {
     return invalid_model(cat("Its external data take ", need, " bytes from byte ", start,
                              " of a file of ", file->size(), " bytes"));
   }
-  // External bytes pay for their own copy when they are out of alignment.
-  memory_limit_ += need;
   return tensor_bytes(fields, file->bytes().subspan(start, need), file, fields.offset);
 }
 
