@@ -31,10 +31,6 @@ void apply_loop(float a_value, float b_value, const float* in, float* out, int64
   }
 }
 
-// Max and Min of which either operand's NaN survives.
-HWY_INLINE V32 max_with_nan(V32 a, V32 b) { return hn::IfThenElse(hn::Eq(a, a), hn::Max(a, b), a); }
-HWY_INLINE V32 min_with_nan(V32 a, V32 b) { return hn::IfThenElse(hn::Eq(a, a), hn::Min(a, b), a); }
-
 template <Binary kOp>
 HWY_INLINE V32 combine(V32 a, V32 b) {
   if constexpr (kOp == Binary::kAdd) return hn::Add(a, b);

@@ -6,7 +6,11 @@
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <string>
+#include <string_view>
 #include <vector>
+
+#include "simd/instruction_set.h"
 
 namespace sluice::simd {
 namespace {
@@ -41,7 +45,16 @@ struct Formula {
 
 double softplus(double x) { return std::max(x, 0.0) + std::log1p(std::exp(-std::fabs(x))); }
 
-TEST(Elementwise, FunctionsAreAccurate) {
+// Every test runs on each instruction set that this machine has.
+class Elementwise : public testing::TestWithParam<std::string_view> {
+ protected:
+  void SetUp() override { ASSERT_TRUE(select_instruction_set(GetParam())); }
+  void TearDown() override { ASSERT_TRUE(select_instruction_set("")); }
+};
+INSTANTIATE_TEST_SUITE_P(InstructionSets, Elementwise, testing::ValuesIn(instruction_sets()),
+                         [](const auto& set) { return std::string(set.param); });
+
+TEST_P(Elementwise, FunctionsAreAccurate) {
   const std::vector<Formula> formulas = {
       {"exp", {Function::kExp}, [](double x) { return std::exp(x); }, 86, 2},
       {"sigmoid", {Function::kSigmoid}, [](double x) { return 1 / (1 + std::exp(-x)); }, 80, 3},
@@ -79,7 +92,7 @@ TEST(Elementwise, FunctionsAreAccurate) {
   }
 }
 
-TEST(Elementwise, GatedFunctionsAreAccurateToTheirLargestTerm) {
+TEST_P(Elementwise, GatedFunctionsAreAccurateToTheirLargestTerm) {
   // These multiply by a gate that cancels: the error is measured against |x|.
   const std::vector<Formula> formulas = {
       {"gelu",
@@ -130,7 +143,7 @@ TEST(Elementwise, GatedFunctionsAreAccurateToTheirLargestTerm) {
   }
 }
 
-TEST(Elementwise, SpecialValues) {
+TEST_P(Elementwise, SpecialValues) {
   const std::vector<float> x = {NAN, kInf, -kInf, 0.0f, 1000.0f, -1000.0f, 88.7f, -100.0f};
   const auto all = [&](Activation activation) {
     std::vector<float> y(x.size());
@@ -166,7 +179,7 @@ TEST(Elementwise, SpecialValues) {
   EXPECT_EQ(p[2], 0);
 }
 
-TEST(Elementwise, EveryLengthAndInPlace) {
+TEST_P(Elementwise, EveryLengthAndInPlace) {
   for (int64_t n = 0; n < 140; ++n) {
     const auto a = numbers(n + 1, 1), b = numbers(n + 1, 2);
     std::vector<float> out(static_cast<size_t>(n) + 1, 77), in_place = a;
@@ -213,7 +226,7 @@ TEST(Elementwise, EveryLengthAndInPlace) {
   }
 }
 
-TEST(Elementwise, NanSurvivesMinAndMax) {
+TEST_P(Elementwise, NanSurvivesMinAndMax) {
   std::vector<float> a(40, 1), b(40, 2), out(40);
   a[3] = NAN, b[37] = NAN;
   for (const Binary op : {Binary::kMin, Binary::kMax}) {
@@ -226,7 +239,7 @@ TEST(Elementwise, NanSurvivesMinAndMax) {
   EXPECT_EQ(minimum(a.data() + 4, 36), 1);
 }
 
-TEST(Elementwise, ResamplingAndTransposing) {
+TEST_P(Elementwise, ResamplingAndTransposing) {
   const int64_t n = 37;
   const auto in = numbers(20, 1), weight = numbers(2 * n, 2);
   std::vector<int32_t> index(static_cast<size_t>(2 * n));

@@ -4,7 +4,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string>
+#include <string_view>
 #include <vector>
+
+#include "simd/instruction_set.h"
 
 namespace sluice::simd {
 namespace {
@@ -67,7 +71,16 @@ void check(int64_t m, int64_t n, int64_t k, bool trans_a, bool trans_b, bool pac
   }
 }
 
-TEST(GemmF32, AgreesWithPlainLoops) {
+// Every test runs on each instruction set that this machine has.
+class GemmF32 : public testing::TestWithParam<std::string_view> {
+ protected:
+  void SetUp() override { ASSERT_TRUE(select_instruction_set(GetParam())); }
+  void TearDown() override { ASSERT_TRUE(select_instruction_set("")); }
+};
+INSTANTIATE_TEST_SUITE_P(InstructionSets, GemmF32, testing::ValuesIn(instruction_sets()),
+                         [](const auto& set) { return std::string(set.param); });
+
+TEST_P(GemmF32, AgreesWithPlainLoops) {
   for (const int64_t m : {1, 2, 3, 5, 7, 8, 13, 129}) {
     for (const int64_t n : {1, 2, 5, 16, 31, 48, 127, 129}) {
       for (const int64_t k : {1, 2, 7, 127, 161}) {
@@ -82,7 +95,7 @@ TEST(GemmF32, AgreesWithPlainLoops) {
   check(300, 700, 500, false, false, false);
 }
 
-TEST(GemmF32, EmptyDepthGivesTheBias) {
+TEST_P(GemmF32, EmptyDepthGivesTheBias) {
   std::vector<float> c(6, NAN);
   const float bias[3] = {1, 2, 3};
   Gemm g;
@@ -95,7 +108,7 @@ TEST(GemmF32, EmptyDepthGivesTheBias) {
   EXPECT_EQ(c, (std::vector<float>{1, 2, 3, 1, 2, 3}));
 }
 
-TEST(GemmF32, BatchesMayShareAnOperand) {
+TEST_P(GemmF32, BatchesMayShareAnOperand) {
   const int64_t m = 9, n = 20, k = 11;
   const auto a = numbers(3 * m * k, 1), b = numbers(k * n, 2);
   std::vector<float> c(static_cast<size_t>(3 * m * n)), one(c.size());

@@ -55,9 +55,39 @@ HWY_INLINE void store_partial(F32 d, V32 v, float* HWY_RESTRICT p, size_t n) {
 #endif
 }
 
-// Max and Min return their second operand when either is NaN (x86) or NaN itself (NEON, WASM): with
-// the bound first, NaN passes through.
-HWY_INLINE V32 clamp_keeping_nan(V32 x, V32 lo, V32 hi) { return hn::Min(hi, hn::Max(lo, x)); }
+// x86's max and min return their second operand when either is NaN; other instruction sets differ
+// among themselves, so there comparisons decide (false for NaN).
+#undef SLUICE_SECOND_OPERAND_WINS
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_SSE4
+#define SLUICE_SECOND_OPERAND_WINS 1
+#else
+#define SLUICE_SECOND_OPERAND_WINS 0
+#endif
+
+HWY_INLINE V32 clamp_keeping_nan(V32 x, V32 lo, V32 hi) {
+#if SLUICE_SECOND_OPERAND_WINS
+  return hn::Min(hi, hn::Max(lo, x));
+#else
+  const V32 y = hn::IfThenElse(hn::Lt(x, lo), lo, x);
+  return hn::IfThenElse(hn::Gt(y, hi), hi, y);
+#endif
+}
+
+// The larger and the smaller of two, NaN when either is.
+HWY_INLINE HWY_MAYBE_UNUSED V32 max_with_nan(V32 a, V32 b) {
+#if SLUICE_SECOND_OPERAND_WINS
+  return hn::IfThenElse(hn::Eq(a, a), hn::Max(a, b), a);
+#else
+  return hn::IfThenElse(hn::Eq(b, b), hn::IfThenElse(hn::Lt(a, b), b, a), b);
+#endif
+}
+HWY_INLINE HWY_MAYBE_UNUSED V32 min_with_nan(V32 a, V32 b) {
+#if SLUICE_SECOND_OPERAND_WINS
+  return hn::IfThenElse(hn::Eq(a, a), hn::Min(a, b), a);
+#else
+  return hn::IfThenElse(hn::Eq(b, b), hn::IfThenElse(hn::Gt(a, b), b, a), b);
+#endif
+}
 
 // 2^n * x for integers n in [-300, 300], held as floats: the exponent is applied in two steps so
 // that subnormal and infinite results come out right.
@@ -210,7 +240,7 @@ HWY_INLINE V32 erf_f32(F32 d, V32 x) {
 
 // log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|)).
 HWY_INLINE V32 softplus_f32(F32 d, V32 x) {
-  return hn::Add(hn::Max(hn::Zero(d), x), log1p_f32(d, exp_f32(d, hn::Neg(hn::Abs(x)))));
+  return hn::Add(max_with_nan(hn::Zero(d), x), log1p_f32(d, exp_f32(d, hn::Neg(hn::Abs(x)))));
 }
 
 // One function per kind, so that a loop over an array can be instantiated for each.
@@ -276,14 +306,16 @@ HWY_INLINE V32 apply(F32 d, V32 x, V32 a, V32 b) {
 
 // The cases X(name) of every function but the identity.
 #undef SLUICE_SIMD_FUNCTIONS
-#define SLUICE_SIMD_FUNCTIONS(X)                                                                  \
-  X(kClip)                                                                                        \
-  X(kLeakyRelu)                                                                                   \
-  X(kSigmoid)                                                                                     \
-  X(kTanh)                                                                                        \
-  X(kHardSigmoid) X(kHardSwish) X(kSwish) X(kGelu) X(kGeluTanh) X(kElu) X(kSelu) X(kSoftplus)     \
-      X(kSoftsign) X(kMish) X(kThresholdedRelu) X(kScaledTanh) X(kAffine) X(kExp) X(kLog) X(kErf) \
-          X(kSqrt) X(kReciprocal) X(kNeg) X(kAbs) X(kFloor) X(kCeil) X(kRound) X(kSquare)
+#define SLUICE_SIMD_FUNCTIONS(X)                                                      \
+  X(kClip)                                                                            \
+  X(kLeakyRelu)                                                                       \
+  X(kSigmoid)                                                                         \
+  X(kTanh)                                                                            \
+  X(kHardSigmoid)                                                                     \
+  X(kHardSwish)                                                                       \
+  X(kSwish) X(kGelu) X(kGeluTanh) X(kElu) X(kSelu) X(kSoftplus) X(kSoftsign) X(kMish) \
+      X(kThresholdedRelu) X(kScaledTanh) X(kAffine) X(kExp) X(kLog) X(kErf) X(kSqrt)  \
+          X(kReciprocal) X(kNeg) X(kAbs) X(kFloor) X(kCeil) X(kRound) X(kSquare)
 
 // Out of line: kept out of the register-starved inner loops.
 static HWY_NOINLINE HWY_MAYBE_UNUSED V32 activate_slow(V32 x, V32 a, V32 b, Function function) {

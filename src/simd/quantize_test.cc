@@ -4,14 +4,26 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "simd/gemm_i8.h"
+#include "simd/instruction_set.h"
 
 namespace sluice::simd {
 namespace {
 
-TEST(Quantize, RoundsToEvenAndSaturates) {
+// Every test runs on each instruction set that this machine has.
+class Quantize : public testing::TestWithParam<std::string_view> {
+ protected:
+  void SetUp() override { ASSERT_TRUE(select_instruction_set(GetParam())); }
+  void TearDown() override { ASSERT_TRUE(select_instruction_set("")); }
+};
+INSTANTIATE_TEST_SUITE_P(InstructionSets, Quantize, testing::ValuesIn(instruction_sets()),
+                         [](const auto& set) { return std::string(set.param); });
+
+TEST_P(Quantize, RoundsToEvenAndSaturates) {
   for (int64_t n = 0; n < 70; ++n) {
     std::vector<float> x(static_cast<size_t>(n));
     for (size_t i = 0; i < x.size(); ++i) x[i] = (static_cast<float>(i) - 30.0f) * 0.25f * 9;
@@ -33,7 +45,16 @@ TEST(Quantize, RoundsToEvenAndSaturates) {
   }
 }
 
-TEST(IntegerGemm, IsExact) {
+// Every test runs on each instruction set that this machine has.
+class IntegerProduct : public testing::TestWithParam<std::string_view> {
+ protected:
+  void SetUp() override { ASSERT_TRUE(select_instruction_set(GetParam())); }
+  void TearDown() override { ASSERT_TRUE(select_instruction_set("")); }
+};
+INSTANTIATE_TEST_SUITE_P(InstructionSets, IntegerProduct, testing::ValuesIn(instruction_sets()),
+                         [](const auto& set) { return std::string(set.param); });
+
+TEST_P(IntegerProduct, IsExact) {
   for (const int64_t m : {1, 2, 7, 33}) {
     for (const int64_t n : {1, 5, 16, 100}) {
       for (const int64_t k : {1, 3, 160, 161, 1000}) {

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "op/case.h"
 #include "ops/conv/conv_kernels.h"
+#include "simd/instruction_set.h"
 
 namespace sluice::ops::conv {
 namespace {
@@ -87,7 +88,16 @@ void check(const Geometry& g, bool fused) {
   ASSERT_EQ(0, memcmp(got.bytes().data(), again.bytes().data(), got.size_bytes()));
 }
 
-TEST(ConvCpu, AgreesWithReference) {
+// Every test runs on each instruction set that this machine has.
+class ConvCpu : public testing::TestWithParam<std::string_view> {
+ protected:
+  void SetUp() override { ASSERT_TRUE(simd::select_instruction_set(GetParam())); }
+  void TearDown() override { ASSERT_TRUE(simd::select_instruction_set("")); }
+};
+INSTANTIATE_TEST_SUITE_P(InstructionSets, ConvCpu, testing::ValuesIn(simd::instruction_sets()),
+                         [](const auto& set) { return std::string(set.param); });
+
+TEST_P(ConvCpu, AgreesWithReference) {
   for (const int64_t size : {1, 2, 3, 5, 7, 14, 17, 32, 49}) {
     for (const int64_t c : {1, 3, 8}) {
       for (const int64_t m : {1, 5, 8, 19}) {
@@ -108,7 +118,7 @@ TEST(ConvCpu, AgreesWithReference) {
   check({1, 350, 40, 40, 20, 1, 1, 1, 1, 1, 1, 1, {0, 0, 0, 0}}, true);
 }
 
-TEST(ConvCpu, OneAxis) {
+TEST_P(ConvCpu, OneAxis) {
   for (const int64_t length : {4, 5, 31, 2000}) {
     AttrMap attrs{{"pads", std::vector<int64_t>{2, 1}}, {"strides", std::vector<int64_t>{2}}};
     const std::vector<Value> inputs = {Value(op::case_floats(Shape{1, 7, length}, 1)),
@@ -118,7 +128,7 @@ TEST(ConvCpu, OneAxis) {
   }
 }
 
-TEST(ConvCpu, Transpose) {
+TEST_P(ConvCpu, Transpose) {
   for (const int64_t size : {1, 2, 5, 17}) {
     for (const int64_t group : {1, 2}) {
       for (const int64_t stride : {1, 2, 3}) {
