@@ -120,8 +120,10 @@ const Dim& entry(const Dims& values, size_t i) {
   return values.size() == 1 ? values[0] : values[i];
 }
 
-// Applies `fold` over the contents of all operands when they are at most 1-D and known.
+// Applies `fold` (null: nothing to carry) over the contents of all operands when they are at most
+// 1-D and known.
 void infer_contents(InferContext& context, Fold fold) {
+  if (fold == nullptr) return;
   std::optional<Dims> result;
   for (int i = 0; i < context.input_count(); ++i) {
     if (!holds_ints(context.input_type(i))) return;
@@ -154,8 +156,7 @@ Result<void> infer_arithmetic(InferContext& context) {
   SLUICE_TRY(require_operands(context, context.input_count()));
   SLUICE_ASSIGN(const DType dtype, op::common_dtype(context, 0, -1, kAllowed));
   SLUICE_TRY(infer_shape(context, dtype));
-  const Fold fold = kFold;
-  if (fold != nullptr) infer_contents(context, fold);
+  infer_contents(context, kFold);
   return {};
 }
 
