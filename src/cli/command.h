@@ -36,6 +36,7 @@ void add_run(CLI::App& app, int& exit_code);
 void add_dump(CLI::App& app, int& exit_code);
 void add_explain(CLI::App& app, int& exit_code);
 void add_conformance(CLI::App& app, int& exit_code);
+void add_verify(CLI::App& app, int& exit_code);
 void add_bench(CLI::App& app, int& exit_code);
 
 }  // namespace sluice::cli

@@ -66,10 +66,15 @@ Result<Tensor> make_one(const session::IoInfo& info, std::string_view spec,
     for (const Dim& dim : *info.type.dims) shape.push_back(dim.is_known() ? dim.value() : 1);
   }
   if (spec == "zeros") return Tensor::allocate(info.type.dtype, shape);
+  if (const auto number = parse_double(spec); number && info.type.dtype != DType::kString) {
+    SLUICE_ASSIGN(Tensor filled, Tensor::allocate(info.type.dtype, shape));
+    for (int64_t i = 0; i < filled.elements(); ++i) filled.set_double(i, *number);
+    return filled;
+  }
   const auto seed = spec.starts_with("random:") ? parse_int(spec.substr(7)) : std::nullopt;
   if (!seed) {
-    return usage_error(
-        cat("The input ", sluice::quoted(spec), " is none of FILE.npy, random:SEED, zeros"));
+    return usage_error(cat("The input ", sluice::quoted(spec),
+                           " is none of FILE.npy, random:SEED, zeros, a number"));
   }
   return generated_input(info.type.dtype, shape, static_cast<uint64_t>(*seed));
 }
