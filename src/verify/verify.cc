@@ -84,7 +84,7 @@ Result<Activations> Activations::open(const std::string& folder) {
 Result<Tensor> Activations::load(const std::string& name) const {
   const auto found = files_.find(name);
   if (found == files_.end()) {
-    return usage_error(cat("The reference activations have no value ", quoted(name)));
+    return usage_error(cat("The reference activations have no value ", sluice::quoted(name)));
   }
   const std::string path = folder_ + "/" + found->second;
   SLUICE_ASSIGN(auto file, MappedFile::open(path));
