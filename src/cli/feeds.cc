@@ -5,6 +5,8 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "image/image.h"
+#include "image/resize.h"
 #include "tensor/npy.h"
 
 namespace sluice::cli {
@@ -44,6 +46,53 @@ Result<Tensor> generated_input(DType dtype, const Shape& shape, uint64_t seed) {
 
 namespace {
 
+// A picture stretched to the input's height and width, RGB (or luminance for one channel), values
+// 0 to 1 for floats and 0 to 255 for uint8, in NCHW or NHWC as the extents say.
+Result<Tensor> picture_input(const std::string& path, DType dtype, const Shape& shape) {
+  const auto is_channels = [](int64_t n) { return n == 1 || n == 3 || n == 4; };
+  const bool nchw = shape.rank() == 4 && is_channels(shape[1]);
+  const bool nhwc = shape.rank() == 4 && !nchw && is_channels(shape[3]);
+  if ((!nchw && !nhwc) || shape[0] != 1) {
+    return usage_error(cat(sluice::quoted(path), " is a picture, and the input's shape ",
+                           shape.text(), " is not [1,C,H,W] or [1,H,W,C] with 1, 3 or 4 channels"));
+  }
+  const int64_t channels = nchw ? shape[1] : shape[3];
+  const int64_t height = nchw ? shape[2] : shape[1], width = nchw ? shape[3] : shape[2];
+  if (height < 1 || width < 1 || height > 16384 || width > 16384) {
+    return usage_error(cat("The input's picture is ", width, " x ", height, " (1 to 16384)"));
+  }
+  SLUICE_ASSIGN(auto file, MappedFile::open(path));
+  auto decoded = image::decode(file->bytes());
+  if (!decoded) return std::move(decoded).error().while_doing("reading " + sluice::quoted(path));
+  SLUICE_ASSIGN(const image::Planes planes,
+                image::resize(decoded->image, static_cast<int>(width), static_cast<int>(height)));
+  SLUICE_ASSIGN(Tensor out, Tensor::allocate(dtype, shape));
+  const auto sample = [&](int64_t c, size_t at) {
+    if (planes.count() <= 1) return c == 3 ? 255.0f : planes.plane(0)[at];
+    if (channels == 1) {  // ITU-R BT.601 luma
+      return 0.299f * planes.plane(0)[at] + 0.587f * planes.plane(1)[at] +
+             0.114f * planes.plane(2)[at];
+    }
+    return c < planes.count() ? planes.plane(static_cast<int>(c))[at] : 255.0f;
+  };
+  const double scale = is_floating(dtype) ? 1.0 / 255 : 1.0;
+  for (int64_t c = 0; c < channels; ++c) {
+    for (int64_t p = 0; p < height * width; ++p) {
+      const double value = sample(c, static_cast<size_t>(p)) * scale;
+      const int64_t at = nchw ? c * height * width + p : p * channels + c;
+      out.set_double(at, is_floating(dtype) ? value : std::floor(value + 0.5));
+    }
+  }
+  return out;
+}
+
+bool names_picture(std::string_view spec) {
+  for (const std::string_view ending : {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".ppm"}) {
+    if (spec.ends_with(ending)) return true;
+  }
+  return false;
+}
+
 Result<Tensor> make_one(const session::IoInfo& info, std::string_view spec,
                         const session::Options& options) {
   if (spec.ends_with(".npy")) {
@@ -65,6 +114,7 @@ Result<Tensor> make_one(const session::IoInfo& info, std::string_view spec,
   } else {
     for (const Dim& dim : *info.type.dims) shape.push_back(dim.is_known() ? dim.value() : 1);
   }
+  if (names_picture(spec)) return picture_input(std::string(spec), info.type.dtype, shape);
   if (spec == "zeros") return Tensor::allocate(info.type.dtype, shape);
   if (const auto number = parse_double(spec); number && info.type.dtype != DType::kString) {
     SLUICE_ASSIGN(Tensor filled, Tensor::allocate(info.type.dtype, shape));
@@ -74,7 +124,7 @@ Result<Tensor> make_one(const session::IoInfo& info, std::string_view spec,
   const auto seed = spec.starts_with("random:") ? parse_int(spec.substr(7)) : std::nullopt;
   if (!seed) {
     return usage_error(cat("The input ", sluice::quoted(spec),
-                           " is none of FILE.npy, random:SEED, zeros, a number"));
+                           " is none of FILE.npy, FILE.png, random:SEED, zeros, a number"));
   }
   return generated_input(info.type.dtype, shape, static_cast<uint64_t>(*seed));
 }

@@ -1,5 +1,5 @@
 // Inputs of a model from command-line specifications: NAME=FILE.npy, NAME=random:SEED, NAME=zeros,
-// NAME=FILE.png for image inputs.
+// NAME=16000 (every element), NAME=FILE.png (or another picture) for image inputs.
 #pragma once
 
 #include <string>

@@ -30,7 +30,8 @@ struct ModelArgs {
   void add_to(CLI::App& app, bool with_inputs = true) {
     app.add_option("model", model, "model file (.onnx, .tflite)")->required();
     if (with_inputs) {
-      app.add_option("--input,-i", inputs, "NAME=FILE.npy | NAME=random:SEED | NAME=zeros");
+      app.add_option("--input,-i", inputs,
+                     "NAME=FILE.npy | FILE.png | random:SEED | zeros | a number");
     }
     app.add_option("--shape", shapes, "NAME=1x3x224x224: fixes an input's shape");
     app.add_option("--output,-o", outputs, "value to compute (default: the model's outputs)");
@@ -119,13 +120,18 @@ Result<std::string> describe(const std::string& name, const Value& value, const 
   return line;
 }
 
-Result<void> run(const ModelArgs& args, const std::string& out) {
+Result<void> run(const ModelArgs& args, const std::string& out, bool save_inputs) {
   SLUICE_ASSIGN(const session::Options options, args.options());
   SLUICE_ASSIGN(auto session, args.load(options));
   SLUICE_ASSIGN(const auto feeds, make_feeds(session->inputs(), args.inputs, options));
   SLUICE_ASSIGN(const auto results, session->run(feeds));
   args.print_binding(*session);
   if (!out.empty()) SLUICE_TRY(make_folder(out));
+  for (size_t i = 0; save_inputs && !out.empty() && i < feeds.size(); ++i) {
+    SLUICE_ASSIGN(const std::string line,
+                  describe(feeds[i].first, feeds[i].second, out, cat("input_", i, ".npy")));
+    std::printf("%s\n", line.c_str());
+  }
   for (size_t i = 0; i < results.size(); ++i) {
     SLUICE_ASSIGN(const std::string line,
                   describe(results[i].first, results[i].second, out,
@@ -327,8 +333,10 @@ void add_run(CLI::App& app, int& exit_code) {
   auto out = std::make_shared<std::string>();
   CLI::App* sub = app.add_subcommand("run", "run a model once");
   args->add_to(*sub);
+  auto save_inputs = std::make_shared<bool>(false);
   sub->add_option("--out", *out, "folder for the outputs as .npy");
-  finish(sub, exit_code, [args, out] { return run(*args, *out); });
+  sub->add_flag("--save-inputs", *save_inputs, "write the inputs there too, as input_N.npy");
+  finish(sub, exit_code, [args, out, save_inputs] { return run(*args, *out, *save_inputs); });
 }
 
 void add_dump(CLI::App& app, int& exit_code) {
