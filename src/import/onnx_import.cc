@@ -68,7 +68,7 @@ constexpr std::string_view kIntAttributes =
     "sampling_ratio saturate select_last_index size softmax_precision sorted spatial start "
     "stash_type storage_order time_axis training_mode transA transB upper ";
 constexpr std::string_view kFloatAttributes =
-    " alpha beta bias clip cubic_coeff_a decay_factor epsilon extrapolation_value gamma "
+    " alpha beta clip cubic_coeff_a decay_factor epsilon extrapolation_value gamma "
     "height_scale high lambd low max mean min momentum norm_coefficient norm_coefficient_post "
     "ratio scale softcap spatial_scale width_scale ";
 constexpr std::string_view kStringAttributes =
