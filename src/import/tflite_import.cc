@@ -151,8 +151,11 @@ Result<ir::Graph> build(const format::Model& model, const op::Registry& registry
         context.static_shapes && (!type.is_tensor() || type.shape().has_value());
     scope.bind_input(input.name, graph.add_input(input.name, type));
   }
-  SLUICE_TRY(scope.build());
-  SLUICE_ASSIGN(const auto outputs, scope.outputs());
+  SLUICE_TRY(scope.build(options.outputs));
+  std::vector<ValueId> outputs;
+  if (options.outputs.empty()) {
+    SLUICE_ASSIGN(outputs, scope.outputs());
+  }
   if (!context.missing.empty() && !options.allow_unknown) {
     return unsupported(
         cat("The model needs operators that the registry lacks: ", listed(context.missing), "."));

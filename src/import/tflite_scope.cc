@@ -377,6 +377,13 @@ Result<ValueId> TfliteScope::raw(const std::string& name) {
       made.raw = graph.add_input(name, *declared);
       return made.raw;
     }
+    constexpr uint64_t kMaxStateBytes = uint64_t{1} << 30;  // the file stores none of them
+    const auto elements = shape->checked_elements();
+    const auto size = elements ? storage_bytes(declared->dtype, *elements) : std::nullopt;
+    if (!size || *size > kMaxStateBytes) {
+      return resource_error(cat("The state ", quoted(name), " of type ", declared->text(),
+                                " is larger than allowed (limit ", kMaxStateBytes, " bytes)."));
+    }
     SLUICE_ASSIGN(Tensor zeros, Tensor::allocate(declared->dtype, *shape));
     const QuantizationDecl* q = quantization(name);
     if (q != nullptr && q->zero_points.size() == 1 && q->zero_points[0] != 0) {
@@ -520,8 +527,21 @@ Result<void> TfliteScope::set_state(const std::string& name, ValueId raw_value) 
   return {};
 }
 
-Result<void> TfliteScope::build() {
-  for (const format::NodeDecl& node : decl.nodes) {
+Result<void> TfliteScope::build(std::span<const std::string> wanted) {
+  // Operators stand in order, so one pass from the end finds what is needed. Those without outputs
+  // assign variables and stay.
+  std::vector<bool> needed(decl.nodes.size(), wanted.empty());
+  std::set<std::string_view> values(wanted.begin(), wanted.end());
+  for (size_t i = decl.nodes.size(); i-- > 0 && !wanted.empty();) {
+    const format::NodeDecl& node = decl.nodes[i];
+    needed[i] = node.outputs.empty() ||
+                std::ranges::any_of(node.outputs,
+                                    [&](const std::string& name) { return values.contains(name); });
+    if (needed[i]) values.insert(node.inputs.begin(), node.inputs.end());
+  }
+  for (size_t i = 0; i < decl.nodes.size(); ++i) {
+    if (!needed[i]) continue;
+    const format::NodeDecl& node = decl.nodes[i];
     label_ = node.name;
     TfliteNode at(*this, node);
     const TfliteHandler handler = find_tflite_handler(node);

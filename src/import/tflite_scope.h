@@ -115,8 +115,9 @@ class TfliteScope {
   // State of a variable after this operator, as stored.
   Result<void> set_state(const std::string& name, ir::ValueId raw_value);
 
-  // Runs all operators of the subgraph. `label` is put in front of names in errors.
-  Result<void> build();
+  // Runs all operators of the subgraph; only those that `wanted` values need, where it is not
+  // empty.
+  Result<void> build(std::span<const std::string> wanted = {});
   // The subgraph's outputs, as stored.
   Result<std::vector<ir::ValueId>> outputs();
   // Subgraph `index` of the model, built into this graph with these (raw) inputs.

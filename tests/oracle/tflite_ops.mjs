@@ -2,14 +2,15 @@
 // dilation, masks, resize modes, axes, quantization), and what LiteRT makes of them; and what it makes
 // of every intermediate of the MediaPipe models.
 // usage: node tflite_ops.mjs NODE_MODULES MODELS OUT
+import crypto from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { loadLiteRt, run } from './litert.mjs';
 
 const [modules, models, out] = process.argv.slice(2);
 const stamp = path.join(out, '.done');
-const version = fs.readFileSync(new URL(import.meta.url), 'utf8').length;
-if (fs.existsSync(stamp) && fs.readFileSync(stamp, 'utf8') === String(version)) process.exit(0);
+const version = crypto.createHash('sha256').update(fs.readFileSync(new URL(import.meta.url))).digest('hex');
+if (fs.existsSync(stamp) && fs.readFileSync(stamp, 'utf8') === version) process.exit(0);
 fs.mkdirSync(out, { recursive: true });
 
 // --- a writer of FlatBuffers: values are ['i', 5], ['ints', [..]], ['table', {id: value}] ...
@@ -300,5 +301,5 @@ for (const name of fs.readdirSync(models).filter(n => n.endsWith('.tflite'))) {
   const golden = await run(litert, tapped(path.join(models, name)), 500);
   fs.writeFileSync(path.join(out, name.replace('.tflite', '.taps')), JSON.stringify(golden));
 }
-fs.writeFileSync(stamp, String(version));
+fs.writeFileSync(stamp, version);
 print(`${done} of ${cases.length} one-operator TFLite models have an answer of LiteRT`);
