@@ -59,6 +59,22 @@ int inspect_one(const InspectArgs& args, const std::string& path, const look::Li
   } else {
     subject.import_error = graph.error().text();
   }
+  Result<ir::Graph> sized = internal_error("not needed");
+  if (graph) {
+    bool symbolic = false;
+    for (const ir::ValueId id : graph->inputs()) {
+      const Type& type = graph->type(id);
+      if (!type.has_rank() || type.dims->size() > kMaxRank) continue;
+      Shape shape;
+      for (const Dim& dim : *type.dims) {
+        symbolic = symbolic || !dim.is_known();
+        shape.push_back(dim.is_known() ? dim.value() : 1);
+      }
+      how.input_shapes[graph->value(id).name] = shape;
+    }
+    if (symbolic) sized = import::import_model(*model, ops::registry(), how);
+    if (sized) subject.sized = &*sized;
+  }
   const look::Report result = look::inspect(subject, ops::registry(), limits);
   if (!args.html.empty()) {
     if (auto written = write_file_atomic(args.html, std::string_view(look::to_html(result)));

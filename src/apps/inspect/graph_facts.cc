@@ -135,7 +135,12 @@ GraphFacts gather_facts(const Graph& graph, const op::Registry& registry) {
     const op::OpDef* def = registry.find(node.domain, node.op);
     if (def != nullptr && def->cost != nullptr) {
       const double flops = def->cost(op::NodeView(graph, node)).flops;
-      if (flops > 0 && flops < 1e30) facts.flops[n] = flops;
+      if (flops > 0 && flops < 1e30) {
+        facts.flops[n] = flops;
+      } else if (node.output(0) != kNoValue &&
+                 !facts.value_known[static_cast<size_t>(node.output(0))]) {
+        ++facts.nodes_without_cost;
+      }
     }
     if (def != nullptr && def->view && node.input(0) != kNoValue && node.output(0) != kNoValue) {
       facts.root[static_cast<size_t>(node.output(0))] =

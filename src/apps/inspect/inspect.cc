@@ -12,14 +12,17 @@ namespace sluice::apps::inspect {
 
 namespace {
 
-void add_graph_operators(const ir::Graph& graph, const op::Registry& registry,
-                         const GraphFacts* facts, std::map<std::string, OperatorRow>& rows) {
+// Counts and FLOPs by operator. A branch not taken counts like one taken, a loop's body once.
+void add_graph_operators(const ir::Graph& graph, const GraphFacts& facts,
+                         const op::Registry& registry, Report& out,
+                         std::map<std::string, OperatorRow>& rows) {
+  out.nodes_without_cost += facts.nodes_without_cost;
   for (size_t n = 0; n < graph.nodes().size(); ++n) {
     const ir::Node& node = graph.nodes()[n];
     OperatorRow& row = rows[node.full_op()];
     row.name = node.full_op();
     ++row.count;
-    if (facts != nullptr) row.flops += facts->flops[n];
+    row.flops += facts.flops[n];
     const op::OpDef* def = registry.find(node.domain, node.op);
     row.known = def != nullptr;
     if (def == nullptr) {
@@ -28,9 +31,36 @@ void add_graph_operators(const ir::Graph& graph, const op::Registry& registry,
       row.note = cat("not in the ONNX standard: ", def->nonstandard);
     }
     for (const ir::Subgraph& body : node.subgraphs) {
-      if (body.graph) add_graph_operators(*body.graph, registry, nullptr, rows);
+      if (!body.graph) continue;
+      add_graph_operators(*body.graph, gather_facts(*body.graph, registry), registry, out, rows);
     }
   }
+}
+
+// The graph that holds most nodes of its own: the main one, or a branch or body that the whole
+// model was put into. `where` becomes "then_branch of node "x" (If)".
+const ir::Graph& largest_graph(const ir::Graph& graph, std::string& where) {
+  const ir::Graph* best = &graph;
+  for (const ir::Node& node : graph.nodes()) {
+    for (const ir::Subgraph& body : node.subgraphs) {
+      if (!body.graph) continue;
+      std::string inner = cat(body.name, " of ", node.label());
+      const ir::Graph& found = largest_graph(*body.graph, inner);
+      if (found.nodes().size() <= best->nodes().size()) continue;
+      best = &found;
+      where = std::move(inner);
+    }
+  }
+  return *best;
+}
+
+bool same_nodes(const ir::Graph& a, const ir::Graph& b) {
+  if (a.nodes().size() != b.nodes().size()) return false;
+  for (size_t n = 0; n < a.nodes().size(); ++n) {
+    if (a.nodes()[n].op != b.nodes()[n].op || a.nodes()[n].domain != b.nodes()[n].domain)
+      return false;
+  }
+  return true;
 }
 
 std::string file_of(const std::string& path) {
@@ -103,9 +133,13 @@ Report inspect(const Subject& subject, const op::Registry& registry, const Limit
   }
   const ir::Graph& graph = *subject.graph;
   out.imported = true;
-  const GraphFacts facts = gather_facts(graph, registry);
+  GraphFacts facts = gather_facts(graph, registry);
+  // Import with known extents may fold nodes away; figures carry over only when it did not.
+  if (subject.sized != nullptr && same_nodes(graph, *subject.sized)) {
+    facts.flops = gather_facts(*subject.sized, registry).flops;
+  }
   std::map<std::string, OperatorRow> rows;
-  add_graph_operators(graph, registry, &facts, rows);
+  add_graph_operators(graph, facts, registry, out, rows);
   for (auto& [name, row] : rows) {
     out.flops += row.flops;
     if (model.format == format::Format::kOnnx) {
@@ -126,18 +160,27 @@ Report inspect(const Subject& subject, const op::Registry& registry, const Limit
     const ir::ValueInfo& info = graph.value(graph.outputs()[i]);
     out.outputs.push_back({info.name, info.type.text(), out_hints[i]});
   }
-  out.components = find_components(graph, facts);
-  out.repetitions = find_repetitions(graph);
-  out.stages = find_stages(graph, facts);
+  const ir::Graph& focus = largest_graph(graph, out.focus);
+  if (&focus != &graph) {
+    facts = gather_facts(focus, registry);
+    out.notes.push_back(cat("Most of the model is in the ", out.focus,
+                            ": data flow, components, activations, fit and drawing are of that "
+                            "graph."));
+  }
+  out.components = find_components(focus, facts);
+  out.repetitions = find_repetitions(focus);
+  out.stages = find_stages(focus, facts);
   const uint64_t file_weight_bytes = out.memory.weight_bytes;
-  out.memory = measure_memory(graph, facts);
+  out.memory = measure_memory(focus, facts);
   out.memory.weight_bytes = file_weight_bytes;
-  out.fit = fit_limits(graph, facts, limits);
-  out.drawing = draw_nodes(graph, facts);
+  out.fit = fit_limits(focus, facts, limits);
+  out.drawing = draw_nodes(focus, facts);
   for (const ir::Node& node : graph.nodes()) {
     if (node.subgraphs.empty()) continue;
     out.notes.emplace_back(
-        "The graph has control flow (If, Loop or Scan); FLOPs within are not counted.");
+        "The graph has control flow (If, Loop or Scan): FLOPs count every branch, and a loop's "
+        "body "
+        "once.");
     break;
   }
   return out;

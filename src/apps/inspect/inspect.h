@@ -21,6 +21,9 @@ struct Subject {
   const format::Model* model = nullptr;
   const ir::Graph* graph = nullptr;  // null when import failed
   std::string import_error;          // why
+  // The same graph imported with every symbol of its inputs set to 1, for work and memory; null
+  // when there are no symbols or that import failed.
+  const ir::Graph* sized = nullptr;
 };
 
 Report inspect(const Subject& subject, const op::Registry& registry, const Limits& limits);

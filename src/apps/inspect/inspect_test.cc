@@ -205,6 +205,36 @@ TEST(Inspect, DescribesQuantization) {
   EXPECT_NE(report.quantization[1].find("Weights only"), std::string::npos);
 }
 
+TEST(Inspect, LooksIntoTheBranchThatHoldsTheModel) {
+  Model model;
+  model.opsets = {{"", 17}};
+  GraphDecl graph;
+  graph.inputs = {{"which", Type::tensor(DType::kBool, {})},
+                  {"x", Type::tensor(DType::kFloat32, {1, 8})}};
+  graph.outputs = {{"y", Type::tensor(DType::kFloat32)}};
+  NodeDecl choice = node("If", "choice", {"which"}, {"y"});
+  for (const char* name : {"then_branch", "else_branch"}) {
+    auto branch = std::make_shared<GraphDecl>();
+    branch->initializers = {{cat(name, ".w"), weights({8, 8}, 1)}};
+    branch->nodes = {node("MatMul", "", {"x", cat(name, ".w")}, {cat(name, "a")})};
+    std::string last = cat(name, "a");
+    for (int i = 0; i < (name[0] == 't' ? 1 : 4); ++i) {
+      branch->nodes.push_back(node("Relu", "", {last}, {cat(name, "b", i)}));
+      last = cat(name, "b", i);
+    }
+    branch->outputs = {{last, Type::tensor(DType::kFloat32)}};
+    choice.subgraphs.emplace_back(name, branch);
+  }
+  graph.nodes = {choice};
+  model.graphs.push_back(std::move(graph));
+  const Report report = report_of(model);
+  ASSERT_TRUE(report.imported) << report.notes[0];
+  EXPECT_EQ(report.focus, "else_branch of node \"choice\" (If)");
+  EXPECT_EQ(report.drawing.size(), 5u);
+  EXPECT_GE(report.flops, 2 * 2.0 * 64);
+  EXPECT_EQ(report.parameters, 128);
+}
+
 TEST(Json, IsStableAndComplete) {
   const Report report = report_of(small_model());
   const std::string text = to_json(report);

@@ -68,6 +68,8 @@ std::string to_json(const Report& report) {
   root["notes"] = report.notes;
   root["parameters"] = report.parameters;
   root["flops"] = number(report.flops);
+  root["nodes_without_cost"] = report.nodes_without_cost;
+  root["focus"] = report.focus;
   root["inputs"] = ports(report.inputs);
   root["outputs"] = ports(report.outputs);
   root["operators"] = operators(report.file_operators);

@@ -19,6 +19,7 @@ struct GraphFacts {
   std::vector<bool> value_known;
   std::vector<ir::ValueId> root;     // the value whose memory a view shares; itself otherwise
   std::vector<std::string> assumed;  // symbols that were set to 1
+  int64_t nodes_without_cost = 0;    // that would have one if their shapes were known
 };
 GraphFacts gather_facts(const ir::Graph& graph, const op::Registry& registry);
 

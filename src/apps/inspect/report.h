@@ -118,6 +118,7 @@ struct Report {
   std::vector<std::pair<std::string, uint64_t>> weight_bytes_by_dtype;
   int64_t parameters = 0;
   double flops = 0;
+  int64_t nodes_without_cost = 0;         // whose shapes are known only at run time
   std::vector<std::string> quantization;  // sentences
   std::vector<TiedWeights> tied;
   std::vector<Component> components;
@@ -128,6 +129,8 @@ struct Report {
   std::vector<std::string> notes;  // what needs attention: import trouble, functions, control flow
   std::vector<DrawnNode> drawing;
   bool imported = false;
+  // Which graph data flow, components, memory, fit and drawing show; empty: the main one.
+  std::string focus;
 };
 
 }  // namespace sluice::apps::inspect

@@ -90,6 +90,11 @@ std::string to_text(const Report& report, const TextOptions& options) {
   if (report.imported) {
     glance.row({"work", report.flops > 0 ? cat(flops_text(report.flops), " a run")
                                          : std::string("not known")});
+    if (report.nodes_without_cost > 0) {
+      glance.row(
+          {"", cat("and that of ", report.nodes_without_cost,
+                   " nodes whose shapes the file leaves open (--shape NAME=... fixes them)")});
+    }
     std::string peak = human_bytes(report.memory.activation_peak_bytes);
     if (!report.memory.peak_node.empty()) peak += cat(" at ", plain(report.memory.peak_node, 70));
     glance.row({"activations", cat(peak, "; ", human_bytes(report.memory.activation_sum_bytes),
@@ -158,7 +163,8 @@ std::string to_text(const Report& report, const TextOptions& options) {
       std::string arrow = i == 0 ? "" : chained ? "↓" : " ";
       if (!from.empty() && !(i == 0 && from == "input"))
         arrow += cat(chained ? " + " : "from ", from);
-      table.row({cat(i + 1), plain(stage.name, 40), arrow, plain(stage.output, 40),
+      table.row({cat(i + 1), stage.name.empty() ? std::string("(unnamed)") : plain(stage.name, 40),
+                 arrow, plain(stage.output, 40),
                  stage.flops > 0 ? flops_text(stage.flops) : std::string(), stage.operators});
     }
     out += table.text("  ");
