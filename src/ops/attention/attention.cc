@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "op/operand.h"
+#include "ops/attention/attention_cpu.h"
 
 namespace sluice::ops::attention {
 
@@ -310,6 +311,7 @@ std::span<const op::OpDef> op_defs() {
                 .max_outputs = 4,
                 .infer = infer_attention,
                 .reference = attention_reference,
+                .cpu = kAttentionCpu,
                 .cost = attention_cost},
       op::OpDef{.name = "FlexAttention",
                 .domain = "ai.onnx.preview",
