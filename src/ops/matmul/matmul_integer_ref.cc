@@ -214,9 +214,9 @@ Result<void> qgemm_reference(plan::KernelContext& context) {
   Shape c_strides = Shape::filled(2, 0);
   if (c != nullptr) {
     const auto both = broadcast(c->shape(), to);
-    if (!both || !(*both == to)) {
-      return invalid_model(cat("QGemm's input C of shape ", c->shape().text(),
-                               " does not broadcast to the result (", to.text(), ")"));
+    if (!both || !(*both == to) || c->dtype() != DType::kInt32) {
+      return invalid_model(cat("QGemm's input C ", c->text(),
+                               " does not broadcast to the result (int32", to.text(), ")"));
     }
     c_strides = broadcast_strides(c->shape(), to);
   }
@@ -433,7 +433,7 @@ Result<void> matmul_bnb4_reference(plan::KernelContext& context) {
   }
   const int64_t count = n * k;
   if (packed.dtype() != DType::kUInt8 || packed.elements() < (count + 1) / 2 ||
-      absmax.elements() < (count + block - 1) / block) {
+      absmax.elements() < count / block + (count % block != 0)) {
     return invalid_model(
         cat("MatMulBnb4 has too few codes or block maxima for weights of ", n, " x ", k));
   }
