@@ -65,23 +65,54 @@ bool same_quantization(const QuantizationDecl* a, const QuantizationDecl* b) {
          a->block_size == 0 && b->block_size == 0;
 }
 
+namespace {
+
+// Elements in the order of `shape`, whose last axis steps by `strides`' last entry in the source.
+template <class T>
+void copy_permuted(const Tensor& from, Tensor& to, const Shape& strides) {
+  const auto* source = reinterpret_cast<const T*>(from.bytes().data());
+  auto* out = reinterpret_cast<T*>(to.mutable_bytes().data());
+  Shape outer = to.shape();
+  const int64_t inner = outer.rank() == 0 ? 1 : outer[-1];
+  const int64_t step = outer.rank() == 0 ? 0 : strides[-1];
+  if (outer.rank() > 0) outer[-1] = 1;
+  if (to.elements() == 0) return;
+  for (Odometer at(outer); !at.done(); at.next()) {
+    const T* row = source + at.dot(strides);
+    for (int64_t i = 0; i < inner; ++i) *out++ = row[i * step];
+  }
+}
+
+}  // namespace
+
 Result<Tensor> permuted_tensor(const Tensor& from, const std::vector<int64_t>& perm) {
-  Shape shape;
-  for (const int64_t axis : perm) shape.push_back(from.shape()[static_cast<int>(axis)]);
-  SLUICE_ASSIGN(Tensor out, Tensor::allocate(from.dtype(), shape));
   const Shape source_strides = from.shape().strides();
-  Shape strides;
-  for (const int64_t axis : perm) strides.push_back(source_strides[static_cast<int>(axis)]);
-  const int bits = dtype_bits(from.dtype());
-  const size_t elem = static_cast<size_t>(bits) / 8;
-  int64_t to = 0;
-  for (Odometer at(shape); !at.done(); at.next(), ++to) {
-    const int64_t source = at.dot(strides);
-    if (bits >= 8) {
-      std::memcpy(out.mutable_bytes().data() + static_cast<size_t>(to) * elem,
-                  from.bytes().data() + static_cast<size_t>(source) * elem, elem);
-    } else {
-      out.set_int(to, from.get_int(source));
+  Shape shape, strides;
+  for (const int64_t axis : perm) {
+    shape.push_back(from.shape()[static_cast<int>(axis)]);
+    strides.push_back(source_strides[static_cast<int>(axis)]);
+  }
+  SLUICE_ASSIGN(Tensor out, Tensor::allocate(from.dtype(), shape));
+  switch (dtype_bits(from.dtype())) {
+    case 8:
+      copy_permuted<uint8_t>(from, out, strides);
+      break;
+    case 16:
+      copy_permuted<uint16_t>(from, out, strides);
+      break;
+    case 32:
+      copy_permuted<uint32_t>(from, out, strides);
+      break;
+    case 64:
+      copy_permuted<uint64_t>(from, out, strides);
+      break;
+    default: {
+      if (dtype_bits(from.dtype()) > 8)
+        return unsupported(
+            cat("A constant of ", dtype_name(from.dtype()), " can't be transposed."));
+      int64_t to = 0;
+      for (Odometer at(shape); !at.done(); at.next())
+        out.set_int(to++, from.get_int(at.dot(strides)));
     }
   }
   return out;

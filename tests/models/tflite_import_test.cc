@@ -149,6 +149,61 @@ TEST(TfliteImport, OptionsSelectAndReshape) {
   EXPECT_FALSE(imported(written(sample_float_model()), options).ok());
 }
 
+// SVDF over two runs: with the state handed on, the second run sees the first; without, it doesn't.
+TEST(TfliteImport, StateIsZeroOrExplicit) {
+  Sample state = Sample::table({{fields::tensor::kShape, Sample::i32s({1, 2})},
+                                {fields::tensor::kName, Sample::text("state")},
+                                {fields::tensor::kIsVariable, Sample::i8(1)}});
+  Sample model = sample_float_model();
+  Sample& graph = model.at(fields::model::kSubgraphs).item(0);
+  const auto plain = [](const std::vector<int64_t>& shape, int buffer, const char* name) {
+    return Sample::table({{fields::tensor::kShape, Sample::i32s(shape)},
+                          {fields::tensor::kBuffer, Sample::i32(buffer)},
+                          {fields::tensor::kName, Sample::text(name)}});
+  };
+  graph.at(fields::subgraph::kTensors) =
+      Sample::tables({plain({1, 1}, 0, "x"), plain({1, 1}, 1, "feature"), plain({1, 2}, 2, "time"),
+                      state, plain({1, 1}, 0, "y")});
+  graph.at(fields::subgraph::kOutputs) = Sample::i32s({4});
+  graph.at(fields::subgraph::kOperators) = Sample::tables(
+      {Sample::table({{fields::op::kInputs, Sample::i32s({0, 1, 2, -1, 3})},
+                      {fields::op::kOutputs, Sample::i32s({4})},
+                      {fields::op::kBuiltinOptionsType, Sample::i8(6)},
+                      {fields::op::kBuiltinOptions, Sample::table({{0, Sample::i32(1)}})}})});
+  model.at(fields::model::kOperatorCodes).item(0) =
+      Sample::table({{0, Sample::i8(27)}, {3, Sample::i32(27)}});
+  model.at(fields::model::kBuffers).item(1) =
+      Sample::table({{0, Sample::u8s(Sample::f32s({2}).bytes)}});
+  model.at(fields::model::kBuffers).item(2) =
+      Sample::table({{0, Sample::u8s(Sample::f32s({10, 1}).bytes)}});
+  model.fields.erase(fields::model::kSignatureDefs);
+  auto fresh = imported(written(model));
+  ASSERT_TRUE(fresh.ok()) << fresh.error().text();
+  const Tensor three = Tensor::of<float>(Shape{1, 1}, {3});
+  const std::vector<Value> only_x = {three};
+  for (int run = 0; run < 2; ++run) {
+    const auto results = op::interpret(ops::registry(), *fresh, only_x);
+    ASSERT_TRUE(results.ok()) << results.error().text();
+    EXPECT_EQ((*results)[0].tensor().get_double(0), 6);
+  }
+  import::ImportOptions options;
+  options.explicit_state = true;
+  auto streaming = imported(written(model), options);
+  ASSERT_TRUE(streaming.ok()) << streaming.error().text();
+  ASSERT_EQ(streaming->inputs().size(), 2u);
+  ASSERT_EQ(streaming->outputs().size(), 2u);
+  EXPECT_EQ(streaming->value(streaming->inputs()[1]).name, "state");
+  EXPECT_EQ(streaming->value(streaming->outputs()[1]).name, "state:next");
+  std::vector<Value> inputs = {three, Tensor::of<float>(Shape{1, 2}, {0, 0})};
+  auto results = op::interpret(ops::registry(), *streaming, inputs);
+  ASSERT_TRUE(results.ok()) << results.error().text();
+  EXPECT_EQ((*results)[0].tensor().get_double(0), 6);
+  inputs[1] = (*results)[1];
+  results = op::interpret(ops::registry(), *streaming, inputs);
+  ASSERT_TRUE(results.ok()) << results.error().text();
+  EXPECT_EQ((*results)[0].tensor().get_double(0), 66) << "6 now, and 10 times the 6 before";
+}
+
 TEST(TfliteImport, HostileModelsAreRefused) {
   const auto with = [](const std::function<void(Sample&)>& change) {
     Sample model = sample_float_model();
