@@ -437,7 +437,8 @@ class Reader {
       SLUICE_ASSIGN(const size_t at, tensor_index(output, facts.size(), cat("Output ", i)));
       TensorFacts& fact = facts[at];
       if (fact.made || fact.has_data || fact.is_variable) {
-        return invalid_model(cat(
+        // LiteRT lets an operator overwrite its input's memory; a value here has one maker.
+        return unsupported(cat(
             "Output ", i, " is tensor ", quoted(fact.name),
             ", which already has a value (a constant, an input, or another operator's output)."));
       }

@@ -20,6 +20,12 @@
 
 namespace sluice::format::tflite {
 
+// Caps, each an error that names the value and the limit (all may be changed, for tests):
+//   tables reached                      262,144      a string                    65,536 bytes
+//   bytes of vectors and strings reached, each time: 4 times the file + 1 MiB
+//   rank                                kMaxRank     a tensor, stored or not     2^44 bytes
+//   sparse tensors made dense, together 2^31 bytes   names repeated by operators 2^28 bytes
+//   flexbuffer depth                    16           flexbuffer values           4,096
 struct Limits {
   FlatbufferLimits flatbuffer;
   FlexbufferLimits flexbuffer;

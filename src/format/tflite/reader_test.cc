@@ -449,7 +449,7 @@ TEST(TfliteReader, LimitsHoldExactly) {
 }
 
 TEST(TfliteReader, SharedTablesAreCounted) {
-  // A vector whose thousand entries all point to one subgraph of many tensors.
+  // Many tensors against a low limit.
   Sample model = sample_float_model();
   std::vector<Sample> tensors;
   for (int i = 0; i < 600; ++i) tensors.push_back(tensor_at(model, 0));
@@ -458,8 +458,6 @@ TEST(TfliteReader, SharedTablesAreCounted) {
       .items.insert(graph_of(model).at(subgraph::kTensors).items.end(), tensors.begin(),
                     tensors.end());
   Bytes bytes = written(model);
-  // Point the subgraph vector's single entry and its length at ever more repetitions of itself: not
-  // expressible as a tree, so lower the limits instead and see the count bite.
   Limits limits;
   limits.flatbuffer.max_tables = 600;
   const auto refused = read(bytes, limits);
