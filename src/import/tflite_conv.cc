@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/checked.h"
 #include "base/text.h"
 #include "import/tflite_scope.h"
 
@@ -13,6 +14,10 @@ namespace sluice::import {
 using ir::ValueId;
 
 namespace {
+
+// Extents of images above this are left to the operators: arithmetic on smaller ones can't
+// overflow.
+constexpr int64_t kMaxExtent = int64_t{1} << 24;
 
 // TensorFlow's SAME: ceil(in / stride) outputs, the odd element of padding behind.
 int64_t same_padding(int64_t in, int64_t kernel, int64_t stride, int64_t dilation) {
@@ -45,6 +50,10 @@ void set_pads(const TfliteNode& n, AttrMap& attrs, const Window& w, ValueId x) {
   for (size_t i = 0; i < rank; ++i) {
     const auto in = n.s.extent(x, static_cast<int>(i) + 2);
     if (!in) {
+      attrs.set("auto_pad", std::string("SAME_UPPER"));
+      return;
+    }
+    if (*in > kMaxExtent) {  // the operator's own checks say what is wrong with it
       attrs.set("auto_pad", std::string("SAME_UPPER"));
       return;
     }
@@ -182,7 +191,7 @@ Result<ValueId> transposed_convolution(TfliteNode& n, ValueId x, ValueId weights
   for (int i = 0; i < 2; ++i) {
     const auto in = n.s.extent(x, i + 2);
     if (!in) return n.no_support("the extent of the image is not known before the run");
-    if (*in < 1 || *in > (1 << 24))
+    if (*in < 1 || *in > kMaxExtent)
       return n.fail(cat("the image has extent ", *in, " (1 to 16777216)"));
     const int64_t full =
         (*in - 1) * w.stride[static_cast<size_t>(i)] + w.kernel[static_cast<size_t>(i)];
@@ -378,7 +387,7 @@ Result<void> max_pool_with_argmax(TfliteNode& n) {
   AttrMap attrs = {{"kernel_shape", w.kernel}, {"strides", w.stride}};
   set_pads(n, attrs, w, x);
   const auto height = s.extent(x, 2), width = s.extent(x, 3);
-  if (!height || !width || *height < 1 || *width < 1)
+  if (!height || !width || *height < 1 || *width < 1 || *height > kMaxExtent || *width > kMaxExtent)
     return n.no_support("the extent of the image is not known before the run");
   SLUICE_ASSIGN(const auto made, s.emit_many("MaxPool", {x}, 2, std::move(attrs)));
   SLUICE_ASSIGN(const ValueId values, s.to_nhwc(made[0]));
@@ -436,6 +445,8 @@ Result<void> max_unpooling(TfliteNode& n) {
     const int64_t in = (*shape)[i + 2];
     if (in < 1 || in > 65536) return n.fail(cat("the image has extent ", in, " (1 to 65536)"));
     out[i] = in * w.kernel[k];
+    if (out[i] > kMaxExtent)
+      return n.fail(cat("the output has extent ", out[i], " (limit ", kMaxExtent, ")"));
     // The padding of the pooling that went from `out` to `in`.
     pad[i] = std::max<int64_t>(0, (in - 1) * w.stride[k] + w.kernel[k] - out[i]) / 2;
   }
@@ -461,6 +472,11 @@ Result<void> max_unpooling(TfliteNode& n) {
     SLUICE_ASSIGN(const ValueId row,
                   s.emit("Mul", {y, s.scalar(DType::kInt64, static_cast<double>(out[1]))}));
     SLUICE_ASSIGN(const ValueId in_plane, s.emit("Add", {row, at_x}));
+    const Checked volume = Checked::from_signed((*shape)[0]) * Checked::from_signed((*shape)[1]) *
+                           static_cast<uint64_t>(out[0]) * static_cast<uint64_t>(out[1]);
+    if (!volume.fits(uint64_t{1} << 40) || (*shape)[0] > kMaxExtent || (*shape)[1] > kMaxExtent) {
+      return n.fail("the output has more than 2^40 elements");
+    }
     const int64_t plane = out[0] * out[1];
     SLUICE_ASSIGN(const ValueId channel,
                   s.emit("Add", {in_plane, ramp(s, (*shape)[1], plane, 0, 1)}));
@@ -491,6 +507,9 @@ Result<void> convolution_2d_transpose_bias(TfliteNode& n) {
     const size_t k = static_cast<size_t>(i);
     const auto in = n.s.extent(x, i + 2);
     if (!in) return n.no_support("the extent of the image is not known before the run");
+    if (*in < 1 || *in > kMaxExtent) {
+      return n.fail(cat("the image has extent ", *in, " (1 to ", kMaxExtent, ")"));
+    }
     const int64_t total =
         p[0] == 1 ? std::max<int64_t>(0, w.kernel[k] - (*in - 1) % w.stride[k] - 1) : 0;
     out[i] = (*in - 1) * w.stride[k] + w.kernel[k] - total;

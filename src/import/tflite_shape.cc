@@ -18,6 +18,13 @@ namespace {
 constexpr int64_t kToTheEnd = INT64_MAX;
 constexpr int64_t kToTheStart = INT64_MIN;
 
+// Ends of slices come from the file: past the largest number means the end.
+int64_t saturated_sum(int64_t a, int64_t b) {
+  int64_t out = 0;
+  if (__builtin_add_overflow(a, b, &out)) return b > 0 ? INT64_MAX : INT64_MIN;
+  return out;
+}
+
 // Input i for an operator that moves elements, and how its result is handed back.
 struct Moved {
   ValueId value = ir::kNoValue;
@@ -204,7 +211,7 @@ Result<void> slice(TfliteNode& n) {
       if ((*begin)[i] < 0 || (*size)[i] < -1)
         return n.fail(cat("it starts at ", (*begin)[i], " with size ", (*size)[i],
                           " (0 or more, -1 or more)"));
-      stops.push_back((*size)[i] == -1 ? kToTheEnd : (*begin)[i] + (*size)[i]);
+      stops.push_back((*size)[i] == -1 ? kToTheEnd : saturated_sum((*begin)[i], (*size)[i]));
     }
     starts = s.ints(*begin);
     ends = s.ints(stops);
@@ -289,7 +296,7 @@ Result<void> strided_slice(TfliteNode& n) {
       // One element at `start`, whatever the masks say; -1 is the last.
       shrunk.push_back(axis);
       if (start.known) {
-        end.known = *start.known == -1 ? kToTheEnd : *start.known + 1;
+        end.known = *start.known == -1 ? kToTheEnd : saturated_sum(*start.known, 1);
       } else {
         SLUICE_ASSIGN(const ValueId next, s.emit("Add", {start.value, s.ints({1})}));
         SLUICE_ASSIGN(const ValueId last, s.emit("Equal", {next, s.ints({0})}));
@@ -303,7 +310,7 @@ Result<void> strided_slice(TfliteNode& n) {
         SLUICE_ASSIGN(end, entry(n, end_stored, ends, i));
         if (n.flag("offset")) {
           if (end.known && start.known) {
-            end.known = *end.known + *start.known;
+            end.known = saturated_sum(*end.known, *start.known);
           } else {
             const ValueId a = start.known ? s.ints({*start.known}) : start.value;
             const ValueId b = end.known ? s.ints({*end.known}) : end.value;
@@ -527,7 +534,12 @@ Result<void> split_v(TfliteNode& n) {
     if (!extent)
       return n.no_support("a size is left open and the extent is not known before the run");
     int64_t rest = *extent;
-    for (const int64_t size : sizes) rest -= size == -1 ? 0 : size;
+    for (const int64_t size : sizes) {
+      if (size < -1 || size > *extent) {
+        return n.fail(cat("a size is ", size, " (-1 to ", *extent, ")"));
+      }
+      rest -= size == -1 ? 0 : size;
+    }
     *open = rest;
   }
   for (const int64_t size : sizes) {
