@@ -31,13 +31,14 @@ struct NodeDecl {
   std::string op;      // ONNX: op_type; TFLite: builtin name ("CONV_2D") or the custom code
   std::string domain;  // ONNX: domain; TFLite: "tflite" or "tflite.custom"
   std::string overload;
-  int version = 1;     // TFLite: operator version
-  std::vector<std::string> inputs;   // "" is an absent optional input
+  int version = 1;                  // TFLite: operator version
+  std::vector<std::string> inputs;  // "" is an absent optional input
   std::vector<std::string> outputs;
   AttrMap attrs;
   // ONNX: subgraph attributes. TFLite control flow names subgraphs by index in attrs.
   std::vector<std::pair<std::string, std::shared_ptr<GraphDecl>>> subgraphs;
-  std::vector<std::pair<std::string, std::string>> attr_refs;  // ONNX functions: attr <- ref_attr_name
+  std::vector<std::pair<std::string, std::string>>
+      attr_refs;  // ONNX functions: attr <- ref_attr_name
   // Custom options of an unknown operator (TFLite flexbuffers), as bytes in the file.
   std::span<const std::byte> custom_options;
 };
@@ -47,7 +48,7 @@ struct QuantizationDecl {
   std::vector<float> scales;
   std::vector<int64_t> zero_points;
   int axis = 0;
-  int block_size = 0;  // 0: not blocked
+  int block_size = 0;                             // 0: not blocked
   std::string scales_tensor, zero_points_tensor;  // TFLite blockwise: by value name
 };
 
@@ -78,7 +79,7 @@ struct FunctionDecl {
 
 struct Model {
   Format format = Format::kOnnx;
-  std::string source;  // file name, for messages
+  std::string source;                                   // file name, for messages
   std::vector<std::pair<std::string, int64_t>> opsets;  // domain -> version
   std::vector<GraphDecl> graphs;                        // [0] is the main one (TFLite has several)
   std::vector<FunctionDecl> functions;

@@ -91,7 +91,7 @@ class Graph {
   ValueInfo& value(ValueId id) { return values_[static_cast<size_t>(id)]; }
   const Type& type(ValueId id) const { return value(id).type; }
   bool is_constant(ValueId id) const { return id != kNoValue && value(id).constant.has_value(); }
-  ValueId find(std::string_view value_name) const;  // kNoValue when there is none
+  ValueId find(std::string_view value_name) const;   // kNoValue when there is none
   void rename(ValueId id, std::string_view wanted);  // made unique when taken
 
   std::vector<Node>& nodes() { return nodes_; }

@@ -12,7 +12,7 @@
 namespace sluice::op {
 
 struct Case {
-  std::string name;     // unique within the family: "axis_1_tail_129"
+  std::string name;  // unique within the family: "axis_1_tail_129"
   std::string op;
   std::string domain = "";
   AttrMap attrs = {};

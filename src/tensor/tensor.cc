@@ -1,5 +1,7 @@
 #include "tensor/tensor.h"
 
+#include <unistd.h>
+
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -84,11 +86,30 @@ Result<Tensor> Tensor::allocate(DType dtype, const Shape& shape) {
   return out;
 }
 
+namespace {
+// What one tensor may take: the machine's physical memory. Beyond it, an operating system that
+// overcommits would say yes and kill the process later.
+uint64_t largest_tensor_bytes() {
+#if defined(_SC_PHYS_PAGES) && defined(_SC_PAGESIZE)
+  static const uint64_t kBytes = [] {
+    const long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+    return pages > 0 && size > 0 ? static_cast<uint64_t>(pages) * static_cast<uint64_t>(size)
+                                 : uint64_t{1} << 40;
+  }();
+  return kBytes;
+#else
+  return uint64_t{1} << 31;
+#endif
+}
+}  // namespace
+
 Result<Tensor> Tensor::allocate_uninitialized(DType dtype, const Shape& shape) {
   const auto elements = shape.checked_elements();
   const auto bytes = elements ? storage_bytes(dtype, *elements) : std::nullopt;
-  if (!bytes || *bytes > static_cast<uint64_t>(std::numeric_limits<ptrdiff_t>::max()) / 2) {
-    return resource_error(cat("A tensor of shape ", shape.text(), " is too large to address"));
+  if (!bytes || *bytes > largest_tensor_bytes()) {
+    return resource_error(cat("A tensor of type ", dtype_name(dtype), shape.text(),
+                              " is larger than this machine's memory (",
+                              human_bytes(largest_tensor_bytes()), ")"));
   }
   Tensor out;
   out.dtype_ = dtype;

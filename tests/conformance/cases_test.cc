@@ -30,14 +30,17 @@ std::string compare(const Value& got, const Value& want, double atol, double rto
   }
   const Tensor& a = got.tensor();
   const Tensor& b = want.tensor();
-  if (a.dtype() != b.dtype() || !(a.shape() == b.shape())) return cat(a.text(), " against ", b.text());
+  if (a.dtype() != b.dtype() || !(a.shape() == b.shape()))
+    return cat(a.text(), " against ", b.text());
   for (int64_t i = 0; i < a.elements(); ++i) {
     if (a.dtype() == DType::kString) {
-      if (a.data<std::string>()[i] != b.data<std::string>()[i]) return cat("string ", i, " differs");
+      if (a.data<std::string>()[i] != b.data<std::string>()[i])
+        return cat("string ", i, " differs");
     } else if (is_floating(a.dtype())) {
       const double x = a.get_double(i), y = b.get_double(i);
       if ((std::isnan(x) && std::isnan(y)) || x == y) continue;
-      if (!(std::fabs(x - y) <= atol + rtol * std::fabs(y))) return cat("element ", i, ": ", x, " against ", y);
+      if (!(std::fabs(x - y) <= atol + rtol * std::fabs(y)))
+        return cat("element ", i, ": ", x, " against ", y);
     } else if (is_complex(a.dtype())) {
       continue;
     } else if (a.get_int(i) != b.get_int(i)) {
@@ -51,7 +54,8 @@ bool same_bits(const Value& a, const Value& b) {
   if (a.kind() != b.kind()) return false;
   if (!a.present()) return true;
   if (!a.is_tensor()) {
-    return std::ranges::equal(a.items(), b.items(), [](const Value& x, const Value& y) { return same_bits(x, y); });
+    return std::ranges::equal(a.items(), b.items(),
+                              [](const Value& x, const Value& y) { return same_bits(x, y); });
   }
   if (a.tensor().dtype() == DType::kString) return compare(a, b, 0, 0).empty();
   return std::ranges::equal(a.tensor().bytes(), b.tensor().bytes());
@@ -66,7 +70,8 @@ std::unique_ptr<ir::Graph> graph_of(const op::Case& c, bool symbolic) {
     const Value& value = c.inputs[i];
     if (!value.present()) {
       ids.push_back(ir::kNoValue);
-    } else if (value.is_tensor() && std::ranges::count(c.constant_inputs, static_cast<int>(i)) != 0) {
+    } else if (value.is_tensor() &&
+               std::ranges::count(c.constant_inputs, static_cast<int>(i)) != 0) {
       ids.push_back(graph->add_constant(cat("constant_", i), value.tensor()));
     } else if (value.is_tensor()) {
       Dims dims = to_dims(value.tensor().shape());
@@ -92,7 +97,8 @@ std::vector<Value> feeds_of(const op::Case& c) {
   std::vector<Value> feeds;
   for (size_t i = 0; i < c.inputs.size(); ++i) {
     if (!c.inputs[i].present()) continue;
-    if (c.inputs[i].is_tensor() && std::ranges::count(c.constant_inputs, static_cast<int>(i)) != 0) continue;
+    if (c.inputs[i].is_tensor() && std::ranges::count(c.constant_inputs, static_cast<int>(i)) != 0)
+      continue;
     feeds.push_back(c.inputs[i]);
   }
   return feeds;
@@ -133,7 +139,8 @@ TEST_P(CaseTable, ReferenceAndCpuAgree) {
           ++goldens;
           ASSERT_EQ(truth.size(), c.outputs.size());
           for (size_t i = 0; i < truth.size(); ++i) {
-            EXPECT_EQ(compare(truth[i], c.outputs[i], c.atol, c.rtol), "") << "reference output " << i;
+            EXPECT_EQ(compare(truth[i], c.outputs[i], c.atol, c.rtol), "")
+                << "reference output " << i;
           }
         }
       }
@@ -171,7 +178,8 @@ TEST_P(CaseTable, ReferenceAndCpuAgree) {
   RecordProperty("fast", fast);
 }
 
-INSTANTIATE_TEST_SUITE_P(Ops, CaseTable, testing::ValuesIn(ops::case_tables().begin(), ops::case_tables().end()),
+INSTANTIATE_TEST_SUITE_P(Ops, CaseTable,
+                         testing::ValuesIn(ops::case_tables().begin(), ops::case_tables().end()),
                          [](const auto& table) { return std::string(table.param.family); });
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(CaseTable);
 
