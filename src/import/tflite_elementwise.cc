@@ -32,6 +32,7 @@ Result<void> binary(TfliteNode& n) {
 }
 
 #define SLUICE_OP_NAME(name) constexpr char k##name[] = #name;
+// clang-format off: one list, which the formatter would indent further every time
 SLUICE_OP_NAME(Abs)
 SLUICE_OP_NAME(Ceil)
 SLUICE_OP_NAME(Cos)
@@ -42,14 +43,31 @@ SLUICE_OP_NAME(Sigmoid)
 SLUICE_OP_NAME(Neg)
 SLUICE_OP_NAME(Relu)
 SLUICE_OP_NAME(Round)
-SLUICE_OP_NAME(Sin) SLUICE_OP_NAME(Sqrt) SLUICE_OP_NAME(Tanh) SLUICE_OP_NAME(Elu)
-    SLUICE_OP_NAME(HardSwish) SLUICE_OP_NAME(Sign) SLUICE_OP_NAME(Not) SLUICE_OP_NAME(Add)
-        SLUICE_OP_NAME(Sub) SLUICE_OP_NAME(Mul) SLUICE_OP_NAME(Div) SLUICE_OP_NAME(Max)
-            SLUICE_OP_NAME(Min) SLUICE_OP_NAME(Pow) SLUICE_OP_NAME(Equal) SLUICE_OP_NAME(Greater)
-                SLUICE_OP_NAME(GreaterOrEqual) SLUICE_OP_NAME(Less) SLUICE_OP_NAME(LessOrEqual)
-                    SLUICE_OP_NAME(And) SLUICE_OP_NAME(Or) SLUICE_OP_NAME(PRelu)
+SLUICE_OP_NAME(Sin)
+SLUICE_OP_NAME(Sqrt)
+SLUICE_OP_NAME(Tanh)
+SLUICE_OP_NAME(Elu)
+SLUICE_OP_NAME(HardSwish)
+SLUICE_OP_NAME(Sign)
+SLUICE_OP_NAME(Not)
+SLUICE_OP_NAME(Add)
+SLUICE_OP_NAME(Sub)
+SLUICE_OP_NAME(Mul)
+SLUICE_OP_NAME(Div)
+SLUICE_OP_NAME(Max)
+SLUICE_OP_NAME(Min)
+SLUICE_OP_NAME(Pow)
+SLUICE_OP_NAME(Equal)
+SLUICE_OP_NAME(Greater)
+SLUICE_OP_NAME(GreaterOrEqual)
+SLUICE_OP_NAME(Less)
+SLUICE_OP_NAME(LessOrEqual)
+SLUICE_OP_NAME(And)
+SLUICE_OP_NAME(Or)
+SLUICE_OP_NAME(PRelu)
+// clang-format on
 #undef SLUICE_OP_NAME
-                        constexpr char kRelu6[] = "RELU6";
+constexpr char kRelu6[] = "RELU6";
 constexpr char kReluN1[] = "RELU_N1_TO_1";
 
 template <const char* kFunction>

@@ -306,17 +306,13 @@ HWY_INLINE V32 apply(F32 d, V32 x, V32 a, V32 b) {
 
 // The cases X(name) of every function but the identity.
 #undef SLUICE_SIMD_FUNCTIONS
-#define SLUICE_SIMD_FUNCTIONS(X)                                                                \
-  X(kClip)                                                                                      \
-  X(kLeakyRelu)                                                                                 \
-  X(kSigmoid)                                                                                   \
-  X(kTanh)                                                                                      \
-  X(kHardSigmoid)                                                                               \
-  X(kHardSwish)                                                                                 \
-  X(kSwish)                                                                                     \
-  X(kGelu) X(kGeluTanh) X(kElu) X(kSelu) X(kSoftplus) X(kSoftsign) X(kMish) X(kThresholdedRelu) \
-      X(kScaledTanh) X(kAffine) X(kExp) X(kLog) X(kErf) X(kSqrt) X(kReciprocal) X(kNeg) X(kAbs) \
-          X(kFloor) X(kCeil) X(kRound) X(kSquare)
+// clang-format off: one list, which the formatter would indent further every time
+#define SLUICE_SIMD_FUNCTIONS(X) \
+  X(kClip) X(kLeakyRelu) X(kSigmoid) X(kTanh) X(kHardSigmoid) X(kHardSwish) X(kSwish) X(kGelu) \
+  X(kGeluTanh) X(kElu) X(kSelu) X(kSoftplus) X(kSoftsign) X(kMish) X(kThresholdedRelu) \
+  X(kScaledTanh) X(kAffine) X(kExp) X(kLog) X(kErf) X(kSqrt) X(kReciprocal) X(kNeg) X(kAbs) \
+  X(kFloor) X(kCeil) X(kRound) X(kSquare)
+// clang-format on
 
 // Out of line: kept out of the register-starved inner loops.
 static HWY_NOINLINE HWY_MAYBE_UNUSED V32 activate_slow(V32 x, V32 a, V32 b, Function function) {

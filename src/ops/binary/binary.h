@@ -12,12 +12,12 @@
 
 namespace sluice::ops::binary {
 
-#define SLUICE_BINARY_KERNELS(X)                                                                   \
-  X(add)                                                                                           \
-  X(sub)                                                                                           \
-  X(mul) X(div) X(pow) X(mod) X(max) X(min) X(sum) X(mean) X(logical_and) X(logical_or)            \
-      X(logical_xor) X(equal) X(less) X(less_or_equal) X(greater) X(greater_or_equal) X(bit_shift) \
-          X(bitwise_and) X(bitwise_or) X(bitwise_xor) X(where)
+// clang-format off: one list, which the formatter would indent further every time
+#define SLUICE_BINARY_KERNELS(X) \
+  X(add) X(sub) X(mul) X(div) X(pow) X(mod) X(max) X(min) X(sum) X(mean) X(logical_and) \
+  X(logical_or) X(logical_xor) X(equal) X(less) X(less_or_equal) X(greater) \
+  X(greater_or_equal) X(bit_shift) X(bitwise_and) X(bitwise_or) X(bitwise_xor) X(where)
+// clang-format on
 
 #define SLUICE_DECLARE(name) Result<void> name##_reference(plan::KernelContext& context);
 SLUICE_BINARY_KERNELS(SLUICE_DECLARE)

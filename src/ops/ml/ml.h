@@ -17,11 +17,12 @@
 
 namespace sluice::ops::ml {
 
-#define SLUICE_ML_KERNELS(X)                                                                   \
-  X(array_feature_extractor)                                                                   \
-  X(binarizer)                                                                                 \
-  X(label_encoder) X(scaler) X(normalizer) X(one_hot_encoder) X(feature_vectorizer) X(imputer) \
-      X(linear_regressor) X(linear_classifier) X(tree_ensemble)
+// clang-format off: one list, which the formatter would indent further every time
+#define SLUICE_ML_KERNELS(X) \
+  X(array_feature_extractor) X(binarizer) X(label_encoder) X(scaler) X(normalizer) \
+  X(one_hot_encoder) X(feature_vectorizer) X(imputer) X(linear_regressor) X(linear_classifier) \
+  X(tree_ensemble)
+// clang-format on
 
 #define SLUICE_DECLARE(name) Result<void> name##_reference(plan::KernelContext& context);
 SLUICE_ML_KERNELS(SLUICE_DECLARE)

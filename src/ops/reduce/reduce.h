@@ -16,12 +16,12 @@
 
 namespace sluice::ops::reduce {
 
-#define SLUICE_REDUCE_KERNELS(X)                                                                 \
-  X(reduce_sum)                                                                                  \
-  X(reduce_mean)                                                                                 \
-  X(reduce_max)                                                                                  \
-  X(reduce_min) X(reduce_prod) X(reduce_l1) X(reduce_l2) X(reduce_log_sum) X(reduce_log_sum_exp) \
-      X(reduce_sum_square) X(arg_max) X(arg_min) X(cum_sum) X(cum_prod)
+// clang-format off: one list, which the formatter would indent further every time
+#define SLUICE_REDUCE_KERNELS(X) \
+  X(reduce_sum) X(reduce_mean) X(reduce_max) X(reduce_min) X(reduce_prod) X(reduce_l1) \
+  X(reduce_l2) X(reduce_log_sum) X(reduce_log_sum_exp) X(reduce_sum_square) X(arg_max) \
+  X(arg_min) X(cum_sum) X(cum_prod)
+// clang-format on
 
 #define SLUICE_DECLARE(name) Result<void> name##_reference(plan::KernelContext& context);
 SLUICE_REDUCE_KERNELS(SLUICE_DECLARE)

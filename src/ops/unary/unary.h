@@ -13,18 +13,16 @@ namespace sluice::ops::unary {
 
 // Reference kernels, one per operator; ImageScaler and the forms with several inputs have their
 // own.
-#define SLUICE_UNARY_KERNELS(X)                                                                  \
-  X(abs)                                                                                         \
-  X(neg)                                                                                         \
-  X(ceil)                                                                                        \
-  X(floor)                                                                                       \
-  X(round) X(sign) X(sqrt) X(reciprocal) X(exp) X(log) X(sin) X(cos) X(tan) X(asin) X(acos)      \
-      X(atan) X(sinh) X(cosh) X(tanh) X(asinh) X(acosh) X(atanh) X(erf) X(sigmoid) X(relu)       \
-          X(leaky_relu) X(elu) X(celu) X(selu) X(softplus) X(softsign) X(hard_sigmoid)           \
-              X(hard_swish) X(thresholded_relu) X(shrink) X(mish) X(gelu) X(swish) X(quick_gelu) \
-                  X(bias_gelu) X(fast_gelu) X(bias_add) X(bias_split_gelu) X(logical_not)        \
-                      X(bitwise_not) X(is_nan) X(is_inf) X(identity) X(clip) X(prelu) X(swiglu)  \
-                          X(affine) X(scaled_tanh) X(parametric_softplus) X(image_scaler)
+// clang-format off: one list, which the formatter would indent further every time
+#define SLUICE_UNARY_KERNELS(X) \
+  X(abs) X(neg) X(ceil) X(floor) X(round) X(sign) X(sqrt) X(reciprocal) X(exp) X(log) X(sin) \
+  X(cos) X(tan) X(asin) X(acos) X(atan) X(sinh) X(cosh) X(tanh) X(asinh) X(acosh) X(atanh) \
+  X(erf) X(sigmoid) X(relu) X(leaky_relu) X(elu) X(celu) X(selu) X(softplus) X(softsign) \
+  X(hard_sigmoid) X(hard_swish) X(thresholded_relu) X(shrink) X(mish) X(gelu) X(swish) \
+  X(quick_gelu) X(bias_gelu) X(fast_gelu) X(bias_add) X(bias_split_gelu) X(logical_not) \
+  X(bitwise_not) X(is_nan) X(is_inf) X(identity) X(clip) X(prelu) X(swiglu) X(affine) \
+  X(scaled_tanh) X(parametric_softplus) X(image_scaler)
+// clang-format on
 
 #define SLUICE_DECLARE(name) Result<void> name##_reference(plan::KernelContext& context);
 SLUICE_UNARY_KERNELS(SLUICE_DECLARE)
