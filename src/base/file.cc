@@ -33,7 +33,9 @@ Error cannot(std::string_view verb, std::string_view path, int number) {
   const ErrorCode code =
       number == ENOSPC || number == ENOMEM || number == EMFILE || number == EDQUOT
           ? ErrorCode::kResource
-          : ErrorCode::kUsage;
+      // An input that is not there is a bad input; an output that can't be made is wrong usage.
+      : verb == "opened" || verb == "examined" || verb == "read" ? ErrorCode::kInvalidModel
+                                                                 : ErrorCode::kUsage;
   return {code,
           cat("The file ", quoted(path, 200), " cannot be ", verb, ": ", std::strerror(number)),
           {}};
@@ -66,8 +68,8 @@ Result<std::shared_ptr<const MappedFile>> MappedFile::map_descriptor(int descrip
   struct stat info = {};
   if (::fstat(file.fd, &info) != 0) return cannot("examined", path, errno);
   if (!S_ISREG(info.st_mode)) {
-    return usage_error(cat("The file ", quoted(path, 200), " is ", kind_of(info.st_mode),
-                           " (a regular file is needed)"));
+    return invalid_model(cat("The file ", quoted(path, 200), " is ", kind_of(info.st_mode),
+                             " (a regular file is needed)"));
   }
   if (refuse_links && info.st_nlink > 1) {
     return invalid_model(cat("The file ", quoted(path, 200), " has ", info.st_nlink,

@@ -1,4 +1,6 @@
 // sluice: runs machine-learning models and says exactly where they ran.
+#include <cstdio>
+
 #include "cli/command.h"
 
 int main(int argc, char** argv) {
@@ -17,7 +19,10 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? sluice::cli::kOk : sluice::cli::kUsage;
+    // --help and --version are no errors; anything else is one line.
+    if (error.get_exit_code() == 0) return app.exit(error);
+    std::fprintf(stderr, "sluice: %s (sluice --help lists the commands)\n", error.what());
+    return sluice::cli::kUsage;
   }
   return exit_code;
 }

@@ -342,7 +342,12 @@ Result<void> infer_range(InferContext& context) {
       count = Dim(n);
       if (n <= 64) {
         Dims values;
-        for (int64_t i = 0; i < n; ++i) values.emplace_back(from.value() + i * step);
+        // Element n - 1 lies before the limit, so only the way there may wrap.
+        for (int64_t i = 0; i < n; ++i) {
+          values.emplace_back(
+              static_cast<int64_t>(static_cast<uint64_t>(from.value()) +
+                                   static_cast<uint64_t>(i) * static_cast<uint64_t>(step)));
+        }
         context.set_output_ints(0, std::move(values));
       }
     } else {
