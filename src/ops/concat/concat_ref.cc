@@ -250,12 +250,13 @@ Result<void> pad_reference(KernelContext& context) {
   for (int i = 0; i < rank; ++i) {
     const int64_t begin = begins[static_cast<size_t>(i)], end = ends[static_cast<size_t>(i)];
     constexpr int64_t kLimit = int64_t{1} << 48;
-    const int64_t extent = in->dim(i) + begin + end;
-    const int64_t kept = in->dim(i) + std::min<int64_t>(begin, 0) + std::min<int64_t>(end, 0);
-    if (begin > kLimit || begin < -kLimit || end > kLimit || end < -kLimit || extent < 0) {
+    const bool sane = begin <= kLimit && begin >= -kLimit && end <= kLimit && end >= -kLimit;
+    const int64_t extent = sane ? in->dim(i) + begin + end : -1;
+    if (extent < 0) {
       return invalid_model(
           cat("Pad of ", in->shape().text(), " at axis ", i, " by ", begin, " and ", end));
     }
+    const int64_t kept = in->dim(i) + std::min<int64_t>(begin, 0) + std::min<int64_t>(end, 0);
     if (kept <= 0 && extent > 0 && mode != PadMode::kConstant) {
       return invalid_model(
           cat("Pad of ", in->shape().text(), " at axis ", i, " has nothing to repeat"));

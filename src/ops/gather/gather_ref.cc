@@ -360,7 +360,8 @@ Result<void> reverse_sequence_reference(KernelContext& context) {
   SLUICE_ASSIGN(const std::vector<int64_t> lengths, op::input_ints(context, 1));
   const int64_t batch_axis = context.attrs().int_or("batch_axis", 1);
   const int64_t time_axis = context.attrs().int_or("time_axis", 0);
-  if (in->rank() < 2 || batch_axis + time_axis != 1 || batch_axis * time_axis != 0) {
+  const bool swapped = batch_axis == 0 && time_axis == 1;
+  if (in->rank() < 2 || (!swapped && (batch_axis != 1 || time_axis != 0))) {
     return invalid_model(cat("ReverseSequence of ", in->shape().text(), " with batch axis ",
                              batch_axis, " and time axis ", time_axis, " (0 and 1, or 1 and 0)"));
   }
