@@ -414,6 +414,7 @@ constexpr op::OpDef kOps[] = {
      .max_inputs = 4,
      .infer = infer_conv_integer,
      .reference = conv_integer_reference,
+     .cpu = kConvIntegerCpu,
      .cost = conv_cost<1>},
     {.name = "QLinearConv",
      .min_inputs = 8,

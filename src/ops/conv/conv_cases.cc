@@ -253,6 +253,12 @@ void add_integer(std::vector<Case>& out) {
                  .inputs = {Tensor::of<uint8_t>({1, 1, 3}, {2, 3, 4}),
                             Tensor::of<uint8_t>({1, 1, 2}, {1, 1}), Tensor::scalar<uint8_t>(1)},
                  .outputs = {Tensor::of<int32_t>({1, 1, 2}, {3, 5})}});
+  // 40 * 9 products of 255 * 255: past what a float32 sum holds exactly.
+  out.push_back({.name = "golden_largest_sum",
+                 .op = "ConvInteger",
+                 .inputs = {case_ints(DType::kUInt8, {1, 40, 3, 3}, 255, 255),
+                            case_ints(DType::kUInt8, {1, 40, 3, 3}, 255, 255)},
+                 .outputs = {Tensor::of<int32_t>({1, 1, 1, 1}, {40 * 9 * 255 * 255})}});
   // Halves round to even: 0.5 * (1, 3, 5) gives 0, 2, 2.
   out.push_back({.name = "golden_round_half_even",
                  .op = "QLinearConv",

@@ -648,6 +648,110 @@ std::string refuse_conv(const NodeView& node) {
   return {};
 }
 
+// ConvInteger on the float kernel, exactly. Over kExactDepth products of two differences of bytes
+// every partial sum stays below 160 * 255^2 = 10,404,000 < 2^24, so each float is an exact integer;
+// input channels are taken in chunks of that depth, and the chunks added in int32.
+constexpr int64_t kExactDepth = 160;
+
+// Zero points as the specification has them here: one number, or one per output channel.
+bool plain_zero(const Tensor* zero, DType dtype, int64_t channels) {
+  return zero == nullptr ||
+         (zero->dtype() == dtype && (zero->elements() == 1 || zero->elements() == channels));
+}
+
+float centred(const Tensor& bytes, int64_t i, float zero) {
+  const float value = bytes.dtype() == DType::kInt8 ? static_cast<float>(bytes.data<int8_t>()[i])
+                                                    : static_cast<float>(bytes.data<uint8_t>()[i]);
+  return value - zero;
+}
+
+Result<void> conv_integer_8bit(KernelContext& context) {
+  constexpr op::DTypeSet kBytes = {DType::kInt8, DType::kUInt8};
+  SLUICE_ASSIGN(const Tensor* x, op::input_tensor(context, 0, kBytes));
+  SLUICE_ASSIGN(const Tensor* w, op::input_tensor(context, 1, kBytes));
+  const Tensor* x_zero = nullptr;
+  const Tensor* w_zero = nullptr;
+  if (context.has(2)) {
+    SLUICE_ASSIGN(x_zero, op::input_tensor(context, 2, kBytes));
+  }
+  if (context.has(3)) {
+    SLUICE_ASSIGN(w_zero, op::input_tensor(context, 3, kBytes));
+  }
+  SLUICE_ASSIGN(const ConvGeometry g, conv_geometry(context.attrs(), x->shape(), w->shape()));
+  const int64_t taps = g.kernel_elems();
+  const int64_t in_elems = g.in_elems(), out_elems = g.out_elems();
+  if (g.groups != 1 || taps < 1 || taps > kExactDepth || x->elements() == 0 || w->elements() == 0 ||
+      !as_plane(g) || !plain_zero(x_zero, x->dtype(), 1) ||
+      !plain_zero(w_zero, w->dtype(), g.out_channels)) {
+    return conv_integer_reference(context);
+  }
+  SLUICE_ASSIGN(Tensor * y, context.out(0, DType::kInt32, conv_output_shape(g)));
+  if (y->elements() == 0) return {};
+  const int64_t step = std::min(g.in_channels, kExactDepth / taps);
+  const auto floats = [&](Checked count) -> Result<float*> {
+    const Checked bytes = count * sizeof(float);
+    if (!bytes.fits(uint64_t{1} << 46))
+      return resource_error("An integer convolution is too large");
+    SLUICE_ASSIGN(const std::span<std::byte> memory, context.scratch(bytes.value()));
+    return reinterpret_cast<float*>(memory.data());
+  };
+  const auto size = [](int64_t n) { return Checked::from_signed(n); };
+  SLUICE_ASSIGN(float* image, floats(size(g.in_channels) * size(in_elems)));
+  SLUICE_ASSIGN(float* sums, floats(size(g.out_channels) * size(out_elems)));
+  SLUICE_ASSIGN(float* weights, floats(size(g.out_channels) * size(step) * size(taps)));
+  SLUICE_ASSIGN(float* packed,
+                floats(size(round_up(g.out_channels, simd::kPanelRows)) * size(step) * size(taps)));
+  const float zero_of_x = x_zero == nullptr ? 0 : static_cast<float>(x_zero->get_int(0));
+  for (int64_t n = 0; n < g.batch; ++n) {
+    const int64_t first = n * g.in_channels * in_elems;
+    context.parallel_for(g.in_channels * in_elems, 1 << 14, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) image[i] = centred(*x, first + i, zero_of_x);
+    });
+    int32_t* out = y->mutable_data<int32_t>() + n * g.out_channels * out_elems;
+    for (int64_t c = 0; c < g.in_channels; c += step) {
+      ConvGeometry part = g;
+      part.batch = 1;
+      part.in_channels = std::min(step, g.in_channels - c);
+      const std::optional<Plane> plane = as_plane(part);
+      if (!plane) return internal_error("A chunk of channels has another geometry than the whole");
+      for (int64_t m = 0; m < g.out_channels; ++m) {
+        const float zero =
+            w_zero == nullptr
+                ? 0
+                : static_cast<float>(w_zero->get_int(w_zero->elements() == 1 ? 0 : m));
+        const int64_t from = (m * g.in_channels + c) * taps;
+        float* to = weights + m * part.in_channels * taps;
+        for (int64_t k = 0; k < part.in_channels * taps; ++k) to[k] = centred(*w, from + k, zero);
+      }
+      pack_weights(weights, 1, g.out_channels, plane->y.kernel * plane->x.kernel,
+                   Chunks(part.in_channels, plane->y.kernel, plane->x.kernel, plane->x.dilation),
+                   packed);
+      Job job;
+      job.x = image + c * in_elems;
+      job.y = sums;
+      job.weights = packed;
+      SLUICE_TRY(convolve(context, part, *plane, job));
+      // Wraps like the int32 sum that the operator is defined as.
+      context.parallel_for(g.out_channels * out_elems, 1 << 14, [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) {
+          const auto sum = static_cast<uint32_t>(static_cast<int32_t>(sums[i]));
+          out[i] = static_cast<int32_t>((c == 0 ? 0u : static_cast<uint32_t>(out[i])) + sum);
+        }
+      });
+    }
+  }
+  return {};
+}
+
+std::string refuse_conv_integer(const NodeView& node) {
+  if (node.attrs().int_or("group", 1) != 1) return "it takes one group only";
+  const Type& w = node.input_type(1);
+  if (w.has_rank() && w.dims->size() != 3 && w.dims->size() != 4) {
+    return cat("it takes 1-D and 2-D kernels (rank ", w.dims->size(), ")");
+  }
+  return "";
+}
+
 }  // namespace
 
 const op::CpuCandidate kConvCpu[1] = {{.kernel = {.name = "conv.f32.implicit_gemm",
@@ -663,6 +767,9 @@ const op::CpuCandidate kFusedConvCpu[1] = {{.kernel = {.name = "fused_conv.f32.i
                                             .refuse = refuse_conv,
                                             .in_place_input = 3}};
 
+const op::CpuCandidate kConvIntegerCpu[1] = {
+    {.kernel = {.name = "conv_integer.8bit.exact_f32", .run = conv_integer_8bit},
+     .refuse = refuse_conv_integer}};
 const op::CpuCandidate kConvTransposeCpu[1] = {{.kernel = {.name = "conv_transpose.f32.gemm_col2im",
                                                            .run = conv_transpose_f32,
                                                            .prepare = prepare_conv_transpose,

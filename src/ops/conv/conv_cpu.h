@@ -7,6 +7,7 @@ namespace sluice::ops::conv {
 
 extern const op::CpuCandidate kConvCpu[1];
 extern const op::CpuCandidate kFusedConvCpu[1];
+extern const op::CpuCandidate kConvIntegerCpu[1];
 extern const op::CpuCandidate kConvTransposeCpu[1];
 
 }  // namespace sluice::ops::conv
