@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "op/operand.h"
+#include "ops/cast/cast_cpu.h"
 
 namespace sluice::ops::cast {
 
@@ -127,6 +128,7 @@ std::span<const OpDef> op_defs() {
        .max_inputs = 1,
        .infer = infer_cast,
        .reference = cast_reference,
+       .cpu = kCastCpu,
        .upgrade = upgrade_cast,
        .cost = cost_elementwise},
       {.name = "CastLike",
