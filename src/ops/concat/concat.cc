@@ -21,7 +21,7 @@ bool never_negative(const Dim& dim) {
   return dim.is_symbolic() && dim.text().find('-') == std::string::npos;
 }
 
-Dim at_least_zero(Dim dim) { return never_negative(dim) ? dim : Dim::max(dim, Dim(0)); }
+Dim at_least_zero(const Dim& dim) { return never_negative(dim) ? dim : Dim::max(dim, Dim(0)); }
 
 Result<void> infer_concat(InferContext& context) {
   if (context.input_count() == 0) return context.fail("there is nothing to join");

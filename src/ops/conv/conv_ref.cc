@@ -166,7 +166,8 @@ double channel_value(const Doubles& values, int64_t m, double fallback) {
 Doubles centred_weights(const Tensor& w, const Doubles& zero_points) {
   Doubles out = op::reals(w);
   const int64_t channels = w.dim(0);
-  const int64_t each = channels > 0 ? w.elements() / channels : 0;
+  if (w.elements() == 0) return out;
+  const int64_t each = w.elements() / channels;
   for (int64_t i = 0; i < w.elements(); ++i) {
     out[static_cast<size_t>(i)] -= channel_value(zero_points, i / each, 0);
   }

@@ -30,7 +30,8 @@ Result<RecurrentAttrs> recurrent_attrs(Cell cell, const AttrMap& attrs) {
   if (clip > 0) out.clip = clip;
 
   std::vector<std::string> names = attrs.strings_or("activations");
-  const auto wanted = static_cast<size_t>(function_count(cell) * out.directions);
+  const auto wanted =
+      static_cast<size_t>(function_count(cell)) * static_cast<size_t>(out.directions);
   if (names.empty()) {
     for (int d = 0; d < out.directions; ++d) {
       if (cell != Cell::kRnn) names.emplace_back("Sigmoid");
