@@ -10,13 +10,13 @@
 #include <string>
 #include <vector>
 
+#include "plan/dispatch.h"
+#include "plan/limits.h"
 #include "tensor/attributes.h"
+#include "tensor/tensor.h"
 #include "tensor/type.h"
 
 namespace sluice::plan {
-
-using SlotId = int32_t;
-inline constexpr SlotId kNoSlot = -1;
 
 enum class Storage : uint8_t {
   kConstant,  // known at load
@@ -32,6 +32,10 @@ struct Slot {
   Storage storage = Storage::kHeap;
   SlotId alias_of = kNoSlot;
   std::optional<Tensor> constant;
+  // GPU plans: how the value lies on the device; kNone keeps it on the host. An alias may start
+  // `alias_offset_bytes` into its root (a slice of a larger value).
+  DeviceFormat format = DeviceFormat::kNone;
+  uint64_t alias_offset_bytes = 0;
   // Steps between which the memory is in use, aliases included; -1 before the first step.
   int first_step = -1, last_step = -1;
 };
@@ -52,16 +56,26 @@ struct Step {
   AttrMap attrs;
   std::vector<Subplan> subplans;
   bool view = false;  // outputs[0] is inputs[0] under another shape
+  // GPU plans: what is issued, in order. A step with neither dispatches nor `view` is an island: its
+  // subplan "island" runs on the CPU, fed with `inputs`.
+  std::vector<Dispatch> dispatches;
   double flops = 0;
   std::string why;  // why this kernel: the candidates that refused, each with its reason
 };
 
 struct Plan {
-  std::string backend;  // "cpu"
+  std::string backend;  // "cpu", "webgpu"
   std::vector<Slot> slots;
   std::vector<Step> steps;
   std::vector<SlotId> inputs, captures, outputs;
+  // GPU plans: compiled for these.
+  Limits limits;
+  Features features;
+  std::vector<Pipeline> pipelines;
 
+  bool is_island(const Step& step) const {
+    return backend == "webgpu" && step.dispatches.empty() && !step.view && !step.subplans.empty();
+  }
   const Slot& slot(SlotId id) const { return slots[static_cast<size_t>(id)]; }
   SlotId root(SlotId id) const {
     while (slot(id).storage == Storage::kAlias) id = slot(id).alias_of;
