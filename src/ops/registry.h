@@ -2,10 +2,15 @@
 // file.
 #pragma once
 
+#include "op/lower.h"
 #include "op/op.h"
 
 namespace sluice::ops {
 
 const op::Registry& registry();
+
+// Ways to run an operator on the GPU, in the order to be tried; empty when there is none. Collected
+// from the folders that have a <family>_gpu.cc.
+std::span<const op::GpuCandidate> gpu_candidates(std::string_view domain, std::string_view name);
 
 }  // namespace sluice::ops

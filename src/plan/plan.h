@@ -56,8 +56,8 @@ struct Step {
   AttrMap attrs;
   std::vector<Subplan> subplans;
   bool view = false;  // outputs[0] is inputs[0] under another shape
-  // GPU plans: what is issued, in order. A step with neither dispatches nor `view` is an island: its
-  // subplan "island" runs on the CPU, fed with `inputs`.
+  // GPU plans: what is issued, in order. A step with neither dispatches nor `view` is an island:
+  // its subplan "island" runs on the CPU, fed with `inputs`.
   std::vector<Dispatch> dispatches;
   double flops = 0;
   std::string why;  // why this kernel: the candidates that refused, each with its reason
