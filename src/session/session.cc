@@ -28,29 +28,6 @@ double seconds_since(Clock::time_point start) {
 }
 }  // namespace
 
-std::string_view backend_name(Backend backend) {
-  switch (backend) {
-    case Backend::kAuto:
-      return "auto";
-    case Backend::kCpu:
-      return "cpu";
-    case Backend::kReference:
-      return "reference";
-  }
-  return "?";
-}
-
-std::string Binding::console_line(std::string_view model) const {
-  std::string line = cat("[EP] sluice · ", model, " · requested=", backend_name(requested),
-                         " = bound=", backend_name(bound), exact ? "" : " (inferred)", " | ",
-                         threads, threads == 1 ? " thread" : " threads");
-  if (!instruction_set.empty()) line += ", " + instruction_set;
-  if (widened_float16) line += ", float16 weights computed in float32";
-  line += cat(", islands=", islands.size());
-  if (!reason.empty()) line += " — " + reason;
-  return line;
-}
-
 struct Session::State {
   std::string name;
   std::unique_ptr<ir::Graph> graph;
@@ -161,6 +138,7 @@ Result<std::unique_ptr<Session>> Session::from_graph(std::unique_ptr<ir::Graph> 
                                                     : "the CPU is the only backend of this build";
   binding.instruction_set = simd::target_name();
   binding.widened_float16 = passes::has_float16_weights(g);
+  if (binding.widened_float16) binding.precision = Precision::kWidened;
   passes::OptimizeOptions how;
   how.fuse = options.fuse;
   SLUICE_ASSIGN(state->pass_log, passes::optimize_for_cpu(ops::registry(), g, how));
@@ -239,8 +217,7 @@ Result<NamedValues> Session::run(const NamedValues& feeds, const Observer& obser
     }
     SLUICE_ASSIGN(outputs, op::interpret(ops::registry(), *s.graph, inputs, how));
   }
-  s.binding.last_run_seconds = seconds_since(start);
-  if (s.binding.runs++ == 0) s.binding.first_run_seconds = s.binding.last_run_seconds;
+  s.binding.record_run(seconds_since(start));
   NamedValues named;
   for (size_t i = 0; i < outputs.size(); ++i) {
     named.emplace_back(s.outputs[i].name, std::move(outputs[i]));
