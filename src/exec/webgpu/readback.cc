@@ -1,0 +1,187 @@
+#include "exec/webgpu/readback.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/text.h"
+
+namespace sluice::exec::webgpu {
+
+namespace {
+
+constexpr uint64_t kSentinelBytes = 16;
+
+// One invocation copies the number that the host chose for this readback.
+constexpr std::string_view kSentinelShader = R"(
+struct Params { number : u32, a : u32, b : u32, c : u32 }
+@group(0) @binding(0) var<uniform> params : Params;
+@group(0) @binding(1) var<storage, read_write> result : array<u32>;
+@compute @workgroup_size(1) fn main() { result[0] = params.number; }
+)";
+
+struct Mapped {
+  bool done = false;
+  bool ok = false;
+  std::string message;
+};
+
+void look_for_poison(std::span<const std::byte> bytes, plan::DeviceFormat format, RunRecord& run) {
+  const auto scan = [&]<class Word>(Word exponent, uint32_t poison) {
+    bool poisoned = false, nonfinite = false;
+    for (size_t i = 0; i + sizeof(Word) <= bytes.size(); i += sizeof(Word)) {
+      Word word;
+      std::memcpy(&word, bytes.data() + i, sizeof word);
+      poisoned |= word == poison;
+      nonfinite |= (word & exponent) == exponent;
+    }
+    run.saw_poison |= poisoned;
+    run.saw_nonfinite |= nonfinite;
+  };
+  if (format == plan::DeviceFormat::kF32) scan(uint32_t{0x7f800000}, kPoison);
+  // Half a poison word is an ordinary number: no 16-bit word equals the whole.
+  if (format == plan::DeviceFormat::kF16) scan(uint16_t{0x7c00}, kPoison);
+}
+
+}  // namespace
+
+PipelineRequest Readback::sentinel_request() {
+  return {.label = "sentinel",
+          .wgsl = kSentinelShader,
+          .signature = {.uniform = true, .writable = {true}}};
+}
+
+Result<void> Readback::set_up_sentinel(std::shared_ptr<CompiledPipeline> pipeline) {
+  sentinel_ = std::move(pipeline);
+  ErrorScopes scopes(driver_);
+  SLUICE_ASSIGN(
+      sentinel_number_,
+      driver_.create_buffer(kSentinelBytes, WGPUBufferUsage_Uniform | WGPUBufferUsage_CopyDst,
+                            "sentinel number"));
+  SLUICE_ASSIGN(sentinel_result_,
+                driver_.create_buffer(
+                    kSentinelBytes, WGPUBufferUsage_Storage | WGPUBufferUsage_CopySrc, "sentinel"));
+  WGPUBindGroupEntry entries[2] = {WGPU_BIND_GROUP_ENTRY_INIT, WGPU_BIND_GROUP_ENTRY_INIT};
+  entries[0].binding = 0;
+  entries[0].buffer = sentinel_number_.get();
+  entries[0].size = kSentinelBytes;
+  entries[1].binding = 1;
+  entries[1].buffer = sentinel_result_.get();
+  entries[1].size = kSentinelBytes;
+  WGPUBindGroupDescriptor descriptor = WGPU_BIND_GROUP_DESCRIPTOR_INIT;
+  descriptor.label = view("sentinel");
+  descriptor.layout = sentinel_->layout.get();
+  descriptor.entryCount = 2;
+  descriptor.entries = entries;
+  sentinel_group_ = {driver_.library->DeviceCreateBindGroup(driver_.device.get(), &descriptor),
+                     driver_.library->BindGroupRelease};
+  return scopes.finish("setting the sentinel up");
+}
+
+Result<void> Readback::fetch(std::vector<Part>& parts, RunRecord& run,
+                             FunctionRef<Result<void>(std::span<const std::byte>)> use) {
+  const Library& library = *driver_.library;
+  uint64_t total = kSentinelBytes;
+  for (Part& part : parts) {
+    part.at = total;
+    total += (part.size_bytes + 15) / 16 * 16;
+  }
+  if (total > staging_bytes_) {
+    staging_.reset();
+    SLUICE_ASSIGN(staging_,
+                  driver_.create_buffer(total, WGPUBufferUsage_MapRead | WGPUBufferUsage_CopyDst,
+                                        "readback"));
+    staging_bytes_ = total;
+  }
+  // Successive numbers differ in many bits, and from the zeros of fresh memory.
+  const uint32_t number = ++count_ * 2654435761u;
+  if (sentinel_) {
+    driver_.write_buffer(sentinel_number_.get(), 0, &number, sizeof number);
+    recorder_.dispatch_one(sentinel_->pipeline.get(), sentinel_group_.get());
+    recorder_.copy(sentinel_result_.get(), 0, staging_.get(), 0, kSentinelBytes);
+  }
+  for (const Part& part : parts) {
+    if (part.size_bytes == 0) continue;
+    recorder_.copy(part.buffer, part.offset_bytes, staging_.get(), part.at, part.size_bytes);
+  }
+  SLUICE_TRY(recorder_.submit());
+  const auto mapped = std::make_shared<Mapped>();
+  WGPUBufferMapCallbackInfo callback = WGPU_BUFFER_MAP_CALLBACK_INFO_INIT;
+  callback.mode = WGPUCallbackMode_AllowProcessEvents;
+  callback.userdata1 = hold(mapped);
+  callback.callback = [](WGPUMapAsyncStatus status, WGPUStringView message, void* held, void*) {
+    const auto state = take<Mapped>(held);
+    state->done = true;
+    state->ok = status == WGPUMapAsyncStatus_Success;
+    state->message = text_of(message);
+  };
+  library.BufferMapAsync(staging_.get(), WGPUMapMode_Read, 0, total, callback);
+  SLUICE_TRY(driver_.await([&] { return mapped->done; }, "results", recorder_.time_allowance()));
+  SLUICE_TRY(recorder_.finish());
+  ++run.readbacks;
+  SLUICE_TRY(driver_.check_alive("reading results back"));
+  if (!mapped->ok) {
+    return device_error(cat("The device does not give results back (", mapped->message, ")"));
+  }
+  const auto* bytes =
+      static_cast<const std::byte*>(library.BufferGetConstMappedRange(staging_.get(), 0, total));
+  if (bytes == nullptr) return device_error("The device maps results to no memory");
+  Result<void> used = {};
+  uint32_t found = 0;
+  std::memcpy(&found, bytes, sizeof found);
+  if (sentinel_ && found != number) {
+    used = device_error(cat("The device did not finish the work: its sentinel is ", found, " (",
+                            number, " is wanted)"));
+  } else {
+    used = use({bytes, total});
+  }
+  library.BufferUnmap(staging_.get());
+  return used;
+}
+
+Result<std::vector<Tensor>> Readback::read(std::span<const plan::SlotId> slots, RunRecord& run) {
+  std::vector<Part> parts;
+  std::vector<Shape> shapes;
+  for (const plan::SlotId id : slots) {
+    SLUICE_ASSIGN(const Shape shape, resident_.shape(id));
+    const uint64_t bytes =
+        static_cast<uint64_t>(shape.elements()) * plan::element_bytes(plan_.slot(id).format);
+    Part part;
+    if (bytes > 0) {
+      SLUICE_ASSIGN(const Place at, resident_.place(id));
+      part = {at.buffer, at.offset_bytes, (bytes + 3) / 4 * 4, 0};
+    }
+    parts.push_back(part);
+    shapes.push_back(shape);
+  }
+  std::vector<Tensor> out;
+  const auto decode = [&](std::span<const std::byte> bytes) -> Result<void> {
+    for (size_t i = 0; i < slots.size(); ++i) {
+      const plan::Slot& slot = plan_.slot(slots[i]);
+      const size_t size =
+          static_cast<size_t>(shapes[i].elements()) * plan::element_bytes(slot.format);
+      const auto part = bytes.subspan(parts[i].at, size);
+      look_for_poison(part, slot.format, run);
+      SLUICE_ASSIGN(Tensor tensor,
+                    plan::from_device(part, slot.format, slot.type.dtype, shapes[i]));
+      run.downloaded_bytes += size;
+      out.push_back(std::move(tensor));
+    }
+    return {};
+  };
+  SLUICE_TRY(fetch(parts, run, decode));
+  return out;
+}
+
+Result<std::vector<uint64_t>> Readback::read_words64(WGPUBuffer from, uint32_t count,
+                                                     RunRecord& run) {
+  std::vector<Part> parts = {{from, 0, uint64_t{count} * 8, 0}};
+  std::vector<uint64_t> out(count);
+  const auto decode = [&](std::span<const std::byte> bytes) -> Result<void> {
+    std::memcpy(out.data(), bytes.data() + parts[0].at, uint64_t{count} * 8);
+    return {};
+  };
+  SLUICE_TRY(fetch(parts, run, decode));
+  return out;
+}
+
+}  // namespace sluice::exec::webgpu
