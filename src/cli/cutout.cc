@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "cli/command.h"
+#include "cli/telemetry_options.h"
 
 namespace sluice::cli {
 
@@ -23,8 +24,9 @@ namespace cut = apps::cutout;
 
 struct CutoutArgs {
   std::vector<std::string> images;
-  std::string out, model = "fast", background, format = "png", json, debug;
+  std::string out, model = "fast", background, format = "png", json;
   BackendOptions backend;
+  TelemetryOptions telemetry;
   bool mask = false, force = false, no_refine = false, no_clean = false, lossy = false,
        offline = false, list = false, quiet = false;
   int png_level = 3;
@@ -172,6 +174,7 @@ int run_cutout(const CutoutArgs& args) {
   if (!located) return report(located.error());
 
   std::unique_ptr<cut::Model> model;
+  std::unique_ptr<TelemetryScope> watch;
   double load_seconds = 0;
   const cut::OpenModel open = [&](const cut::Manifest** manifest) -> Result<const cut::RunModel*> {
     if (!model) {
@@ -180,6 +183,10 @@ int run_cutout(const CutoutArgs& args) {
       model = std::make_unique<cut::Model>(std::move(opened));
       load_seconds = cut::now_seconds() - start;
       if (!model->note.empty()) progress.note(model->note);
+      watch = std::make_unique<TelemetryScope>(
+          args.telemetry.start(model->manifest.name,
+                               [&](const std::string& line) { progress.note(line); }),
+          model->session->binding());
     }
     *manifest = &model->manifest;
     return &model->run;
@@ -190,6 +197,7 @@ int run_cutout(const CutoutArgs& args) {
       progress.note(cat("sluice: ", file_name(news.record->job.input), ": ", news.record->error));
     }
     progress.update(news);
+    if (watch) watch->update();
   });
   progress.clear();
   if (!batch) return report(batch.error());
@@ -228,10 +236,6 @@ int run_cutout(const CutoutArgs& args) {
                   phases(sum).c_str());
     }
     std::printf("\n");
-  }
-  if (args.debug == "ep" && model) {
-    std::fprintf(stderr, "%s\n",
-                 model->session->binding().console_line(model->manifest.name).c_str());
   }
   if (records.size() > 1 && (failed > 0 || kept > 0)) {
     std::printf("%zu done, %zu kept, %zu failed\n", done, kept, failed);
@@ -288,8 +292,7 @@ void add_cutout(CLI::App& app, int& exit_code) {
   command->add_flag("--offline", args->offline, "never download a model");
   command->add_flag("--list", args->list, "list the known models and their licences");
   command->add_flag("--quiet,-q", args->quiet, "no progress");
-  command->add_option("--debug", args->debug, "ep: one line on which backend ran and why")
-      ->check(CLI::IsMember({"ep"}));
+  args->telemetry.add_to(*command);
   args->backend.add_to(*command);
   command->callback([args, &exit_code] { exit_code = run_cutout(*args); });
 }

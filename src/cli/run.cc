@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/feeds.h"
+#include "cli/telemetry_options.h"
 #include "tensor/npy.h"
 
 namespace sluice::cli {
@@ -25,7 +26,7 @@ struct ModelArgs {
   std::string model;
   std::vector<std::string> inputs, shapes, outputs;
   BackendOptions backend;
-  std::string debug;
+  TelemetryOptions telemetry;
 
   void add_to(CLI::App& app, bool with_inputs = true) {
     app.add_option("model", model, "model file (.onnx, .tflite)")->required();
@@ -35,8 +36,7 @@ struct ModelArgs {
     }
     app.add_option("--shape", shapes, "NAME=1x3x224x224: fixes an input's shape");
     app.add_option("--output,-o", outputs, "value to compute (default: the model's outputs)");
-    app.add_option("--debug", debug, "ep: one line on which backend ran and why")
-        ->check(CLI::IsMember({"ep"}));
+    telemetry.add_to(app);
     backend.add_to(app);
   }
   Result<session::Options> options() const {
@@ -49,15 +49,9 @@ struct ModelArgs {
     SLUICE_ASSIGN(auto session, session::Session::load(model, options));
     return session;
   }
-  void print_binding(const session::Session& session) const {
-    if (debug == "ep") {
-      const std::string name = std::filesystem::path(model).filename().string();
-      std::fprintf(
-          stderr, "%s\n",
-          session.binding()
-              .console_line(sluice::quoted(name).substr(1, sluice::quoted(name).size() - 2))
-              .c_str());
-    }
+  // Tells of the session until the command ends.
+  TelemetryScope watch(const session::Session& session) const {
+    return {telemetry.start(std::filesystem::path(model).filename().string()), session.binding()};
   }
 };
 
@@ -124,8 +118,9 @@ Result<void> run(const ModelArgs& args, const std::string& out, bool save_inputs
   SLUICE_ASSIGN(const session::Options options, args.options());
   SLUICE_ASSIGN(auto session, args.load(options));
   SLUICE_ASSIGN(const auto feeds, make_feeds(session->inputs(), args.inputs, options));
+  TelemetryScope watch = args.watch(*session);
   SLUICE_ASSIGN(const auto results, session->run(feeds));
-  args.print_binding(*session);
+  watch.update();
   if (!out.empty()) SLUICE_TRY(make_folder(out));
   for (size_t i = 0; save_inputs && !out.empty() && i < feeds.size(); ++i) {
     SLUICE_ASSIGN(const std::string line,
@@ -150,6 +145,7 @@ Result<void> dump(const ModelArgs& args, const std::string& out) {
   options.fuse = false;
   SLUICE_ASSIGN(auto session, args.load(options));
   SLUICE_ASSIGN(const auto feeds, make_feeds(session->inputs(), args.inputs, options));
+  const TelemetryScope watch = args.watch(*session);
   SLUICE_TRY(make_folder(out));
   nlohmann::ordered_json manifest;
   manifest["model"] = std::filesystem::path(args.model).filename().string();
@@ -193,7 +189,6 @@ Result<void> dump(const ModelArgs& args, const std::string& out) {
   SLUICE_TRY(write_file_atomic(
       out + "/manifest.json",
       manifest.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n"));
-  args.print_binding(*session);
   std::printf("%d values -> %s\n", index, out.c_str());
   return {};
 }
@@ -204,6 +199,7 @@ Result<void> explain(const ModelArgs& args, bool full) {
     return usage_error("The reference backend has no plan to explain");
   }
   SLUICE_ASSIGN(auto session, args.load(options));
+  const TelemetryScope watch = args.watch(*session);
   const plan::Plan& plan = *session->plan();
   Dim::Environment symbols;
   for (const auto& [name, shape] : options.input_shapes) {
@@ -250,6 +246,7 @@ Result<void> bench(const ModelArgs& args, int runs, bool profile, bool json) {
   SLUICE_ASSIGN(const session::Options options, args.options());
   SLUICE_ASSIGN(auto session, args.load(options));
   SLUICE_ASSIGN(const auto feeds, make_feeds(session->inputs(), args.inputs, options));
+  TelemetryScope watch = args.watch(*session);
   std::vector<double> times;
   struct Row {
     double seconds = 0, flops = 0;
@@ -268,6 +265,7 @@ Result<void> bench(const ModelArgs& args, int runs, bool profile, bool json) {
       };
     }
     SLUICE_ASSIGN(const auto results, session->run(feeds, observer));
+    watch.update();
     if (i != 0) times.push_back(session->binding().last_run_seconds);
   }
   std::ranges::sort(times);

@@ -136,6 +136,8 @@ void members(V& visit, T& x)
   visit("median_seconds", x.median_seconds);
   visit("min_seconds", x.min_seconds);
   visit("max_seconds", x.max_seconds);
+  visit("sum_seconds", x.sum_seconds);
+  visit("buckets", x.buckets);
 }
 
 template <class V, class T>
@@ -298,6 +300,11 @@ std::string_view precision_name(Precision precision) {
   return "?";
 }
 
+size_t duration_bucket(double seconds) {
+  const auto at = std::ranges::lower_bound(kDurationBounds, seconds);  // upper bounds are inclusive
+  return static_cast<size_t>(at - std::begin(kDurationBounds));
+}
+
 void Binding::record_run(double seconds) {
   last_run_seconds = seconds;
   evidence = Evidence::kProven;
@@ -313,6 +320,9 @@ void Binding::record_run(double seconds) {
   }
   steady.min_seconds = steady.n == 0 ? seconds : std::min(steady.min_seconds, seconds);
   steady.max_seconds = std::max(steady.max_seconds, seconds);
+  steady.sum_seconds += seconds;
+  steady.buckets.resize(std::size(kDurationBounds) + 1);
+  ++steady.buckets[duration_bucket(seconds)];
   ++steady.n;
   std::vector<float> sorted = samples_;
   const auto middle = sorted.begin() + static_cast<ptrdiff_t>(sorted.size() / 2);

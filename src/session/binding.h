@@ -72,11 +72,17 @@ struct PlanFigures {
   uint64_t weights_bytes = 0;
 };
 
-// Runs after the first. The median is that of the latest kSteadyWindow runs.
+// Upper bounds of the buckets in which durations are counted, in seconds; the last bucket is open.
+inline constexpr double kDurationBounds[] = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
+                                             0.25,  0.5,    1,     2.5,  5,     10,   30};
+
+// Runs after the first. The median is that of the latest runs (Binding::kSteadyWindow).
 struct SteadyTimes {
   int n = 0;
-  double median_seconds = 0, min_seconds = 0, max_seconds = 0;
+  double median_seconds = 0, min_seconds = 0, max_seconds = 0, sum_seconds = 0;
+  std::vector<uint64_t> buckets;  // one more than kDurationBounds; empty while n is 0
 };
+size_t duration_bucket(double seconds);
 
 struct Binding {
   Backend requested = Backend::kAuto;
