@@ -1,0 +1,250 @@
+// How Concat, Split, Slice and Pad run on the GPU: strided copies, and one kernel that pads.
+#include <algorithm>
+#include <array>
+
+#include "base/text.h"
+#include "op/gpu_copy.h"
+#include "op/lower.h"
+#include "ops/concat/concat.h"
+#include "shader/pad.h"
+#include "shader/strided_copy.h"
+
+namespace sluice::ops::concat {
+
+namespace {
+
+using op::LowerContext;
+using CopyCall = shader::strided_copy::Call;
+
+Result<void> lower_concat(LowerContext& context) {
+  const Dims& out = context.out_dims(0);
+  SLUICE_ASSIGN(const int axis_int,
+                op::gpu_axis(context, context.attrs().int_or("axis", 0), out.size()));
+  const auto axis = static_cast<size_t>(axis_int);
+  const Dims to_strides = op::strides(out);
+  Dim at(0);
+  for (int i = 0; i < context.input_count(); ++i) {
+    const Dims& in = context.in_dims(i);
+    if (in.size() != out.size()) return context.refuse(cat("operand ", i, " has another rank"));
+    SLUICE_TRY(op::dispatch_copy<CopyCall>(context, {.from = context.in(i),
+                                                     .to = context.out(0),
+                                                     .shape = in,
+                                                     .from_strides = op::strides(in),
+                                                     .to_strides = to_strides,
+                                                     .to_offset = at * to_strides[axis]}));
+    at = at + in[axis];
+  }
+  return {};
+}
+
+Result<void> lower_split(LowerContext& context) {
+  const Dims& in = context.in_dims(0);
+  SLUICE_ASSIGN(const int axis_int,
+                op::gpu_axis(context, context.attrs().int_or("axis", 0), in.size()));
+  const auto axis = static_cast<size_t>(axis_int);
+  const auto outputs = static_cast<size_t>(context.output_count());
+  Dims parts;
+  if (context.has_input(1)) {
+    SLUICE_ASSIGN(parts, op::need_dims(context, 1));
+    if (parts.size() != outputs) return context.refuse("the parts are not as many as the outputs");
+  } else {
+    const Dim chunk = Dim::ceil_div(in[axis], Dim(static_cast<int64_t>(outputs)));
+    for (size_t i = 0; i < outputs; ++i) {
+      parts.push_back(
+          Dim::max(Dim::min(chunk, in[axis] - chunk * Dim(static_cast<int64_t>(i))), Dim(0)));
+    }
+  }
+  const Dims from_strides = op::strides(in);
+  Dim at(0);
+  for (size_t i = 0; i < outputs; ++i) {
+    const auto k = static_cast<int>(i);
+    if (context.has_output(k)) {
+      // Inference may have found a simpler expression for the same extent.
+      const Dims& out = context.out_dims(k);
+      parts[i] = out[axis];
+      SLUICE_TRY(op::dispatch_copy<CopyCall>(context, {.from = context.in(0),
+                                                       .to = context.out(k),
+                                                       .shape = out,
+                                                       .from_strides = from_strides,
+                                                       .to_strides = op::strides(out),
+                                                       .from_offset = at * from_strides[axis]}));
+    }
+    at = at + parts[i];
+  }
+  return {};
+}
+
+// Where a slice begins; the clamping of clamped_range for extents that may be symbols.
+Dim first_index(int64_t start, int64_t step, const Dim& extent) {
+  if (extent.is_known()) {
+    return clamped_range(start, step > 0 ? std::numeric_limits<int64_t>::max()
+                                         : std::numeric_limits<int64_t>::min(),
+                         step, extent.value())
+        .start;
+  }
+  constexpr int64_t kFar = std::numeric_limits<int32_t>::max();
+  if (step > 0) {
+    if (start == 0 || start < -kFar) return 0;
+    return start > 0 ? Dim::min(Dim(std::min(start, kFar)), extent)
+                     : Dim::max(extent + Dim(start), Dim(0));
+  }
+  if (start == -1 || start > kFar) return extent - Dim(1);
+  if (start < -kFar) return 0;
+  return start >= 0 ? Dim::min(Dim(start), extent - Dim(1)) : Dim::max(extent + Dim(start), Dim(0));
+}
+
+Result<void> lower_slice(LowerContext& context) {
+  const Dims& in = context.in_dims(0);
+  const Dims& out = context.out_dims(0);
+  SLUICE_ASSIGN(const std::vector<int64_t> starts, context.need_ints(1));
+  std::vector<int64_t> axes, steps(starts.size(), 1);
+  if (context.has_input(3)) {
+    SLUICE_ASSIGN(axes, context.need_ints(3));
+  } else {
+    for (size_t i = 0; i < starts.size(); ++i) axes.push_back(static_cast<int64_t>(i));
+  }
+  if (context.has_input(4)) {
+    SLUICE_ASSIGN(steps, context.need_ints(4));
+  }
+  if (axes.size() != starts.size() || steps.size() != starts.size()) {
+    return context.refuse("starts, axes and steps are not equally many");
+  }
+  Dims strides = op::strides(in);
+  Dim base(0);
+  std::vector<bool> seen(in.size(), false);
+  for (size_t i = 0; i < axes.size(); ++i) {
+    SLUICE_ASSIGN(const int axis_int, op::gpu_axis(context, axes[i], in.size()));
+    const auto axis = static_cast<size_t>(axis_int);
+    if (seen[axis] || steps[i] == 0) {
+      return context.refuse(seen[axis] ? "an axis is named twice" : "a step is 0");
+    }
+    seen[axis] = true;
+    // Nothing is read where nothing is left.
+    if (out[axis].is_known() && out[axis].value() == 0) continue;
+    base = base + first_index(starts[i], steps[i], in[axis]) * strides[axis];
+    // A single element needs no stride, and a huge step, which leaves one element, would overflow.
+    constexpr int64_t kFar = std::numeric_limits<int32_t>::max();
+    const bool single = (out[axis].is_known() && out[axis].value() == 1) || steps[i] > kFar ||
+                        steps[i] < -kFar;
+    strides[axis] = single ? Dim(0) : strides[axis] * Dim(steps[i]);
+  }
+  return op::dispatch_copy<CopyCall>(context, {.from = context.in(0),
+                                               .to = context.out(0),
+                                               .shape = out,
+                                               .from_strides = strides,
+                                               .to_strides = op::strides(out),
+                                               .from_offset = base});
+}
+
+Result<void> lower_pad(LowerContext& context) {
+  if (const std::string large = op::oversized(context); !large.empty()) {
+    return context.refuse(large);
+  }
+  const Dims& in = context.in_dims(0);
+  const Dims& out = context.out_dims(0);
+  const size_t rank = in.size();
+  SLUICE_ASSIGN(const std::vector<int64_t> pads, context.need_ints(1));
+  const auto mode = pad_mode(context.attrs());
+  if (!mode.ok()) return context.refuse(mode.error().message);
+  std::vector<int64_t> begins(rank, 0), ends(rank, 0), axes;
+  if (context.has_input(3)) {
+    SLUICE_ASSIGN(axes, context.need_ints(3));
+  } else {
+    for (size_t i = 0; i < rank; ++i) axes.push_back(static_cast<int64_t>(i));
+  }
+  if (pads.size() != 2 * axes.size()) return context.refuse("the pads are not two for each axis");
+  std::vector<bool> seen(rank, false);
+  for (size_t i = 0; i < axes.size(); ++i) {
+    SLUICE_ASSIGN(const int axis_int, op::gpu_axis(context, axes[i], rank));
+    const auto axis = static_cast<size_t>(axis_int);
+    if (seen[axis]) return context.refuse("an axis is named twice");
+    seen[axis] = true;
+    begins[axis] = pads[i];
+    ends[axis] = pads[i + axes.size()];
+    constexpr int64_t kFar = 1 << 30;
+    if (std::max(std::abs(begins[axis]), std::abs(ends[axis])) > kFar) {
+      return context.refuse("a pad exceeds 2^30");
+    }
+  }
+  Dims shape, strides, begin, low, kept;
+  const Dims in_strides = op::strides(in);
+  for (size_t i = 0; i < rank; ++i) {
+    const bool untouched = begins[i] == 0 && ends[i] == 0;
+    const Dim left =
+        in[i] + Dim(std::min<int64_t>(begins[i], 0)) + Dim(std::min<int64_t>(ends[i], 0));
+    if (*mode != PadMode::kConstant && left.is_known() && left.value() <= 0 &&
+        !(out[i].is_known() && out[i].value() == 0)) {
+      return context.refuse(cat("axis ", i, " has nothing to repeat"));
+    }
+    if (untouched && i > 0 && begins[i - 1] == 0 && ends[i - 1] == 0) {
+      shape.back() = shape.back() * out[i];
+      kept.back() = kept.back() * in[i];
+      strides.back() = in_strides[i];
+      continue;
+    }
+    shape.push_back(out[i]);
+    strides.push_back(in_strides[i]);
+    begin.push_back(Dim(std::max<int64_t>(begins[i], 0)));
+    low.push_back(Dim(std::max<int64_t>(-begins[i], 0)));
+    kept.push_back(left);
+  }
+  if (shape.size() > 8) return context.refuse("more than 8 axes are left after merging");
+  plan::SlotId value = plan::kNoSlot;
+  if (context.has_input(2) && *mode == PadMode::kConstant) {
+    value = context.in(2);
+    if (context.input_type(2).dtype != context.input_type(0).dtype) {
+      SLUICE_ASSIGN(const Tensor given, context.need_constant(2));
+      if (given.elements() != 1 || given.dtype() == DType::kString) {
+        return context.refuse("the constant is not one number");
+      }
+      const double number = given.get_double(0);
+      value = context.constant(
+          Tensor::of_doubles(context.input_type(0).dtype, Shape{}, std::span(&number, 1)), "pad");
+    }
+  }
+  const plan::DeviceFormat format = context.out_format(0);
+  if (plan::element_bytes(format) == 0) return context.refuse("its elements stay on the host");
+  const Dim n = op::elements(out);
+  const uint32_t number = *mode == PadMode::kConstant  ? 0
+                          : *mode == PadMode::kEdge    ? 1
+                          : *mode == PadMode::kReflect ? 2
+                                                       : 3;
+  context.dispatch(shader::pad::Call{
+      .knobs = {.T = op::move_type(format),
+                .MODE = number,
+                .AXES = static_cast<uint32_t>(shape.size())},
+      .params = {.shape = op::eight(shape, Dim(1)),
+                 .stride = op::eight(strides, Dim(0)),
+                 .begin = op::eight(begin, Dim(0)),
+                 .low = op::eight(low, Dim(0)),
+                 .kept = op::eight(kept, Dim(1)),
+                 .n = n},
+      .x = context.in(0),
+      .value = value,
+      .y = context.out(0),
+      .workgroups = op::workgroups(n, 256)});
+  return {};
+}
+
+struct Row {
+  std::string_view domain, op;
+  op::GpuCandidate candidate;
+};
+constexpr Row kRows[] = {
+    {"", "Concat", {"concat.copy", &lower_concat}},
+    {"", "Split", {"split.copy", &lower_split}},
+    {"", "Slice", {"slice.copy", &lower_slice}},
+    {"", "Pad", {"pad", &lower_pad}},
+    {"com.microsoft", "Pad", {"pad", &lower_pad}},
+};
+
+}  // namespace
+
+std::span<const op::GpuCandidate> gpu_candidates(std::string_view domain, std::string_view name) {
+  for (const Row& row : kRows) {
+    if (row.domain == domain && row.op == name) return {&row.candidate, 1};
+  }
+  return {};
+}
+
+}  // namespace sluice::ops::concat
