@@ -193,8 +193,7 @@ Result<std::vector<CopyPiece>> copy_pieces(const LowerContext& context, StridedC
   // Binding ranges start at multiples of 256 bytes, so a range may begin up to 255 bytes early.
   const int64_t bytes = plan::element_bytes(format);
   const auto limit = static_cast<int64_t>(context.limits().max_storage_binding_bytes);
-  std::vector<Numbers> work{
-      {*shape, *from, *to, copy.from_offset.value(), copy.to_offset.value()}};
+  std::vector<Numbers> work{{*shape, *from, *to, copy.from_offset.value(), copy.to_offset.value()}};
   while (!work.empty()) {
     Numbers now = std::move(work.back());
     work.pop_back();
@@ -203,8 +202,8 @@ Result<std::vector<CopyPiece>> copy_pieces(const LowerContext& context, StridedC
     const Touched writes = touched(now.shape, now.to, now.to_at);
     const bool reads_fit = copy.from == plan::kNoSlot || fits_whole(context, copy.from) ||
                            (reads.last + 1 - reads.first) * bytes + 512 <= limit;
-    const bool writes_fit = fits_whole(context, copy.to) ||
-                            (writes.last + 1 - writes.first) * bytes + 512 <= limit;
+    const bool writes_fit =
+        fits_whole(context, copy.to) || (writes.last + 1 - writes.first) * bytes + 512 <= limit;
     if (!reads_fit || !writes_fit) {
       const std::vector<int64_t>& strides = writes_fit ? now.from : now.to;
       size_t axis = 0;

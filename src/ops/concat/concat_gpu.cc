@@ -1,6 +1,7 @@
 // How Concat, Split, Slice and Pad run on the GPU: strided copies, and one kernel that pads.
 #include <algorithm>
 #include <array>
+#include <limits>
 
 #include "base/text.h"
 #include "op/gpu_copy.h"
@@ -77,9 +78,10 @@ Result<void> lower_split(LowerContext& context) {
 // Where a slice begins; the clamping of clamped_range for extents that may be symbols.
 Dim first_index(int64_t start, int64_t step, const Dim& extent) {
   if (extent.is_known()) {
-    return clamped_range(start, step > 0 ? std::numeric_limits<int64_t>::max()
-                                         : std::numeric_limits<int64_t>::min(),
-                         step, extent.value())
+    return clamped_range(
+               start,
+               step > 0 ? std::numeric_limits<int64_t>::max() : std::numeric_limits<int64_t>::min(),
+               step, extent.value())
         .start;
   }
   constexpr int64_t kFar = std::numeric_limits<int32_t>::max();
@@ -124,8 +126,8 @@ Result<void> lower_slice(LowerContext& context) {
     base = base + first_index(starts[i], steps[i], in[axis]) * strides[axis];
     // A single element needs no stride, and a huge step, which leaves one element, would overflow.
     constexpr int64_t kFar = std::numeric_limits<int32_t>::max();
-    const bool single = (out[axis].is_known() && out[axis].value() == 1) || steps[i] > kFar ||
-                        steps[i] < -kFar;
+    const bool single =
+        (out[axis].is_known() && out[axis].value() == 1) || steps[i] > kFar || steps[i] < -kFar;
     strides[axis] = single ? Dim(0) : strides[axis] * Dim(steps[i]);
   }
   return op::dispatch_copy<CopyCall>(context, {.from = context.in(0),
@@ -209,20 +211,19 @@ Result<void> lower_pad(LowerContext& context) {
                           : *mode == PadMode::kEdge    ? 1
                           : *mode == PadMode::kReflect ? 2
                                                        : 3;
-  context.dispatch(shader::pad::Call{
-      .knobs = {.T = op::move_type(format),
-                .MODE = number,
-                .AXES = static_cast<uint32_t>(shape.size())},
-      .params = {.shape = op::eight(shape, Dim(1)),
-                 .stride = op::eight(strides, Dim(0)),
-                 .begin = op::eight(begin, Dim(0)),
-                 .low = op::eight(low, Dim(0)),
-                 .kept = op::eight(kept, Dim(1)),
-                 .n = n},
-      .x = context.in(0),
-      .value = value,
-      .y = context.out(0),
-      .workgroups = op::workgroups(n, 256)});
+  context.dispatch(shader::pad::Call{.knobs = {.T = op::move_type(format),
+                                               .MODE = number,
+                                               .AXES = static_cast<uint32_t>(shape.size())},
+                                     .params = {.shape = op::eight(shape, Dim(1)),
+                                                .stride = op::eight(strides, Dim(0)),
+                                                .begin = op::eight(begin, Dim(0)),
+                                                .low = op::eight(low, Dim(0)),
+                                                .kept = op::eight(kept, Dim(1)),
+                                                .n = n},
+                                     .x = context.in(0),
+                                     .value = value,
+                                     .y = context.out(0),
+                                     .workgroups = op::workgroups(n, 256)});
   return {};
 }
 
@@ -231,10 +232,8 @@ struct Row {
   op::GpuCandidate candidate;
 };
 constexpr Row kRows[] = {
-    {"", "Concat", {"concat.copy", &lower_concat}},
-    {"", "Split", {"split.copy", &lower_split}},
-    {"", "Slice", {"slice.copy", &lower_slice}},
-    {"", "Pad", {"pad", &lower_pad}},
+    {"", "Concat", {"concat.copy", &lower_concat}}, {"", "Split", {"split.copy", &lower_split}},
+    {"", "Slice", {"slice.copy", &lower_slice}},    {"", "Pad", {"pad", &lower_pad}},
     {"com.microsoft", "Pad", {"pad", &lower_pad}},
 };
 

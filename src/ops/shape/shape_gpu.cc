@@ -66,22 +66,22 @@ Result<void> lower_transpose_tiles(LowerContext& context) {
   }
   const Dim batches = op::elements(rest);
   const Dim k_tiles = Dim::ceil_div(shape[k], Dim(32)), l_tiles = Dim::ceil_div(shape[l], Dim(32));
-  context.dispatch(shader::transpose_tiles::Call{
-      .knobs = {.T = op::move_type(context.out_format(0)),
-                .AXES = static_cast<uint32_t>(rest.size())},
-      .params = {.shape = op::eight(rest, Dim(1)),
-                 .from_stride = op::eight(rest_from, Dim(0)),
-                 .to_stride = op::eight(rest_to, Dim(0)),
-                 .batches = batches,
-                 .k_extent = shape[k],
-                 .l_extent = shape[l],
-                 .l_from = from[l],
-                 .k_to = to[k],
-                 .k_tiles = k_tiles,
-                 .l_tiles = l_tiles},
-      .x = context.in(0),
-      .y = context.out(0),
-      .workgroups = batches * k_tiles * l_tiles});
+  context.dispatch(
+      shader::transpose_tiles::Call{.knobs = {.T = op::move_type(context.out_format(0)),
+                                              .AXES = static_cast<uint32_t>(rest.size())},
+                                    .params = {.shape = op::eight(rest, Dim(1)),
+                                               .from_stride = op::eight(rest_from, Dim(0)),
+                                               .to_stride = op::eight(rest_to, Dim(0)),
+                                               .batches = batches,
+                                               .k_extent = shape[k],
+                                               .l_extent = shape[l],
+                                               .l_from = from[l],
+                                               .k_to = to[k],
+                                               .k_tiles = k_tiles,
+                                               .l_tiles = l_tiles},
+                                    .x = context.in(0),
+                                    .y = context.out(0),
+                                    .workgroups = batches * k_tiles * l_tiles});
   return {};
 }
 
