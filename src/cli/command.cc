@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "base/text.h"
+#include "exec/webgpu/device.h"
 
 namespace sluice::cli {
 
@@ -25,22 +26,36 @@ int report(const Error& error) {
 }
 
 void BackendOptions::add_to(CLI::App& app) {
-  app.add_option("--backend", backend, "auto, cpu or reference")->capture_default_str();
+  app.add_option("--backend", backend, "auto, webgpu, cpu or reference")->capture_default_str();
+  app.add_flag("--allow-software", allow_software,
+               "bind to a software WebGPU adapter too (SwiftShader, llvmpipe)");
+  app.add_flag("--strict", strict, "refuse islands on the CPU and finishing there");
+  app.add_option("--limits", limits, "WebGPU limits: guaranteed, or adapter for all it offers")
+      ->check(CLI::IsMember({"guaranteed", "adapter"}))
+      ->capture_default_str();
   app.add_option("--threads", threads, "threads (0: one per core)")->check(CLI::Range(0, 64));
 }
 
 Result<session::Options> BackendOptions::parse() const {
   session::Options options;
   options.threads = threads;
+  options.allow_software = allow_software;
+  options.strict = strict;
   if (backend == "cpu") {
     options.backend = session::Backend::kCpu;
   } else if (backend == "reference") {
     options.backend = session::Backend::kReference;
   } else if (backend == "webgpu") {
-    return Error{ErrorCode::kDevice, "This build has no WebGPU backend", "use --backend cpu"};
+    options.backend = session::Backend::kWebGpu;
   } else if (backend != "auto") {
     return usage_error(
-        cat("There is no backend ", sluice::quoted(backend), " (auto, cpu, reference)"));
+        cat("There is no backend ", sluice::quoted(backend), " (auto, webgpu, cpu, reference)"));
+  }
+  if (limits == "adapter" && backend != "cpu" && backend != "reference") {
+    exec::webgpu::DeviceOptions how;
+    how.allow_software = allow_software;
+    SLUICE_ASSIGN(const exec::webgpu::AdapterInfo adapter, exec::webgpu::probe_adapter(how));
+    options.limits = adapter.limits;
   }
   return options;
 }

@@ -16,10 +16,12 @@ inline constexpr int kOk = 0, kNo = 1, kUsage = 2, kBadInput = 3, kNoBackend = 4
 // Prints "sluice: <message>" and gives the exit code for it.
 int report(const Error& error);
 
-// --backend and --threads, shared by the commands that run a model.
+// --backend, --threads and the GPU's options, shared by the commands that run a model.
 struct BackendOptions {
   std::string backend = "auto";
   int threads = 0;
+  bool allow_software = false, strict = false;
+  std::string limits = "guaranteed";
   void add_to(CLI::App& app);
   Result<session::Options> parse() const;
 };

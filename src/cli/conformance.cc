@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -21,6 +22,7 @@
 #include "cli/feeds.h"
 #include "format/onnx/reader.h"
 #include "ops/registry.h"
+#include "session/gpu.h"
 #include "tensor/npy.h"
 
 namespace sluice::cli {
@@ -134,6 +136,7 @@ struct Outcome {
   std::string detail;
   double seconds = 0;
   int islands = 0;
+  std::string island;  // the first, with its reason
 };
 
 // case.json beside the model: what is particular to one case.
@@ -196,8 +199,9 @@ Result<Tensor> read_raw(const std::string& path, DType dtype, const Shape& shape
   return Tensor::view(dtype, shape, file->bytes(), file);
 }
 
+// Runs one case; an empty text when it passes. `where` tells what part of it ran elsewhere.
 Result<std::string> run_case(const std::string& folder, const session::Options& options,
-                             const Tolerance& tolerance) {
+                             const Tolerance& tolerance, Outcome& where) {
   SLUICE_ASSIGN(const CaseInfo info, case_info(folder, tolerance));
   std::error_code ignored;
   const std::string model =
@@ -228,6 +232,17 @@ Result<std::string> run_case(const std::string& folder, const session::Options& 
       }
     }
     SLUICE_ASSIGN(const auto results, session->run(feeds));
+    const session::Binding& binding = session->binding();
+    where.islands = static_cast<int>(binding.islands.size());
+    if (!binding.islands.empty()) {
+      const session::Island& first = binding.islands[0];
+      where.island = cat(first.op, " ", sluice::quoted(first.node), ": ", first.reason);
+    }
+    if (options.backend == session::Backend::kWebGpu &&
+        binding.bound != session::Backend::kWebGpu) {
+      return cat("the run was finished on the CPU: ",
+                 binding.failovers.empty() ? "" : binding.failovers.back().error);
+    }
     bool compared = false;
     for (size_t i = 0; i < results.size(); ++i) {
       const std::string stem = cat(data, "/output_", i);
@@ -267,61 +282,153 @@ Result<std::string> run_case(const std::string& folder, const session::Options& 
   return std::string();
 }
 
-// Runs a case in a child process. The child's one line is empty when it passed.
-Outcome run_isolated(const std::string& folder, const session::Options& options,
-                     const Tolerance& tolerance, int timeout_seconds) {
-  const auto start = std::chrono::steady_clock::now();
-  Outcome outcome;
-  int channel[2];
-  if (pipe(channel) != 0) return {"failed", "no pipe is to be had", 0, 0};
-  std::fflush(stdout);
-  const pid_t child = fork();
-  if (child == 0) {
-    close(channel[0]);
-    auto result = run_case(folder, options, tolerance);
-    std::string line =
-        result ? (result->empty() ? "P" : "F" + *result) : "F" + result.error().text();
-    size_t done = 0;
-    while (done < line.size()) {
-      const ssize_t n = write(channel[1], line.data() + done, line.size() - done);
-      if (n <= 0) break;
+// A child process that runs cases one after the other, so that a crash or a hang is one failed case
+// and a device is opened once.
+class Worker {
+ public:
+  Worker(const session::Options& options, const Tolerance& tolerance)
+      : options_(options), tolerance_(tolerance) {}
+  ~Worker() { stop(); }
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+  Outcome run(const std::string& folder, int timeout_seconds) {
+    const auto start = std::chrono::steady_clock::now();
+    Outcome outcome;
+    if (child_ <= 0 && !spawn()) return {"failed", "no process is to be had", 0, 0, ""};
+    if (!put(to_, folder)) {
+      stop();
+      if (!spawn() || !put(to_, folder)) return {"failed", "the worker does not start", 0, 0, ""};
+    }
+    std::string answer;
+    const auto deadline = start + std::chrono::seconds(timeout_seconds);
+    const bool answered = get(from_, answer, &deadline);
+    if (answered) {
+      const auto parts = split(answer, '\x1f');
+      outcome = {parts[0] == "P" ? "passed" : "failed", parts.size() > 3 ? parts[3] : "", 0,
+                 parts.size() > 1 ? std::atoi(parts[1].c_str()) : 0,
+                 parts.size() > 2 ? parts[2] : ""};
+    } else if (std::chrono::steady_clock::now() >= deadline) {
+      outcome = {"failed", cat("it does not finish within ", timeout_seconds, " s"), 0, 0, ""};
+      stop();
+    } else {
+      const int status = stop();
+      outcome = {"failed",
+                 cat("it crashes (signal ", WIFSIGNALED(status) ? WTERMSIG(status) : 0, ")"), 0, 0,
+                 ""};
+    }
+    outcome.seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    return outcome;
+  }
+
+ private:
+  bool spawn() {
+    int down[2], up[2];
+    if (pipe(down) != 0) return false;
+    if (pipe(up) != 0) {
+      close(down[0]);
+      close(down[1]);
+      return false;
+    }
+    std::fflush(stdout);
+    child_ = fork();
+    if (child_ == 0) {
+      close(down[1]);
+      close(up[0]);
+      signal(SIGPIPE, SIG_DFL);
+      serve(down[0], up[1]);
+      _exit(0);
+    }
+    close(down[0]);
+    close(up[1]);
+    signal(SIGPIPE, SIG_IGN);
+    to_ = down[1];
+    from_ = up[0];
+    return child_ > 0;
+  }
+
+  int stop() {
+    int status = 0;
+    if (child_ <= 0) return status;
+    // A worker that has crashed has its own status; any other is ended here.
+    if (waitpid(child_, &status, WNOHANG) == 0) {
+      kill(child_, SIGKILL);
+      waitpid(child_, &status, 0);
+    }
+    close(to_);
+    close(from_);
+    child_ = -1;
+    return status;
+  }
+
+  void serve(int in, int out) {
+    // Keeps the device alive between cases.
+    std::shared_ptr<exec::webgpu::Device> device;
+    if (options_.backend == session::Backend::kWebGpu) {
+      if (auto acquired = session::acquire_device(options_); acquired.ok()) device = *acquired;
+    }
+    std::string folder;
+    while (get(in, folder, nullptr)) {
+      Outcome where;
+      auto result = run_case(folder, options_, tolerance_, where);
+      const bool passed = result.ok() && result->empty();
+      const std::string detail = result.ok() ? *result : result.error().text();
+      if (!put(out, cat(passed ? "P" : "F", "\x1f", where.islands, "\x1f", where.island, "\x1f",
+                        detail))) {
+        return;
+      }
+      if (device != nullptr && !device->usable()) {
+        device = nullptr;
+        if (auto acquired = session::acquire_device(options_); acquired.ok()) device = *acquired;
+      }
+    }
+  }
+
+  // A length in four bytes, then the text.
+  static bool put(int fd, const std::string& text) {
+    std::string bytes(4, '\0');
+    const auto size = static_cast<uint32_t>(text.size());
+    std::memcpy(bytes.data(), &size, 4);
+    bytes += text;
+    for (size_t done = 0; done < bytes.size();) {
+      const ssize_t n = write(fd, bytes.data() + done, bytes.size() - done);
+      if (n <= 0) return false;
       done += static_cast<size_t>(n);
     }
-    _exit(0);
+    return true;
   }
-  close(channel[1]);
-  std::string answer;
-  bool timed_out = child < 0;
-  const auto deadline = start + std::chrono::seconds(timeout_seconds);
-  while (!timed_out) {
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
-                          deadline - std::chrono::steady_clock::now())
-                          .count();
-    pollfd ready = {channel[0], POLLIN, 0};
-    if (left <= 0 || poll(&ready, 1, static_cast<int>(left)) == 0) {
-      timed_out = true;
-      break;
+  static bool get(int fd, std::string& text,
+                  const std::chrono::steady_clock::time_point* deadline) {
+    std::string bytes;
+    size_t wanted = 4;
+    while (bytes.size() < wanted) {
+      if (deadline != nullptr) {
+        const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+                              *deadline - std::chrono::steady_clock::now())
+                              .count();
+        pollfd ready = {fd, POLLIN, 0};
+        if (left <= 0 || poll(&ready, 1, static_cast<int>(left)) == 0) return false;
+      }
+      char buffer[4096];
+      const ssize_t n = read(fd, buffer, std::min(sizeof buffer, wanted - bytes.size()));
+      if (n <= 0) return false;
+      bytes.append(buffer, static_cast<size_t>(n));
+      if (bytes.size() == 4) {
+        uint32_t size = 0;
+        std::memcpy(&size, bytes.data(), 4);
+        wanted = 4 + static_cast<size_t>(size);
+      }
     }
-    char buffer[4096];
-    const ssize_t n = read(channel[0], buffer, sizeof buffer);
-    if (n <= 0) break;
-    answer.append(buffer, static_cast<size_t>(n));
+    text = bytes.substr(4);
+    return true;
   }
-  close(channel[0]);
-  int status = 0;
-  if (timed_out && child > 0) kill(child, SIGKILL);
-  if (child > 0) waitpid(child, &status, 0);
-  if (timed_out) {
-    outcome = {"failed", cat("it does not finish within ", timeout_seconds, " s"), 0, 0};
-  } else if (WIFSIGNALED(status) || answer.empty()) {
-    outcome = {"failed",
-               cat("it crashes (signal ", WIFSIGNALED(status) ? WTERMSIG(status) : 0, ")"), 0, 0};
-  } else {
-    outcome = {answer[0] == 'P' ? "passed" : "failed", answer.substr(1), 0, 0};
-  }
-  outcome.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  return outcome;
-}
+
+  const session::Options& options_;
+  const Tolerance& tolerance_;
+  pid_t child_ = -1;
+  int to_ = -1, from_ = -1;
+};
 
 // A line of known_gaps.txt: "executor pattern reason"; '*' in the pattern stands for anything.
 struct Gap {
@@ -368,6 +475,7 @@ struct Args {
   std::string json, gaps, filter, suite;
   Tolerance tolerance;
   int timeout = 60;
+  double whole_percent = 0;
   bool verbose = false;
 };
 
@@ -375,8 +483,8 @@ Result<int> conformance(const Args& args) {
   SLUICE_ASSIGN(session::Options options, args.backend.parse());
   if (options.threads == 0) options.threads = 1;  // cases are tiny
   SLUICE_ASSIGN(std::vector<Gap> gaps, read_gaps(args.gaps));
-  const std::string executor =
-      options.backend == session::Backend::kReference ? "reference" : "cpu";
+  if (options.backend == session::Backend::kAuto) options.backend = session::Backend::kCpu;
+  const std::string executor(session::backend_name(options.backend));
 
   std::vector<std::pair<std::string, std::string>> cases;  // name, folder
   for (const std::string& folder : args.folders) {
@@ -405,9 +513,10 @@ Result<int> conformance(const Args& args) {
   }
   int passed = 0, failed = 0, skipped = 0, whole = 0, stale = 0;
   nlohmann::ordered_json list = nlohmann::json::array();
+  Worker worker(options, args.tolerance);
   for (size_t i = 0; i < cases.size(); ++i) {
     const auto& [name, folder] = cases[i];
-    Outcome outcome = run_isolated(folder, options, args.tolerance, args.timeout);
+    Outcome outcome = worker.run(folder, args.timeout);
     for (Gap& gap : gaps) {
       if ((gap.executor != executor && gap.executor != "*") || !matches(gap.pattern, name))
         continue;
@@ -427,7 +536,10 @@ Result<int> conformance(const Args& args) {
     if (outcome.status == "passed") {
       ++passed;
       if (outcome.islands == 0) ++whole;
-      if (args.verbose) std::printf("passed  %s\n", name.c_str());
+      if (args.verbose) {
+        std::printf("passed  %s%s%s\n", name.c_str(), outcome.islands != 0 ? " island: " : "",
+                    outcome.island.c_str());
+      }
     } else if (outcome.status == "skipped") {
       ++skipped;
       if (args.verbose) std::printf("skipped %s: %s\n", name.c_str(), outcome.detail.c_str());
@@ -441,7 +553,8 @@ Result<int> conformance(const Args& args) {
                     {"status", outcome.status},
                     {"detail", outcome.detail},
                     {"seconds", outcome.seconds},
-                    {"islands", outcome.islands}});
+                    {"islands", outcome.islands},
+                    {"island", outcome.island}});
   }
   if (isatty(2) != 0) std::fprintf(stderr, "\r             \r");
   if (!args.json.empty()) {
@@ -454,6 +567,15 @@ Result<int> conformance(const Args& args) {
     out["cases"] = std::move(list);
     SLUICE_TRY(write_file_atomic(
         args.json, out.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n"));
+  }
+  if (options.backend == session::Backend::kWebGpu) {
+    std::printf("entirely on the GPU: %d of %zu cases (%.1f %%)\n", whole, cases.size(),
+                100.0 * whole / static_cast<double>(cases.size()));
+    if (100.0 * whole < args.whole_percent * static_cast<double>(cases.size())) {
+      std::printf("FAILED  fewer cases run entirely on the GPU than demanded (%g %%)\n",
+                  args.whole_percent);
+      ++failed;
+    }
   }
   std::printf("%s: %d passed, %d failed, %d skipped (%zu cases)\n", executor.c_str(), passed,
               failed + stale, skipped, cases.size());
@@ -473,6 +595,9 @@ void add_conformance(CLI::App& app, int& exit_code) {
   sub->add_option("--rtol", args->tolerance.rtol, "relative tolerance")->capture_default_str();
   sub->add_option("--atol", args->tolerance.atol, "absolute tolerance")->capture_default_str();
   sub->add_option("--timeout", args->timeout, "seconds a case may take")->capture_default_str();
+  sub->add_option("--whole", args->whole_percent,
+                  "webgpu: percentage of cases that must pass without an island")
+      ->capture_default_str();
   sub->add_flag("--verbose,-v", args->verbose, "print every case");
   args->backend.add_to(*sub);
   sub->callback([args, &exit_code] {

@@ -63,6 +63,11 @@ Result<int> fold_constants(const op::Registry& registry, ir::Graph& graph,
   int folded = 0;
   const std::function<Value(ir::ValueId)> no_capture = [](ir::ValueId) { return Value(); };
   for (ir::Node& node : graph.nodes()) {
+    if (options.keep_outputs && std::ranges::any_of(node.outputs, [&](ir::ValueId id) {
+          return id != ir::kNoValue && std::ranges::count(graph.outputs(), id) != 0;
+        })) {
+      continue;
+    }
     for (const ir::ValueId id : std::vector<ir::ValueId>(node.outputs)) {
       if (id == ir::kNoValue) continue;
       const ir::ValueInfo& info = graph.value(id);
@@ -83,7 +88,9 @@ Result<int> fold_constants(const op::Registry& registry, ir::Graph& graph,
         sub.graph->captures().erase(sub.graph->captures().begin() + static_cast<ptrdiff_t>(i));
         sub.captures.erase(sub.captures.begin() + static_cast<ptrdiff_t>(i));
       }
-      SLUICE_ASSIGN(const int inside, fold_constants(registry, *sub.graph, options));
+      FoldOptions within = options;
+      within.keep_outputs = false;
+      SLUICE_ASSIGN(const int inside, fold_constants(registry, *sub.graph, within));
       folded += inside;
     }
     const bool wanted =

@@ -12,6 +12,8 @@ struct FoldOptions {
   // A fold is skipped when its result would be larger than this and than its inputs: a file of a
   // hundred bytes must not make gigabytes.
   uint64_t max_growth_bytes = 64u << 20;
+  // Graph outputs are left to the run, so that what a backend is asked for is what it computes.
+  bool keep_outputs = false;
 };
 
 // A node that fails on its constants is left for the run to report.

@@ -11,18 +11,20 @@
 
 namespace sluice::passes {
 
-Result<std::vector<std::string>> optimize_for_cpu(const op::Registry& registry, ir::Graph& graph,
-                                                  const OptimizeOptions& options) {
+Result<std::vector<std::string>> optimize(const op::Registry& registry, ir::Graph& graph,
+                                          const OptimizeOptions& options) {
   std::vector<std::string> log;
   const auto note = [&](std::string_view pass, int count) {
     if (count != 0) log.push_back(cat(pass, ": ", count));
   };
   note("eliminate_dead", eliminate_dead(graph));
-  if (has_float16_weights(graph)) {
+  if (options.widen_float16 && has_float16_weights(graph)) {
     SLUICE_ASSIGN(const bool widened, widen_float16(registry, graph));
     note("widen_float16", widened ? 1 : 0);
   }
-  SLUICE_ASSIGN(const int folded, fold_constants(registry, graph));
+  FoldOptions fold;
+  fold.keep_outputs = options.keep_outputs;
+  SLUICE_ASSIGN(const int folded, fold_constants(registry, graph, fold));
   note("fold_constants", folded);
   if (options.fuse) {
     note("eliminate_identity", eliminate_identity(graph));

@@ -1,4 +1,4 @@
-// The order in which graph passes run before compilation for the CPU.
+// The order in which graph passes run before compilation.
 #pragma once
 
 #include <string>
@@ -13,10 +13,14 @@ namespace sluice::passes {
 struct OptimizeOptions {
   // False keeps every value of the model observable: only constants are folded.
   bool fuse = true;
+  // Graph outputs are computed by the run even where they are known beforehand.
+  bool keep_outputs = false;
+  // float16 becomes float32 in the graph itself. Devices widen by the form of their values instead.
+  bool widen_float16 = true;
 };
 
 // What each pass did, for `explain`: "fold_constants: 39".
-Result<std::vector<std::string>> optimize_for_cpu(const op::Registry& registry, ir::Graph& graph,
-                                                  const OptimizeOptions& options = {});
+Result<std::vector<std::string>> optimize(const op::Registry& registry, ir::Graph& graph,
+                                          const OptimizeOptions& options = {});
 
 }  // namespace sluice::passes

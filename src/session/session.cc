@@ -16,6 +16,7 @@
 #include "passes/eliminate_dead.h"
 #include "passes/optimize.h"
 #include "passes/widen_float16.h"
+#include "session/gpu.h"
 #include "simd/target.h"
 
 namespace sluice::session {
@@ -34,7 +35,17 @@ struct Session::State {
   std::vector<IoInfo> inputs, outputs;
   Binding binding;
   std::vector<std::string> pass_log;
+  Options options;
+  // Bound to the GPU: the model as imported, from which the CPU finishes a job when the device
+  // fails.
+  std::shared_ptr<const ir::Graph> original;
+  std::unique_ptr<Gpu> gpu;
   std::unique_ptr<exec::cpu::Executor> executor;
+
+  Result<void> bind_gpu(std::string& why_not);
+  Result<void> bind_cpu();
+  Result<std::vector<Value>> run_cpu(std::span<const Value> inputs, const Observer& observer);
+  Result<std::vector<Value>> run_reference(std::span<const Value> inputs, const Observer& observer);
 };
 
 Session::Session(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -42,10 +53,16 @@ Session::~Session() = default;
 const std::vector<IoInfo>& Session::inputs() const { return state_->inputs; }
 const std::vector<IoInfo>& Session::outputs() const { return state_->outputs; }
 const Binding& Session::binding() const { return state_->binding; }
-const ir::Graph& Session::graph() const { return *state_->graph; }
-const std::vector<std::string>& Session::pass_log() const { return state_->pass_log; }
+const ir::Graph& Session::graph() const { return state_->gpu ? *state_->original : *state_->graph; }
+const std::vector<std::string>& Session::pass_log() const {
+  return state_->gpu ? state_->gpu->pass_log() : state_->pass_log;
+}
 const plan::Plan* Session::plan() const {
+  if (state_->gpu) return state_->gpu->plan();
   return state_->executor ? &state_->executor->plan() : nullptr;
+}
+const plan::DeviceLayout* Session::device_layout() const {
+  return state_->gpu ? state_->gpu->layout() : nullptr;
 }
 const plan::MemoryLayout* Session::layout() const {
   return state_->executor ? state_->executor->layout() : nullptr;
@@ -126,22 +143,62 @@ Result<std::unique_ptr<Session>> Session::from_graph(std::unique_ptr<ir::Graph> 
 
   Binding& binding = state->binding;
   binding.requested = options.backend;
+  state->options = options;
   if (options.backend == Backend::kReference) {
     binding.bound = Backend::kReference;
     binding.reason = "the reference kernels were asked for";
     passes::eliminate_dead(g);
     return std::unique_ptr<Session>(new Session(std::move(state)));
   }
+  std::string why_not;
+  if (options.backend != Backend::kCpu) {
+    SLUICE_TRY(state->bind_gpu(why_not));
+    if (state->gpu != nullptr) return std::unique_ptr<Session>(new Session(std::move(state)));
+  }
+  binding.reason = options.backend == Backend::kCpu ? "the CPU was asked for" : why_not;
+  SLUICE_TRY(state->bind_cpu());
+  return std::unique_ptr<Session>(new Session(std::move(state)));
+}
+
+// Leaves `gpu` empty, with a sentence, where an automatic choice goes on to the CPU.
+Result<void> Session::State::bind_gpu(std::string& why_not) {
+  original = std::shared_ptr<const ir::Graph>(std::move(graph));
+  auto made = Gpu::create(original, options, binding);
+  if (!made.ok() && made.error().code == ErrorCode::kResource && !options.limits) {
+    // Too large for what every device guarantees: ask for what this one offers.
+    why_not = made.error().text();
+    if (auto device = acquire_device(options); device.ok()) {
+      options.limits = (*device)->adapter().limits;
+      made = Gpu::create(original, options, binding);
+      if (made.ok()) binding.reason = cat("the adapter's own limits are used: ", why_not);
+    }
+  }
+  if (made.ok()) {
+    gpu = std::move(made).value();
+    binding.bound = Backend::kWebGpu;
+    if (binding.reason.empty()) {
+      binding.reason = options.backend == Backend::kWebGpu ? "WebGPU was asked for"
+                                                           : "an adapter passed the gate";
+    }
+    return {};
+  }
+  if (options.backend == Backend::kWebGpu) return made.error();
+  why_not = made.error().text();
+  graph = original->clone();
+  original = nullptr;
+  return {};
+}
+
+Result<void> Session::State::bind_cpu() {
   auto start = Clock::now();
+  ir::Graph& g = *graph;
   binding.bound = Backend::kCpu;
-  binding.reason = options.backend == Backend::kCpu ? "the CPU was asked for"
-                                                    : "the CPU is the only backend of this build";
   binding.instruction_set = simd::target_name();
   binding.widened_float16 = passes::has_float16_weights(g);
   if (binding.widened_float16) binding.precision = Precision::kWidened;
   passes::OptimizeOptions how;
   how.fuse = options.fuse;
-  SLUICE_ASSIGN(state->pass_log, passes::optimize_for_cpu(ops::registry(), g, how));
+  SLUICE_ASSIGN(pass_log, passes::optimize(ops::registry(), g, how));
   compile::CpuOptions compile_options;
   compile_options.reuse_memory = options.fuse;
   SLUICE_ASSIGN(auto plan, compile::compile_cpu(ops::registry(), g, compile_options));
@@ -150,7 +207,7 @@ Result<std::unique_ptr<Session>> Session::from_graph(std::unique_ptr<ir::Graph> 
   auto pool = std::make_shared<exec::cpu::ThreadPool>(options.threads);
   binding.threads = pool->threads();
   const auto table = compile::cpu_kernel_table(ops::registry());
-  SLUICE_ASSIGN(state->executor, exec::cpu::Executor::create(plan, table, pool));
+  SLUICE_ASSIGN(executor, exec::cpu::Executor::create(plan, table, pool));
   // The executor holds what it needs of the weights; the graph keeps only what is small.
   for (size_t v = 0; v < g.value_count(); ++v) {
     auto& constant = g.value(static_cast<ir::ValueId>(v)).constant;
@@ -159,7 +216,41 @@ Result<std::unique_ptr<Session>> Session::from_graph(std::unique_ptr<ir::Graph> 
     }
   }
   binding.prepare_seconds = seconds_since(start);
-  return std::unique_ptr<Session>(new Session(std::move(state)));
+  return {};
+}
+
+Result<std::vector<Value>> Session::State::run_cpu(std::span<const Value> feeds,
+                                                   const Observer& observer) {
+  const plan::Plan& plan = executor->plan();
+  exec::cpu::Observer inner;
+  if (observer.value) {
+    inner.outputs = [&](int step, std::span<const Value> made) -> Result<void> {
+      const plan::Step& what = plan.steps[static_cast<size_t>(step)];
+      for (size_t i = 0; i < made.size(); ++i) {
+        if (what.outputs[i] == plan::kNoSlot) continue;
+        SLUICE_TRY(observer.value(plan.slot(what.outputs[i]).name, made[i]));
+      }
+      return {};
+    };
+  }
+  if (observer.step) {
+    inner.time = [&](int step, double seconds) {
+      const plan::Step& what = plan.steps[static_cast<size_t>(step)];
+      observer.step(what.node, what.op, what.kernel, seconds, what.flops);
+    };
+  }
+  return executor->run(feeds, inner);
+}
+
+Result<std::vector<Value>> Session::State::run_reference(std::span<const Value> feeds,
+                                                         const Observer& observer) {
+  op::InterpretOptions how;
+  if (observer.value) {
+    how.observe = [&](ir::ValueId id, const Value& value) {
+      return observer.value(graph->value(id).name, value);
+    };
+  }
+  return op::interpret(ops::registry(), *graph, feeds, how);
 }
 
 Result<NamedValues> Session::run(const NamedValues& feeds, const Observer& observer) {
@@ -188,34 +279,35 @@ Result<NamedValues> Session::run(const NamedValues& feeds, const Observer& obser
   }
   const auto start = Clock::now();
   std::vector<Value> outputs;
-  if (s.executor != nullptr) {
-    const plan::Plan& plan = s.executor->plan();
-    exec::cpu::Observer inner;
-    if (observer.value) {
-      inner.outputs = [&](int step, std::span<const Value> made) -> Result<void> {
-        const plan::Step& what = plan.steps[static_cast<size_t>(step)];
-        for (size_t i = 0; i < made.size(); ++i) {
-          if (what.outputs[i] == plan::kNoSlot) continue;
-          SLUICE_TRY(observer.value(plan.slot(what.outputs[i]).name, made[i]));
-        }
-        return {};
-      };
+  if (s.gpu != nullptr) {
+    auto made = s.gpu->run(inputs, observer, s.binding);
+    if (made.ok()) {
+      outputs = std::move(made).value();
+    } else {
+      const Error error = made.error();
+      const bool device_failed =
+          error.code == ErrorCode::kDevice || error.code == ErrorCode::kResource;
+      if (!device_failed || s.options.strict) return error;
+      // The job is finished here and now, from its inputs, as a session on the CPU would do it.
+      const auto failed = Clock::now();
+      const bool lost = !s.gpu->device().usable();
+      s.gpu = nullptr;
+      s.graph = s.original->clone();
+      s.original = nullptr;
+      SLUICE_TRY(s.bind_cpu());
+      SLUICE_ASSIGN(outputs, s.run_cpu(inputs, observer));
+      Failover failover;
+      failover.stage = cat("run ", s.binding.runs + 1);
+      failover.error = error.text();
+      failover.device_lost = lost;
+      failover.redone = "the run, from its inputs";
+      failover.seconds = seconds_since(failed);
+      s.binding.record_failover(std::move(failover));
     }
-    if (observer.step) {
-      inner.time = [&](int step, double seconds) {
-        const plan::Step& what = plan.steps[static_cast<size_t>(step)];
-        observer.step(what.node, what.op, what.kernel, seconds, what.flops);
-      };
-    }
-    SLUICE_ASSIGN(outputs, s.executor->run(inputs, inner));
+  } else if (s.executor != nullptr) {
+    SLUICE_ASSIGN(outputs, s.run_cpu(inputs, observer));
   } else {
-    op::InterpretOptions how;
-    if (observer.value) {
-      how.observe = [&](ir::ValueId id, const Value& value) {
-        return observer.value(s.graph->value(id).name, value);
-      };
-    }
-    SLUICE_ASSIGN(outputs, op::interpret(ops::registry(), *s.graph, inputs, how));
+    SLUICE_ASSIGN(outputs, s.run_reference(inputs, observer));
   }
   s.binding.record_run(seconds_since(start));
   NamedValues named;

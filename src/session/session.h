@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -13,9 +14,14 @@
 #include "base/result.h"
 #include "format/model.h"
 #include "ir/graph.h"
+#include "plan/device_layout.h"
 #include "plan/plan.h"
 #include "session/binding.h"
 #include "tensor/value.h"
+
+namespace sluice::exec::webgpu {
+class FaultInjector;
+}
 
 namespace sluice::session {
 
@@ -29,6 +35,18 @@ struct Options {
   std::vector<std::string> outputs = {};
   // False keeps every value of the model as it stands, for dumps and comparison.
   bool fuse = true;
+
+  // --- WebGPU
+  bool allow_software = false;  // also bind to an adapter that computes on the CPU
+  bool strict = false;          // refuse islands, and fail instead of finishing on the CPU
+  // Limits to ask the device for and to compile for; those that WebGPU guarantees where none are
+  // given.
+  std::optional<plan::Limits> limits = {};
+  bool device_times = false;  // per-step times by timestamp queries
+  // For tests.
+  bool null_device = false;                       // validates everything, computes nothing
+  exec::webgpu::FaultInjector* faults = nullptr;  // not owned; outlives the session
+  std::optional<uint32_t> fill_word = {};         // what device memory holds before each run
 };
 
 using NamedValues = std::vector<std::pair<std::string, Value>>;
@@ -64,9 +82,10 @@ class Session {
   Result<NamedValues> run(const NamedValues& feeds, const Observer& observer = {});
 
   const Binding& binding() const;
-  const ir::Graph& graph() const;            // as it runs, after the passes
-  const plan::Plan* plan() const;            // null on the reference backend
-  const plan::MemoryLayout* layout() const;  // of the latest run; null before
+  const ir::Graph& graph() const;                   // as it runs, after the passes
+  const plan::Plan* plan() const;                   // null on the reference backend
+  const plan::MemoryLayout* layout() const;         // of the latest run on the CPU; null before
+  const plan::DeviceLayout* device_layout() const;  // of the latest run on the GPU; null before
   const std::vector<std::string>& pass_log() const;
   uint64_t prepared_bytes() const;
 

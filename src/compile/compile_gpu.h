@@ -1,0 +1,44 @@
+// Graph -> Plan for WebGPU: asks each node's GPU candidates in turn to lower it; views share
+// memory; what no candidate takes is gathered into islands, CPU plans of their own that the session
+// runs. The result says why each island exists, and what the caller would have to know (shapes,
+// contents of small inputs) for fewer of them.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "ir/graph.h"
+#include "op/op.h"
+#include "plan/plan.h"
+
+namespace sluice::compile {
+
+struct GpuOptions {
+  plan::Limits limits;
+  plan::Features features;
+  // False keeps every value for itself (for dumps): nothing is written into a slice of another
+  // value.
+  bool reuse_memory = true;
+};
+
+struct Refusal {
+  std::string node;  // name or, where it has none, its first output
+  std::string op;
+  std::string why;  // all candidates' sentences
+};
+
+struct GpuProgram {
+  std::shared_ptr<plan::Plan> plan;
+  std::vector<Refusal> refusals;  // one for each node on the CPU
+  // What stood in the way and a run would tell: concrete extents, contents of graph inputs (by
+  // name). Empty when compiling again would change nothing.
+  bool wants_static = false;
+  std::vector<std::string> wanted_inputs;
+};
+
+Result<GpuProgram> compile_gpu(const op::Registry& registry, const ir::Graph& graph,
+                               const GpuOptions& options = {});
+
+}  // namespace sluice::compile
