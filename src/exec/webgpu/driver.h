@@ -90,6 +90,10 @@ struct Driver {
   FaultInjector* faults = nullptr;
   HealthRecord* record = nullptr;  // null before there is a device
   bool frozen = false;             // a fault: callbacks are not let through
+  bool wrong_numbers = false;      // a fault: results are to be falsified from now on
+  // A wait passed its deadline: what belongs to the device is leaked, since releasing it would wait
+  // for the same work that never ends.
+  bool stuck = false;
 
   // Lets callbacks run until `done`. Errors (device): the deadline passes, or the device is lost.
   // `extra_seconds` is time that the work itself may rightly take.
@@ -100,8 +104,8 @@ struct Driver {
   Result<void> check_alive(std::string_view what) const;
 
   // Suffers the fault planned for this stage, if any. Those that act on a live device (loss,
-  // injected errors) show up at the next error scope or wait; the others are returned as errors at
-  // once, but for kWrongNumbers, which is handed back for the caller to carry out.
+  // injected errors) show up at the next error scope or wait, those about what an adapter says are
+  // handed back at their own stage, and everything else is an error at once.
   Result<std::optional<FaultKind>> fault_point(Stage stage, FaultInjector* injector);
 
   Result<Handle<WGPUBuffer>> create_buffer(uint64_t size_bytes, WGPUBufferUsage usage,

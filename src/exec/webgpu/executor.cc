@@ -70,6 +70,23 @@ Result<Wanted> wanted_pipelines(const plan::Plan& plan) {
   return out;
 }
 
+std::vector<std::vector<plan::SlotId>> last_uses_of(const plan::Plan& plan) {
+  std::vector<size_t> last(plan.slots.size(), SIZE_MAX);
+  for (size_t s = 0; s < plan.steps.size(); ++s) {
+    for (const auto* slots : {&plan.steps[s].inputs, &plan.steps[s].outputs}) {
+      for (const plan::SlotId id : *slots) {
+        if (id != plan::kNoSlot) last[static_cast<size_t>(id)] = s;
+      }
+    }
+  }
+  for (const plan::SlotId id : plan.outputs) last[static_cast<size_t>(id)] = SIZE_MAX;
+  std::vector<std::vector<plan::SlotId>> out(plan.steps.size());
+  for (size_t id = 0; id < last.size(); ++id) {
+    if (last[id] != SIZE_MAX) out[last[id]].push_back(static_cast<plan::SlotId>(id));
+  }
+  return out;
+}
+
 // Every 97th element of the floats, far off: for the fault "wrong_numbers".
 void falsify(Tensor& tensor) {
   if (tensor.dtype() == DType::kFloat32) {
@@ -110,9 +127,13 @@ struct Executor::State {
   // Of the current run.
   std::vector<Value> host;  // by slot: what the host knows
   size_t next_dispatch = 0;
-  bool wrong_numbers = false;
+  std::vector<std::vector<plan::SlotId>>
+      last_uses;  // by step: what the host need not keep after it
 
   Result<void> load_plan();
+  Result<std::vector<Value>> set_up_and_execute(const Dim::Environment& symbols,
+                                                std::span<const Value> inputs,
+                                                const IslandFn& island, const Observer& observer);
   Result<std::vector<Value>> execute(std::span<const Value> inputs, const IslandFn& island,
                                      const Observer& observer);
   Result<Dim::Environment> bind(std::span<const Value> inputs) const;
@@ -160,6 +181,7 @@ Result<void> Executor::State::load_plan() {
                                    "poison"));
   const std::vector<uint32_t> words(kPoisonBytes / 4, kPoison);
   driver.write_buffer(poison.get(), 0, words.data(), kPoisonBytes);
+  last_uses = last_uses_of(*plan);
   if (options.timestamps && driver.features.timestamp_query) SLUICE_TRY(make_queries());
   if (!has_symbols(*plan)) SLUICE_TRY(resident->prepare({}, options.faults, load, nullptr));
   return {};
@@ -204,8 +226,7 @@ Result<Dim::Environment> Executor::State::bind(std::span<const Value> inputs) co
 }
 
 Result<void> Executor::State::fault(Stage stage) {
-  SLUICE_ASSIGN(const auto fired, driver.fault_point(stage, options.faults));
-  wrong_numbers |= fired == FaultKind::kWrongNumbers;
+  SLUICE_TRY(driver.fault_point(stage, options.faults));
   return {};
 }
 
@@ -335,7 +356,7 @@ Result<void> Executor::State::run_step(size_t s, const IslandFn& island, bool ti
   if (!step.dispatches.empty()) {
     const auto index = static_cast<uint32_t>(2 * s);
     const bool queried = timed && queries && index + 1 < kMostQueries;
-    if (queried) recorder.begin_timed_pass(queries.get(), index);
+    if (queried) SLUICE_TRY(recorder.begin_timed_pass(queries.get(), index));
     SLUICE_TRY(run_dispatches(s));
     if (queried) recorder.end_pass();
     return {};
@@ -391,6 +412,7 @@ Result<std::vector<Value>> Executor::State::execute(std::span<const Value> input
       SLUICE_ASSIGN(const std::vector<Value> made, values_of(step.outputs));
       observer.outputs(static_cast<int>(s), made);
     }
+    for (const plan::SlotId id : last_uses[s]) host[static_cast<size_t>(id)] = Value();
   }
   SLUICE_TRY(fault(Stage::kReadback));
   // The flags are about what leaves the run, not about what islands or observers looked at.
@@ -401,8 +423,26 @@ Result<std::vector<Value>> Executor::State::execute(std::span<const Value> input
   return outputs;
 }
 
+Result<std::vector<Value>> Executor::State::set_up_and_execute(const Dim::Environment& symbols,
+                                                               std::span<const Value> inputs,
+                                                               const IslandFn& island,
+                                                               const Observer& observer) {
+  if (runs > 0) SLUICE_TRY(fault(Stage::kBetweenRuns));
+  driver.process_events();
+  SLUICE_TRY(driver.check_alive("idle between runs"));
+  if (!resident->prepared_for(symbols)) {
+    run.relaid = resident->prepared();
+    SLUICE_TRY(resident->prepare(symbols, options.faults, load, &run));
+  }
+  host.assign(plan->slots.size(), Value());
+  return execute(inputs, island, observer);
+}
+
 Executor::Executor(std::unique_ptr<State> state) : state_(std::move(state)) {}
-Executor::~Executor() = default;
+Executor::~Executor() {
+  // See Driver::stuck: the state keeps its device, so both stay.
+  if (state_ != nullptr && state_->driver.stuck) static_cast<void>(state_.release());
+}
 
 Result<std::unique_ptr<Executor>> Executor::create(std::shared_ptr<plan::Plan> plan,
                                                    std::shared_ptr<Device> device,
@@ -417,27 +457,24 @@ Result<std::vector<Value>> Executor::run(std::span<const Value> inputs, const Is
   State& state = *state_;
   const auto begin = Clock::now();
   state.run = {};
-  state.wrong_numbers = false;
   if (state.broken) return device_error("The device failed in an earlier run");
   SLUICE_ASSIGN(const Dim::Environment symbols, state.bind(inputs));
   state.recorder.begin_run(state.run);
   const auto work = [&]() -> Result<std::vector<Value>> {
-    if (state.runs > 0) SLUICE_TRY(state.fault(Stage::kBetweenRuns));
-    state.driver.process_events();
-    SLUICE_TRY(state.driver.check_alive("idle between runs"));
-    if (!state.resident->prepared_for(symbols)) {
-      state.run.relaid = state.resident->prepared();
-      SLUICE_TRY(state.resident->prepare(symbols, state.options.faults, state.load, &state.run));
-    }
-    state.host.assign(state.plan->slots.size(), Value());
     ErrorScopes scopes(state.driver);
-    Result<std::vector<Value>> outputs = state.execute(inputs, island, observer);
+    Result<std::vector<Value>> outputs =
+        state.set_up_and_execute(symbols, inputs, island, observer);
     // An island's own error is the more telling one; the device's comes before a wrong sentinel.
     const bool device_failed = !outputs && outputs.error().code == ErrorCode::kDevice;
     if (!outputs) state.recorder.drop();
     if (Result<void> verdict = scopes.finish("running the plan");
         !verdict && (outputs || device_failed)) {
       return std::move(verdict).error();
+    }
+    // Everything stands under error scopes: what slips through is doubtful, and so are the results.
+    const DeviceHealth health = state.driver.health();
+    if (outputs && health.uncaptured_errors > 0) {
+      return device_error(cat("The device reports an error (", health.last_uncaptured_error, ")"));
     }
     return outputs;
   };
@@ -449,7 +486,7 @@ Result<std::vector<Value>> Executor::run(std::span<const Value> inputs, const Is
     state.broken = outputs.error().code == ErrorCode::kDevice;
     return outputs;
   }
-  if (state.wrong_numbers) {
+  if (state.driver.wrong_numbers) {
     for (Value& value : *outputs) {
       if (!value.is_tensor() || !value.tensor().defined()) continue;
       SLUICE_ASSIGN(Tensor copy, value.tensor().clone());

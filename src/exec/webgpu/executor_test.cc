@@ -2,9 +2,10 @@
 
 #include <gtest/gtest.h>
 
-#include <cmath>
+#include <chrono>
 #include <limits>
 
+#include "exec/webgpu/fault.h"
 #include "exec/webgpu/software_device.h"
 
 namespace sluice::exec::webgpu {
@@ -446,6 +447,160 @@ TEST_F(ExecutorTest, InputsThatDoNotFitAreRefused) {
   EXPECT_EQ(executor->run({}, {}).error().code, ErrorCode::kUsage);
   EXPECT_EQ(executor->run(std::vector<Value>{ramp({3})}, {}).error().code, ErrorCode::kUsage);
   expect_scaled(run(*executor, {ramp({2})})[0], ramp({2}), 1, 0);
+}
+
+TEST_F(ExecutorTest, TimestampsTimeStepsOnTheDevice) {
+  if (!device_->adapter().features.timestamp_query) GTEST_SKIP() << "not run: no timestamp-query";
+  DeviceOptions device_options;
+  device_options.allow_software = true;
+  device_options.features.timestamp_query = true;
+  auto device = Device::create(device_options);
+  ASSERT_TRUE(device.ok()) << device.error().text();
+  Builder b;
+  constexpr int64_t kCount = 1 << 20;
+  const SlotId in = b.slot(Storage::kInput, {kCount});
+  const SlotId a = b.slot(Storage::kArena, {kCount});
+  const SlotId out = b.slot(Storage::kHeap, {kCount});
+  b.scale(in, a, kCount, 2, 0);
+  b.scale(a, out, kCount, 1, 1);
+  ExecutorOptions options;
+  options.timestamps = true;
+  auto executor = Executor::create(b.finish({out}), *device, options);
+  ASSERT_TRUE(executor.ok()) << executor.error().text();
+  std::vector<double> times;
+  Observer observer;
+  observer.time = [&](int, double seconds) { times.push_back(seconds); };
+  const Tensor input = ramp({kCount});
+  const auto outputs = run(**executor, {input}, {}, observer);
+  ASSERT_EQ(outputs.size(), 1u);
+  expect_scaled(outputs[0], input, 2, 1);
+  ASSERT_EQ(times.size(), 2u);
+  for (const double seconds : times) {
+    EXPECT_GT(seconds, 0);
+    EXPECT_LT(seconds, (*executor)->last_run().seconds);
+  }
+  EXPECT_EQ((*device)->health().uncaptured_errors, 0);
+}
+
+TEST_F(ExecutorTest, FillWordShowsKernelsThatReadWhatNobodyWrote) {
+  Builder b;
+  const SlotId in = b.slot(Storage::kInput, {4});
+  const SlotId a = b.slot(Storage::kArena, {4});
+  const SlotId out = b.slot(Storage::kHeap, {4});
+  b.plain(kFirstOnly, in, a, 1);
+  b.plain(kCopy, a, out, 1);
+  const auto plan = b.finish({out});
+  std::vector<double> last;
+  for (const uint32_t word : {0x3f800000u, 0x40000000u}) {  // 1, 2
+    ExecutorOptions options;
+    options.fill_word = word;
+    const auto executor = this->executor(plan, options);
+    ASSERT_TRUE(executor);
+    for (int i = 0; i < 2; ++i) {
+      const auto outputs = run(*executor, {ramp({4})});
+      ASSERT_EQ(outputs.size(), 1u);
+      last.push_back(outputs[0].tensor().to_doubles()[3]);
+    }
+  }
+  EXPECT_EQ(last, (std::vector<double>{1, 1, 2, 2}));
+}
+
+TEST_F(ExecutorTest, ABackendThatComputesNothingIsFoundOut) {
+  DeviceOptions null_options;
+  null_options.null_backend = true;
+  auto device = Device::create(null_options);
+  if (!device) GTEST_SKIP() << "not run: " << device.error().text();
+  Builder b;
+  const SlotId in = b.slot(Storage::kInput, {4});
+  const SlotId out = b.slot(Storage::kHeap, {4});
+  b.plain(kCopy, in, out, 1);
+  auto executor = Executor::create(b.finish({out}), *device, {});
+  ASSERT_TRUE(executor.ok()) << executor.error().text();
+  const auto outputs = (*executor)->run(std::vector<Value>{ramp({4})}, {});
+  ASSERT_FALSE(outputs.ok());
+  EXPECT_EQ(outputs.error().code, ErrorCode::kDevice);
+  EXPECT_NE(outputs.error().message.find("sentinel"), std::string::npos);
+}
+
+TEST_F(ExecutorTest, PlansBeyondTheDeviceAreRefused) {
+  Builder b;
+  const SlotId in = b.slot(Storage::kInput, {4});
+  const SlotId out = b.slot(Storage::kHeap, {4});
+  b.plain(kCopy, in, out, 1);
+  const auto plan = b.finish({out});
+  plan->limits.max_buffer_bytes = uint64_t{1} << 50;
+  EXPECT_EQ(Executor::create(plan, device_, {}).error().code, ErrorCode::kDevice);
+  plan->limits = {};
+  plan->features.f16 = true;
+  EXPECT_EQ(Executor::create(plan, device_, {}).error().code, ErrorCode::kDevice);
+}
+
+TEST_F(ExecutorTest, MemoryThatIsNotToBeHadIsAnError) {
+  Builder b;
+  const SlotId in = b.slot(Storage::kInput, {Dim::symbol("n")});
+  const SlotId out = b.slot(Storage::kHeap, {Dim::symbol("n") * 1000000000});
+  b.plain(kCopy, in, out, 1);
+  const auto executor = this->executor(b.finish({out}));
+  ASSERT_TRUE(executor);
+  const auto outputs = executor->run(std::vector<Value>{ramp({4})}, {});
+  ASSERT_FALSE(outputs.ok());
+  EXPECT_EQ(outputs.error().code, ErrorCode::kResource) << outputs.error().text();
+}
+
+// Every fault at every stage of loading and running: a typed error in time, or, for wrong numbers,
+// results that differ. A device made afterwards works.
+TEST_F(ExecutorTest, EveryFaultIsATypedErrorInTime) {
+  const Tensor input = ramp({300});
+  for (const FaultKind kind : all_fault_kinds()) {
+    for (const Stage stage : all_stages()) {
+      if (stage == Stage::kAdapter || stage == Stage::kDevice) continue;  // device_test
+      SCOPED_TRACE(std::string(name(kind)) + "@" + std::string(name(stage)));
+      FaultInjector faults({{kind, stage}});
+      DeviceOptions device_options;
+      device_options.allow_software = true;
+      device_options.deadline_seconds = kind == FaultKind::kNeverSettling ? 0.3 : 5;
+      auto device = Device::create(device_options);
+      ASSERT_TRUE(device.ok()) << device.error().text();
+      Builder b;
+      const SlotId in = b.slot(Storage::kInput, {300});
+      SlotId last = in;
+      for (int i = 0; i < 3; ++i) {
+        const SlotId next = b.slot(i == 2 ? Storage::kHeap : Storage::kArena, {300});
+        b.scale(last, next, 300, 2, 1);
+        last = next;
+      }
+      ExecutorOptions options;
+      options.faults = &faults;
+      const auto begin = std::chrono::steady_clock::now();
+      std::optional<Error> error;
+      bool right = true;
+      auto executor = Executor::create(b.finish({last}), *device, options);
+      if (!executor) error = executor.error();
+      for (int i = 0; i < 2 && !error; ++i) {
+        auto outputs = (*executor)->run(std::vector<Value>{input}, {});
+        if (!outputs) {
+          error = outputs.error();
+        } else {
+          right &= (*outputs)[0].tensor().data<float>()[0] == input.data<float>()[0] * 8 + 7;
+        }
+      }
+      const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+      EXPECT_LT(took.count(), 10);
+      EXPECT_TRUE(faults.done());
+      if (kind == FaultKind::kWrongNumbers) {
+        EXPECT_FALSE(error) << error->text();
+        EXPECT_FALSE(right);
+        continue;
+      }
+      ASSERT_TRUE(error);
+      EXPECT_EQ(error->code, ErrorCode::kDevice) << error->text();
+      EXPECT_EQ((*device)->health().uncaptured_errors, 0)
+          << (*device)->health().last_uncaptured_error;
+      if (executor.ok()) {
+        EXPECT_EQ((*executor)->run(std::vector<Value>{input}, {}).error().code, ErrorCode::kDevice);
+      }
+    }
+  }
 }
 
 }  // namespace

@@ -56,8 +56,8 @@ Result<Library> bind(void* handle, const std::string& path) {
 }
 
 Result<Library> search_and_open() {
-  // Mesa's device-selection layer looks for a Wayland display and, where there is no session at all,
-  // complains about it on stderr.
+  // Mesa's device-selection layer looks for a Wayland display and, where there is no session at
+  // all, complains about it on stderr.
   if (std::getenv("XDG_RUNTIME_DIR") == nullptr) setenv("NODEVICE_SELECT", "1", 0);
   std::vector<std::string> places;
   const char* wanted = std::getenv("SLUICE_WEBGPU_LIBRARY");
@@ -66,6 +66,7 @@ Result<Library> search_and_open() {
   } else {
     const std::string folder = executable_folder();
     if (!folder.empty()) places.push_back(cat(folder, "/", kPackageFile));
+    if (!folder.empty()) places.push_back(cat(folder, "/../build/", kPackageFile));
     places.push_back(cat("build/", kPackageFile));
     for (const char* name : {"libwebgpu_dawn.so", "libwebgpu.so", "libwgpu_native.so"}) {
       places.emplace_back(name);
@@ -85,6 +86,14 @@ Result<Library> search_and_open() {
 }
 
 }  // namespace
+
+Result<Library> load_library(const std::string& path) {
+  // RTLD_LOCAL: the library brings its own copies of common C++ libraries along.
+  if (void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL)) return bind(handle, path);
+  const char* why = dlerror();
+  return device_error(cat("The WebGPU library ", quoted(path),
+                          " can't be opened: ", why == nullptr ? "unknown reason" : why));
+}
 
 Result<const Library*> open_library() {
   static const Result<Library> library = search_and_open();

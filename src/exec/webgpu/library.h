@@ -94,6 +94,10 @@ struct Library {
   FeatureNumbers features;
 };
 
+// A library by its path or name. Error (device): it can't be opened, or it lacks a function, which
+// is named.
+Result<Library> load_library(const std::string& path);
+
 // The process's library. Looks at $SLUICE_WEBGPU_LIBRARY, then for the npm package that tools/setup
 // installs (beside the executable, then under build/ of the working directory), then asks the
 // system loader for the usual names. Error (device): every place tried. Thread-safe; the first

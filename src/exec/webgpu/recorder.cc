@@ -43,8 +43,9 @@ WGPUComputePassEncoder Recorder::pass() {
   return pass_.get();
 }
 
-void Recorder::begin_timed_pass(WGPUQuerySet queries, uint32_t index) {
+Result<void> Recorder::begin_timed_pass(WGPUQuerySet queries, uint32_t index) {
   end_pass();
+  if (recorded_seconds_ * scale_ > budget_seconds_ / 2) SLUICE_TRY(submit());
   WGPUPassTimestampWrites times = WGPU_PASS_TIMESTAMP_WRITES_INIT;
   times.querySet = queries;
   times.beginningOfPassWriteIndex = index;
@@ -53,9 +54,12 @@ void Recorder::begin_timed_pass(WGPUQuerySet queries, uint32_t index) {
   descriptor.timestampWrites = &times;
   pass_ = {driver_.library->CommandEncoderBeginComputePass(encoder(), &descriptor),
            driver_.library->ComputePassEncoderRelease};
+  timed_ = true;
+  return {};
 }
 
 void Recorder::end_pass() {
+  timed_ = false;
   if (!pass_) return;
   driver_.library->ComputePassEncoderEnd(pass_.get());
   pass_.reset();
@@ -68,7 +72,7 @@ Result<void> Recorder::dispatch(const BoundDispatch& dispatch, double flops) {
                          static_cast<double>(dispatch.bytes) / bytes_per_second_ + kDispatchSeconds;
   const bool full = (recorded_seconds_ + seconds) * scale_ > budget_seconds_ ||
                     recorded_dispatches_ >= kMostDispatches;
-  if (recorded_dispatches_ > 0 && full) SLUICE_TRY(submit());
+  if (recorded_dispatches_ > 0 && full && !timed_) SLUICE_TRY(submit());
   WGPUComputePassEncoder into = pass();
   library.ComputePassEncoderSetPipeline(into, dispatch.pipeline->pipeline.get());
   library.ComputePassEncoderSetBindGroup(into, 0, dispatch.group.get(), 0, nullptr);

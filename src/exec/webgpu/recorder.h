@@ -19,8 +19,8 @@ class Recorder {
   ~Recorder();
 
   void begin_run(RunRecord& run) { run_ = &run; }
-  // A pass of its own, with timestamps written to `queries` at `index` and index + 1.
-  void begin_timed_pass(WGPUQuerySet queries, uint32_t index);
+  // A pass of its own, never cut, with timestamps written to `queries` at `index` and index + 1.
+  Result<void> begin_timed_pass(WGPUQuerySet queries, uint32_t index);
   void end_pass();
   Result<void> dispatch(const BoundDispatch& dispatch, double flops);
   // A dispatch of one workgroup, whatever is recorded already.
@@ -59,6 +59,7 @@ class Recorder {
   RunRecord* run_ = nullptr;
   Handle<WGPUCommandEncoder> encoder_;
   Handle<WGPUComputePassEncoder> pass_;
+  bool timed_ = false;
   double recorded_seconds_ = 0;  // raw estimate of what is recorded
   int recorded_dispatches_ = 0;
   std::deque<Submitted> under_way_;
