@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cctype>
 #include <cstring>
+#include <deque>
 #include <optional>
 #include <thread>
 
@@ -160,6 +161,14 @@ std::string one_line(std::string_view message) {
   return out;
 }
 
+// Kept until the process ends: see HealthRecord.
+HealthRecord* new_health_record() {
+  static std::mutex mutex;
+  static auto& records = *new std::deque<HealthRecord>;
+  const std::lock_guard lock(mutex);
+  return &records.emplace_back();
+}
+
 // What requestAdapter and requestDevice answer with. Owns the object until someone takes it, so
 // that one that comes after the deadline is released.
 template <class T>
@@ -309,7 +318,7 @@ Result<void> open_device(Driver& driver, const DeviceOptions& options) {
 
   static std::atomic<uint64_t> generations = 0;
   driver.generation = ++generations;
-  driver.record = new HealthRecord;  // stays for late callbacks: see HealthRecord
+  driver.record = new_health_record();
   SLUICE_ASSIGN(const auto fault, driver.fault_point(Stage::kDevice, options.faults));
 
   const auto answer = std::make_shared<Answer<WGPUDevice>>();
