@@ -124,6 +124,19 @@ std::string_view move_type(plan::DeviceFormat format) {
   }
 }
 
+MoveUnit widest_unit(plan::DeviceFormat format, std::span<const Dim> lengths) {
+  const int64_t bytes = plan::element_bytes(format);
+  for (const Unit& unit : kUnits) {
+    if (unit.bytes < bytes) continue;
+    const int64_t factor = unit.bytes / bytes;
+    if (std::ranges::all_of(lengths,
+                            [&](const Dim& d) { return exact_quotient(d, factor).has_value(); })) {
+      return {unit.name, factor, unit.bytes};
+    }
+  }
+  return {move_type(format), 1, bytes};
+}
+
 std::optional<Dim> exact_quotient(const Dim& dim, int64_t divisor) {
   if (dim.is_unknown()) return std::nullopt;
   Dim quotient = Dim::floor_div(dim, Dim(divisor));

@@ -4,6 +4,7 @@
 // the operator family names the Call struct.
 #pragma once
 
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -50,6 +51,14 @@ Result<void> dispatch_copy(LowerContext& context, StridedCopy copy) {
 
 // The WGSL type that moves elements of this format bit by bit: "u32", "f16" or "vec2<u32>".
 std::string_view move_type(plan::DeviceFormat format);
+
+// The widest unit of memory in which all of `lengths` (in elements) are whole numbers.
+struct MoveUnit {
+  std::string_view type;  // WGSL
+  int64_t elements = 1;
+  int64_t bytes = 4;
+};
+MoveUnit widest_unit(plan::DeviceFormat format, std::span<const Dim> lengths);
 
 // A sentence when an operand or result that is known in size exceeds a storage binding; empty
 // otherwise. For kernels that bind whole tensors.
