@@ -428,7 +428,9 @@ Result<void> Driver::await(FunctionRef<bool()> done, std::string_view what, doub
   const double limit = deadline_seconds + extra_seconds;
   // Callbacks come only from process_events. Naps of a sixteenth of the time gone by cost a few
   // percent at most and leave the processor to a software adapter's threads.
+  if (record != nullptr) record->polls = 0;
   while (true) {
+    if (record != nullptr) ++record->polls;
     process_events();
     if (!frozen && done()) return {};
     SLUICE_TRY(check_alive(cat("waiting for ", what)));
@@ -569,7 +571,8 @@ Device::Device() : driver_(std::make_unique<Driver>()) {}
 Device::~Device() {
   Driver& driver = *driver_;
   if (driver.stuck) {
-    static_cast<void>(driver_.release());
+    static auto& kept = *new std::vector<std::unique_ptr<Driver>>;
+    kept.push_back(std::move(driver_));
     return;
   }
   driver.frozen = false;

@@ -74,6 +74,7 @@ std::shared_ptr<State> take(void* held) {
 struct HealthRecord {
   std::mutex mutex;
   DeviceHealth health;
+  int polls = 0;  // of the current wait: what comes at the first may have been done long before
 };
 
 struct Driver {
@@ -91,7 +92,7 @@ struct Driver {
   HealthRecord* record = nullptr;  // null before there is a device
   bool frozen = false;             // a fault: callbacks are not let through
   bool wrong_numbers = false;      // a fault: results are to be falsified from now on
-  // A wait passed its deadline: what belongs to the device is leaked, since releasing it would wait
+  // A wait passed its deadline: what belongs to the device is kept for ever, since releasing it would wait
   // for the same work that never ends.
   bool stuck = false;
 

@@ -176,11 +176,13 @@ Result<void> Executor::State::load_plan() {
   readback = std::make_unique<Readback>(*plan, driver, *resident, recorder);
   recorder.set_faults(options.faults);
   if (sentinel) SLUICE_TRY(readback->set_up_sentinel(std::move(sentinel)));
+  ErrorScopes scopes(driver);
   SLUICE_ASSIGN(
       poison, driver.create_buffer(kPoisonBytes, WGPUBufferUsage_CopySrc | WGPUBufferUsage_CopyDst,
                                    "poison"));
   const std::vector<uint32_t> words(kPoisonBytes / 4, kPoison);
   driver.write_buffer(poison.get(), 0, words.data(), kPoisonBytes);
+  SLUICE_TRY(scopes.finish("setting outputs up"));
   last_uses = last_uses_of(*plan);
   if (options.timestamps && driver.features.timestamp_query) SLUICE_TRY(make_queries());
   if (!has_symbols(*plan)) SLUICE_TRY(resident->prepare({}, options.faults, load, nullptr));
@@ -441,7 +443,8 @@ Result<std::vector<Value>> Executor::State::set_up_and_execute(const Dim::Enviro
 Executor::Executor(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Executor::~Executor() {
   // See Driver::stuck: the state keeps its device, so both stay.
-  if (state_ != nullptr && state_->driver.stuck) static_cast<void>(state_.release());
+  static auto& kept = *new std::vector<std::unique_ptr<State>>;
+  if (state_ != nullptr && state_->driver.stuck) kept.push_back(std::move(state_));
 }
 
 Result<std::unique_ptr<Executor>> Executor::create(std::shared_ptr<plan::Plan> plan,

@@ -547,6 +547,53 @@ TEST_F(ExecutorTest, MemoryThatIsNotToBeHadIsAnError) {
   EXPECT_EQ(outputs.error().code, ErrorCode::kResource) << outputs.error().text();
 }
 
+// Many rounds of arithmetic, which no compiler can foresee.
+constexpr const char* kForever = R"(
+struct Params { rounds : u32, a : u32, b : u32, c : u32 }
+@group(0) @binding(0) var<uniform> params : Params;
+@group(0) @binding(1) var<storage, read_write> output : array<u32>;
+@compute @workgroup_size(1)
+fn main() {
+  var x = params.a;
+  for (var i = 0u; i < params.rounds; i++) { x = x * 1664525u + (x >> 7u); }
+  output[0] = x;
+}
+)";
+
+TEST_F(ExecutorTest, WorkThatDoesNotEndIsGivenUp) {
+  if (!device_->adapter().software) GTEST_SKIP() << "not run: would disturb a real GPU";
+  DeviceOptions device_options;
+  device_options.allow_software = true;
+  device_options.deadline_seconds = 0.2;
+  auto device = Device::create(device_options);
+  ASSERT_TRUE(device.ok()) << device.error().text();
+  Builder b;
+  const SlotId out = b.slot(Storage::kHeap, {4}, DType::kUInt32);
+  plan::Dispatch dispatch;
+  dispatch.pipeline = b.pipeline(kForever);
+  // A second or two of a processor.
+  for (const int64_t word : {150000000, 1, 0, 0})
+    dispatch.params.push_back(plan::Word::integer(word));
+  dispatch.bindings = {{out, true}};
+  dispatch.workgroups = 1;
+  b.step({}, {out}).dispatches = {dispatch};
+  const auto begin = std::chrono::steady_clock::now();
+  {
+    auto executor = Executor::create(b.finish({out}), *device, {});
+    ASSERT_TRUE(executor.ok()) << executor.error().text();
+    const auto outputs = (*executor)->run({}, {});
+    ASSERT_FALSE(outputs.ok());
+    EXPECT_EQ(outputs.error().code, ErrorCode::kDevice);
+    EXPECT_NE(outputs.error().message.find("does not answer"), std::string::npos)
+        << outputs.error().text();
+    device->reset();
+  }
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+  EXPECT_LT(took.count(), 1.5);
+  // Another device is not held up.
+  EXPECT_TRUE(Device::create({.allow_software = true}).ok());
+}
+
 // Every fault at every stage of loading and running: a typed error in time, or, for wrong numbers,
 // results that differ. A device made afterwards works.
 TEST_F(ExecutorTest, EveryFaultIsATypedErrorInTime) {

@@ -14,6 +14,7 @@ constexpr double kDispatchSeconds = 5e-6;
 
 struct Recorder::Done {
   bool done = false;
+  bool seen_live = false;  // `at` is when it was done, not only when somebody looked
   Clock::time_point at;
 };
 
@@ -124,9 +125,11 @@ Result<void> Recorder::submit() {
   WGPUQueueWorkDoneCallbackInfo callback = WGPU_QUEUE_WORK_DONE_CALLBACK_INFO_INIT;
   callback.mode = WGPUCallbackMode_AllowProcessEvents;
   callback.userdata1 = hold(submitted.done);
-  callback.callback = [](WGPUQueueWorkDoneStatus, WGPUStringView, void* held, void*) {
+  callback.userdata2 = driver_.record;
+  callback.callback = [](WGPUQueueWorkDoneStatus, WGPUStringView, void* held, void* record) {
     const auto state = take<Done>(held);
     state->done = true;
+    state->seen_live = static_cast<const HealthRecord*>(record)->polls > 1;
     state->at = Clock::now();
   };
   library.QueueOnSubmittedWorkDone(driver_.queue.get(), callback);
@@ -137,12 +140,9 @@ Result<void> Recorder::submit() {
 
 Result<void> Recorder::wait_for_oldest() {
   const Submitted oldest = under_way_.front();
-  driver_.process_events();
-  // Done before anyone looked: the time it took is not known.
-  const bool measurable = !oldest.done->done;
   SLUICE_TRY(driver_.await([&] { return oldest.done->done; }, "submitted work", time_allowance()));
   under_way_.pop_front();
-  if (measurable) {
+  if (oldest.done->seen_live) {
     const double seconds =
         std::chrono::duration<double>(oldest.done->at - std::max(last_done_, oldest.at)).count();
     if (run_ != nullptr) {
