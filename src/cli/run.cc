@@ -16,6 +16,9 @@
 #include "cli/command.h"
 #include "cli/feeds.h"
 #include "cli/telemetry_options.h"
+#include "exec/null/recorder.h"
+#include "exec/webgpu/device.h"
+#include "session/gpu.h"
 #include "tensor/npy.h"
 
 namespace sluice::cli {
@@ -193,11 +196,65 @@ Result<void> dump(const ModelArgs& args, const std::string& out) {
   return {};
 }
 
+// The plan for WebGPU, which needs no device: it is compiled for the limits that every device has,
+// or for an adapter's own.
+Result<void> explain_gpu(const ModelArgs& args, const session::Options& options, bool full) {
+  SLUICE_ASSIGN(const auto graph, session::load_graph(args.model, options));
+  plan::Features features;
+  std::string where = "compiled without a device";
+  exec::webgpu::DeviceOptions how;
+  how.allow_software = options.allow_software;
+  if (const auto adapter = exec::webgpu::probe_adapter(how); adapter.ok()) {
+    features = adapter->features;
+    where = cat("for ", exec::webgpu::to_text(*adapter));
+  }
+  SLUICE_ASSIGN(const session::Planned planned, session::plan_for_gpu(*graph, options, features));
+  const plan::Plan& plan = *planned.plan;
+  std::printf("WebGPU plan %s; limits: %s\n", where.c_str(), plan::to_text(plan.limits).c_str());
+  std::printf("passes: %s\n",
+              planned.pass_log.empty() ? "none applied" : join(planned.pass_log, ", ").c_str());
+  Dim::Environment symbols;
+  std::vector<std::string> names;
+  for (const plan::Slot& slot : plan.slots) {
+    for (const Dim& dim : slot.type.dims.value_or(Dims())) dim.collect_symbols(names);
+  }
+  // Extents that stay open are shown for 1.
+  for (const std::string& name : names) symbols[name] = 1;
+  if (!symbols.empty()) {
+    std::string open;
+    for (const auto& [name, value] : symbols) open += cat(open.empty() ? "" : ", ", name, "=1");
+    std::printf("open extents, shown for %s (fix them with --shape)\n", open.c_str());
+  }
+  exec::null::RecordOptions what;
+  what.buffers = what.uniforms = full;
+  SLUICE_ASSIGN(const std::string text, exec::null::record(plan, symbols, what));
+  std::fputs(text.c_str(), stdout);
+  double flops = 0;
+  size_t dispatches = 0, most = 0;
+  for (const plan::Step& step : plan.steps) {
+    flops += step.flops;
+    dispatches += step.dispatches.size();
+    for (const plan::Dispatch& d : step.dispatches) most = std::max(most, d.bindings.size());
+  }
+  std::printf(
+      "%zu steps, %zu dispatches, %zu pipelines, %.3f GFLOP, %zu nodes on the CPU; no "
+      "dispatch binds more than %zu storage buffers\n",
+      plan.steps.size(), dispatches, plan.pipelines.size(), flops / 1e9, planned.islands.size(),
+      most);
+  for (const session::Island& island : planned.islands) {
+    std::printf("island: %s %s: %s\n", island.op.c_str(), sluice::quoted(island.node).c_str(),
+                island.reason.c_str());
+  }
+  return {};
+}
+
 Result<void> explain(const ModelArgs& args, bool full) {
   SLUICE_ASSIGN(session::Options options, args.options());
   if (options.backend == session::Backend::kReference) {
     return usage_error("The reference backend has no plan to explain");
   }
+  if (options.backend == session::Backend::kWebGpu) return explain_gpu(args, options, full);
+  options.backend = session::Backend::kCpu;
   SLUICE_ASSIGN(auto session, args.load(options));
   const TelemetryScope watch = args.watch(*session);
   const plan::Plan& plan = *session->plan();
@@ -295,8 +352,8 @@ Result<void> bench(const ModelArgs& args, int runs, bool profile, bool json) {
     std::printf("%s\n", out.dump(1).c_str());
     return {};
   }
-  std::printf("%s, %d threads, %s\n", std::string(backend_name(b.bound)).c_str(), b.threads,
-              b.instruction_set.c_str());
+  std::printf("%s\n",
+              b.console_line(std::filesystem::path(args.model).filename().string()).c_str());
   std::printf("load %.1f ms (read %.1f, compile %.1f, prepare %.1f), first run %.2f ms\n",
               (b.read_seconds + b.compile_seconds + b.prepare_seconds) * 1e3, b.read_seconds * 1e3,
               b.compile_seconds * 1e3, b.prepare_seconds * 1e3, b.first_run_seconds * 1e3);

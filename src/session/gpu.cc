@@ -115,6 +115,27 @@ Result<std::shared_ptr<exec::webgpu::Device>> acquire_device(const Options& opti
   return device;
 }
 
+Result<Planned> plan_for_gpu(const ir::Graph& graph, const Options& options,
+                             const plan::Features& features) {
+  auto g = graph.clone();
+  passes::OptimizeOptions how;
+  how.fuse = options.fuse;
+  how.keep_outputs = true;
+  how.widen_float16 = false;
+  Planned planned;
+  SLUICE_ASSIGN(planned.pass_log, passes::optimize(ops::registry(), *g, how));
+  compile::GpuOptions gpu;
+  gpu.limits = options.limits.value_or(plan::Limits{});
+  gpu.features = features;
+  gpu.reuse_memory = options.fuse;
+  SLUICE_ASSIGN(compile::GpuProgram compiled, compile::compile_gpu(ops::registry(), *g, gpu));
+  planned.plan = compiled.plan;
+  for (const compile::Refusal& refusal : compiled.refusals) {
+    planned.islands.push_back({refusal.node, refusal.op, refusal.why});
+  }
+  return planned;
+}
+
 // With `inputs`, the graph is first fixed to what this run tells.
 Result<std::unique_ptr<Program>> Gpu::State::compile(std::span<const Value> inputs,
                                                      compile::GpuProgram* made) {

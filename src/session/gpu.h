@@ -43,6 +43,16 @@ class Gpu {
   std::unique_ptr<State> state_;
 };
 
+// A plan as a session would run it, compiled without a device: for `explain` on machines that have
+// none. Graph inputs whose contents decide sizes stay unknown.
+struct Planned {
+  std::shared_ptr<plan::Plan> plan;
+  std::vector<Island> islands;
+  std::vector<std::string> pass_log;
+};
+Result<Planned> plan_for_gpu(const ir::Graph& graph, const Options& options,
+                             const plan::Features& features);
+
 // The process's device for these options: sessions share one while it is usable.
 Result<std::shared_ptr<exec::webgpu::Device>> acquire_device(const Options& options);
 
