@@ -1,0 +1,131 @@
+// Convolution and transposed convolution for few output channels per group, where a matrix tile
+// would be mostly padding.
+//
+//   binding  name    access      what
+//   0        p       uniform     Params
+//   1        x       read        [N, C, D, H, W]
+//   2        w       read        [group][row tile of 4][tap][channel], four rows per element
+//   3        bias    read        [M], when HAS_BIAS
+//   4        z       read        like y, added before the activation, when HAS_RESIDUAL
+//   5        factor  read        [M], when QUANT: x_scale * w_scale / y_scale
+//   6        y       read_write  [N, M, D', H', W']
+//
+// One invocation computes four rows (output channels) of one output position; neighbours compute
+// neighbouring positions, so x is read coalesced and the weights are the same for a whole
+// workgroup. Memory traffic: x is read once per tap, mostly from cache; y written once.
+// Precision: products and sums in A: float32 whatever T is, or exact int32.
+
+// use grid
+// use activation
+
+alias T = f32; // knob: f32 f16 i32 u32
+alias W = f32; // knob: f32 f16 i32
+alias B = f32; // knob: f32 f16 i32
+alias A = f32; // knob: f32 i32
+alias Y = f32; // knob: f32 f16 i32 u32
+const TRANSPOSED : bool = false; // knob: true false
+const INTEGER : bool = false; // knob: true false
+const QUANT : bool = false; // knob: true false
+const HAS_BIAS : bool = false; // knob: true false
+const HAS_RESIDUAL : bool = false; // knob: true false
+const WG : u32 = 256u;
+
+struct Params {
+  in_dims : vec4<u32>,   // D, H, W of x, and their product
+  out_dims : vec4<u32>,  // the same of y
+  kernel : vec4<u32>,    // extents, and their product
+  stride : vec4<u32>,    //
+  dilation : vec4<u32>,  //
+  pad : vec4<i32>,       // in front
+  channels : u32,        // C
+  group_channels : u32,  // C / groups
+  rows : u32,            // M
+  group_rows : u32,      // M / groups
+  positions : u32,       // of all images
+  blocks : u32,          // workgroups per row tile
+  row_tiles : u32,       // of one group
+  tiles : u32,           // workgroups that have work
+  x_zero : i32,          // zero points
+  y_zero : i32,          //
+  y_low : i32,           // bounds of y's dtype
+  y_high : i32,          //
+  alpha : f32,           // of the activation
+  beta : f32,            //
+}
+
+@group(0) @binding(0) var<uniform> p : Params;
+@group(0) @binding(1) var<storage, read> x : array<T>;
+@group(0) @binding(2) var<storage, read> w : array<vec4<W>>;
+@group(0) @binding(3) var<storage, read> bias : array<B>;
+@group(0) @binding(4) var<storage, read> z : array<Y>;
+@group(0) @binding(5) var<storage, read> factor : array<f32>;
+@group(0) @binding(6) var<storage, read_write> y : array<Y>;
+
+fn load(i : u32) -> A {
+  if (INTEGER) { return A(x[i]) - A(p.x_zero); }
+  return A(x[i]);
+}
+
+// The place in x that tap k of output position o reads; negative (huge) when there is none.
+fn place(o : vec3<u32>, k : vec3<u32>) -> vec3<u32> {
+  let reach = vec3<i32>(k * p.dilation.xyz);
+  if (TRANSPOSED) {
+    let t = vec3<i32>(o) + p.pad.xyz - reach;
+    let s = vec3<i32>(p.stride.xyz);
+    if (any(t < vec3<i32>(0)) || any(t % s != vec3<i32>(0))) { return vec3<u32>(0xffffffffu); }
+    return vec3<u32>(t / s);
+  }
+  return vec3<u32>(vec3<i32>(o * p.stride.xyz) - p.pad.xyz + reach);
+}
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) wid : vec3<u32>, @builtin(num_workgroups) nwg : vec3<u32>,
+        @builtin(local_invocation_index) lid : u32) {
+  let tile = workgroup_index(wid, nwg);
+  if (tile >= p.tiles) { return; }
+  let n = (tile % p.blocks) * WG + lid;
+  if (n >= p.positions) { return; }
+  let row_tile = (tile / p.blocks) % p.row_tiles;
+  let g = tile / p.blocks / p.row_tiles;
+  let image = n / p.out_dims.w;
+  let flat = n % p.out_dims.w;
+  let row_of = flat / p.out_dims.z;
+  let o = vec3<u32>(row_of / p.out_dims.y, row_of % p.out_dims.y, flat % p.out_dims.z);
+  let base = (image * p.channels + g * p.group_channels) * p.in_dims.w;
+
+  var sum = vec4<A>();
+  var w_at = (g * p.row_tiles + row_tile) * p.kernel.w * p.group_channels;
+  for (var kz = 0u; kz < p.kernel.x; kz++) {
+    for (var ky = 0u; ky < p.kernel.y; ky++) {
+      for (var kx = 0u; kx < p.kernel.z; kx++) {
+        let at = place(o, vec3<u32>(kz, ky, kx));
+        if (all(at < p.in_dims.xyz)) {
+          var i = base + (at.x * p.in_dims.y + at.y) * p.in_dims.z + at.z;
+          for (var c = 0u; c < p.group_channels; c++) {
+            sum += vec4<A>(w[w_at + c]) * load(i);
+            i += p.in_dims.w;
+          }
+        }
+        w_at += p.group_channels;
+      }
+    }
+  }
+
+  for (var i = 0u; i < 4u; i++) {
+    let row = row_tile * 4u + i;
+    if (row >= p.group_rows) { break; }
+    let m = g * p.group_rows + row;
+    let to = (image * p.rows + m) * p.out_dims.w + flat;
+    var v = sum[i];
+    if (HAS_BIAS) { v += A(bias[m]); }
+    if (QUANT) {
+      let q = round(f32(v) * factor[m]) + f32(p.y_zero);
+      y[to] = Y(i32(clamp(q, f32(p.y_low), f32(p.y_high))));
+    } else if (INTEGER) {
+      y[to] = Y(v);
+    } else {
+      if (HAS_RESIDUAL) { v += A(z[to]); }
+      y[to] = Y(activate(f32(v), p.alpha, p.beta));
+    }
+  }
+}

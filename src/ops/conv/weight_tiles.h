@@ -1,0 +1,40 @@
+// WeightTiles: the order in which the GPU kernels read a convolution's weights, so that a workgroup
+// reads a contiguous block per step: [group][row tile][chunk][chunk terms][tile rows]. The terms of
+// a row are ordered [tap][channel]; each tap is padded to whole chunks unless `flat`; rows and
+// terms beyond the end are zero. The shader conv_pack makes the same order on the device.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "base/result.h"
+#include "tensor/tensor.h"
+
+namespace sluice::ops::conv {
+
+struct WeightTiles {
+  int64_t groups = 1;
+  int64_t group_rows = 0;      // output channels per group
+  int64_t group_channels = 0;  // input channels per group
+  int64_t taps = 1;
+  int64_t tile_rows = 4;
+  int64_t chunk = 1;  // terms of one step
+  bool flat = false;
+  bool transposed = false;  // the weight is [C, M / groups, taps], not [M, C / groups, taps]
+
+  int64_t row_tiles() const { return (group_rows + tile_rows - 1) / tile_rows; }
+  int64_t tap_chunks() const { return (group_channels + chunk - 1) / chunk; }
+  int64_t chunks() const {
+    return flat ? (taps * group_channels + chunk - 1) / chunk : taps * tap_chunks();
+  }
+  // Nothing on overflow.
+  std::optional<int64_t> elements() const;
+};
+
+// `w` in that order, as float32, float16 or int32 (`dtype`). `zero_points`, one per output channel
+// or empty, are subtracted.
+Result<Tensor> pack_weights(const WeightTiles& tiles, const Tensor& w,
+                            std::span<const int32_t> zero_points, DType dtype);
+
+}  // namespace sluice::ops::conv
