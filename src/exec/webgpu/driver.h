@@ -92,8 +92,8 @@ struct Driver {
   HealthRecord* record = nullptr;  // null before there is a device
   bool frozen = false;             // a fault: callbacks are not let through
   bool wrong_numbers = false;      // a fault: results are to be falsified from now on
-  // A wait passed its deadline: what belongs to the device is kept for ever, since releasing it would wait
-  // for the same work that never ends.
+  // A wait passed its deadline: what belongs to the device is kept for ever, since releasing it
+  // would wait for the same work that never ends.
   bool stuck = false;
 
   // Lets callbacks run until `done`. Errors (device): the deadline passes, or the device is lost.

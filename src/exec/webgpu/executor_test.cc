@@ -285,6 +285,34 @@ TEST_F(ExecutorTest, NewSymbolValuesKeepBuffersThatAreLargeEnough) {
   EXPECT_EQ(executor->load().pipelines, 1);
 }
 
+TEST_F(ExecutorTest, SizesThatDoNotFitLeaveTheExecutorUsable) {
+  Builder b;
+  const Dim n = Dim::symbol("n");
+  const SlotId in = b.slot(Storage::kInput, {n});
+  const SlotId constant = b.slot(Storage::kConstant, {3});
+  b.plan->slots.back().constant = Tensor::of<float>({3}, {5, 6, 7});
+  const SlotId copied = b.slot(Storage::kHeap, {3});
+  const SlotId out = b.slot(Storage::kHeap, {n});
+  b.plain(kCopy, constant, copied, 1);
+  b.scale(in, out, n, 2, 1);
+  // A word of the uniform block that passes 32 bits when n does a million.
+  b.plan->steps.back().dispatches[0].params[3] = plan::Word::integer(n * 4000);
+  const auto executor = this->executor(b.finish({copied, out}));
+  ASSERT_TRUE(executor);
+  for (const int64_t count : {2000000, 10, 2000000, 20, 10}) {
+    const Tensor input = ramp({count});
+    auto outputs = executor->run(std::vector<Value>{input}, {});
+    if (count > 1000000) {
+      ASSERT_FALSE(outputs.ok());
+      EXPECT_EQ(outputs.error().code, ErrorCode::kResource) << outputs.error().text();
+      continue;
+    }
+    ASSERT_TRUE(outputs.ok()) << outputs.error().text();
+    EXPECT_EQ((*outputs)[0].tensor().to_doubles(), (std::vector<double>{5, 6, 7}));
+    expect_scaled((*outputs)[1], input, 2, 1);
+  }
+}
+
 TEST_F(ExecutorTest, FoldsGridsOverThreeDimensions) {
   for (const int64_t count : {65535, 65536, 70001, 200000}) {
     Builder b;

@@ -1,6 +1,7 @@
 #include "exec/webgpu/resident.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/checked.h"
 #include "base/text.h"
@@ -44,16 +45,29 @@ Result<void> Resident::prepare(const Dim::Environment& symbols, FaultInjector* f
   layout_ = std::move(layout);
   symbols_ = symbols;
   prepared_ = false;
+  if (Result<void> made = make_everything(faults, load, run); !made) {
+    // Half of it would be for these symbols and half for those before.
+    for (const Buffer& buffer : buffers_) load.buffer_bytes -= buffer.size_bytes;
+    buffers_.clear();
+    dispatches_.clear();
+    first_.clear();
+    uniforms_.reset();
+    uniform_words_.clear();
+    return made;
+  }
+  prepared_ = true;
+  load.upload_seconds += seconds_since(begin);
+  return {};
+}
+
+Result<void> Resident::make_everything(FaultInjector* faults, LoadRecord& load, RunRecord* run) {
   ErrorScopes scopes(driver_);
   SLUICE_ASSIGN(const bool buffers_moved, make_buffers(load, run));
   SLUICE_TRY(driver_.fault_point(Stage::kUpload, faults));
   SLUICE_TRY(upload_constants(load));
   SLUICE_TRY(write_uniforms());
   SLUICE_TRY(bind(buffers_moved, load, run));
-  SLUICE_TRY(scopes.finish("setting the plan's memory up"));
-  prepared_ = true;
-  load.upload_seconds += seconds_since(begin);
-  return {};
+  return scopes.finish("setting the plan's memory up");
 }
 
 Result<bool> Resident::make_buffers(LoadRecord& load, RunRecord* run) {
@@ -68,7 +82,7 @@ Result<bool> Resident::make_buffers(LoadRecord& load, RunRecord* run) {
     Buffer& buffer = buffers_[b];
     buffer.fresh = false;
     if (buffer.handle && buffer.size_bytes >= layout_.buffer_bytes[b]) continue;
-    load.buffer_bytes -= buffer.size_bytes;
+    load.buffer_bytes -= std::exchange(buffer.size_bytes, 0);
     buffer.handle.reset();
     SLUICE_ASSIGN(buffer.handle,
                   driver_.create_buffer(

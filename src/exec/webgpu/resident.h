@@ -60,6 +60,7 @@ class Resident {
   void fill(uint32_t word) const;
 
  private:
+  Result<void> make_everything(FaultInjector* faults, LoadRecord& load, RunRecord* run);
   Result<bool> make_buffers(LoadRecord& load, RunRecord* run);
   Result<void> upload_constants(LoadRecord& load);
   Result<void> write_uniforms();
