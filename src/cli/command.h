@@ -33,6 +33,7 @@ Result<void> parse_shapes(const std::vector<std::string>& specs, session::Option
 Result<Shape> parse_shape(std::string_view text);
 
 void add_cutout(CLI::App& app, int& exit_code);
+void add_doctor(CLI::App& app, int& exit_code);
 void add_inspect(CLI::App& app, int& exit_code);
 void add_run(CLI::App& app, int& exit_code);
 void add_dump(CLI::App& app, int& exit_code);
