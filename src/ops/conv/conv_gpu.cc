@@ -643,11 +643,21 @@ Result<Product> integer_product(LowerContext& context, int w_input, int x_zero, 
 }
 
 Result<void> lower_integer(LowerContext& context) {
+  for (const int i : {2, 3}) {
+    // Both are asked for before one is waited for.
+    if (context.has_input(i)) (void)context.need_constant(i).ok();
+  }
   SLUICE_ASSIGN(const Product product, integer_product(context, 1, 2, 3));
   return emit_product(context, product);
 }
 
 Result<void> lower_qlinear(LowerContext& context) {
+  // Asked for together, so that one more compilation suffices when they are known at the run only.
+  bool known = true;
+  for (const int i : {1, 2, 4, 5, 6, 7}) {
+    if (context.has_input(i) && !context.need_constant(i).ok()) known = false;
+  }
+  if (!known) return context.refuse("scales or zero points are not known before the run");
   SLUICE_ASSIGN(Product product, integer_product(context, 3, 2, 5));
   Quantized& q = product.quantized;
   const int64_t rows = product.layer.rows;

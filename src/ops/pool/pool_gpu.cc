@@ -81,6 +81,10 @@ Result<float> one_number(LowerContext& context, int input, float fallback) {
 
 Result<Scales> read_scales(LowerContext& context) {
   Scales out;
+  // All are asked for before one is waited for.
+  for (int i = 1; i <= 4; ++i) {
+    if (context.has_input(i)) (void)context.need_constant(i).ok();
+  }
   SLUICE_ASSIGN(out.x_scale, one_number(context, 1, 1));
   SLUICE_ASSIGN(out.x_zero, one_number(context, 2, 0));
   SLUICE_ASSIGN(out.y_scale, one_number(context, 3, 1));

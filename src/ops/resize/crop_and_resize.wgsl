@@ -1,4 +1,4 @@
-// CropAndResize: regions of images, resized to one size.
+// CropAndResize: regions of images, bilinearly resized to one size.
 //
 //   binding  name    access      what
 //   0        p       uniform     Params
@@ -13,7 +13,6 @@
 // use grid
 
 alias T = f32; // knob: f32 f16
-const NEAREST : bool = false; // knob: true false
 const WG : u32 = 256u;
 
 struct Params {
@@ -56,21 +55,17 @@ fn main(@builtin(workgroup_id) wid : vec3<u32>, @builtin(num_workgroups) nwg : v
   var value = p.extrapolation;
   if (v >= 0.0 && v <= f32(p.height - 1u) && h >= 0.0 && h <= f32(p.width - 1u)) {
     let base = (image * p.channels + c) * p.height * p.width;
-    if (NEAREST) {
-      value = f32(x[base + u32(floor(v + 0.5)) * p.width + u32(floor(h + 0.5))]);
-    } else {
-      let top = u32(v);
-      let left = u32(h);
-      let bottom = min(top + 1u, p.height - 1u);
-      let right = min(left + 1u, p.width - 1u);
-      let fy = v - f32(top);
-      let fx = h - f32(left);
-      let above = f32(x[base + top * p.width + left]) * (1.0 - fx) +
-                  f32(x[base + top * p.width + right]) * fx;
-      let below = f32(x[base + bottom * p.width + left]) * (1.0 - fx) +
-                  f32(x[base + bottom * p.width + right]) * fx;
-      value = above * (1.0 - fy) + below * fy;
-    }
+    let top = u32(v);
+    let left = u32(h);
+    let bottom = min(top + 1u, p.height - 1u);
+    let right = min(left + 1u, p.width - 1u);
+    let fy = v - f32(top);
+    let fx = h - f32(left);
+    let above = f32(x[base + top * p.width + left]) * (1.0 - fx) +
+                f32(x[base + top * p.width + right]) * fx;
+    let below = f32(x[base + bottom * p.width + left]) * (1.0 - fx) +
+                f32(x[base + bottom * p.width + right]) * fx;
+    value = above * (1.0 - fy) + below * fy;
   }
   y[i] = T(value);
 }

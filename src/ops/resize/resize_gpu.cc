@@ -85,6 +85,10 @@ struct Sizes {
 Result<Sizes> read_sizes(LowerContext& context) {
   Sizes out;
   SLUICE_ASSIGN(out.attrs, read_resize_attrs(context.attrs()));
+  // All are asked for before one is waited for.
+  for (const int i : {2, 3}) {
+    if (context.has_input(i)) (void)context.need_constant(i).ok();
+  }
   std::vector<double> roi;
   if (out.attrs.coordinates == "tf_crop_and_resize") {
     SLUICE_ASSIGN(roi, reals_or_none(context, 1));
@@ -437,12 +441,12 @@ Result<void> lower_crop_and_resize(LowerContext& context) {
         cat("input ", dims_text(x), " and regions ", dims_text(rois), " don't fit together"));
   }
   const std::string mode = context.attrs().string_or("mode", "bilinear");
-  if (mode != "bilinear" && mode != "nearest") {
-    return context.refuse(cat("mode is ", quoted(mode), " (takes bilinear and nearest)"));
+  if (mode != "bilinear") {
+    return context.refuse("the nearest pixel is that of places in double precision");
   }
   const Dim n = op::elements(y);
   context.dispatch(shader::crop_and_resize::Call{
-      .knobs = {.T = plan::wgsl_type(context.in_format(0)), .NEAREST = mode == "nearest"},
+      .knobs = {.T = plan::wgsl_type(context.in_format(0))},
       .params = {.images = x[0],
                  .channels = x[1],
                  .height = x[2],
