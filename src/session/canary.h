@@ -41,6 +41,10 @@ class SelfTest {
   std::vector<GateFinding> run(std::string_view when, int rounds);
   // The same for a big buffer, which is freed again.
   GateFinding run_big_buffer();
+  // False once any check has failed; it never becomes true again.
+  bool trusted() const;
+  // The findings of the first run and the big buffer, then all that failed.
+  const std::vector<GateFinding>& history() const;
 
  private:
   struct State;

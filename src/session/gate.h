@@ -57,12 +57,14 @@ struct GateDecision {
 GateDecision gate_facts(const AdapterFacts& facts, const PlanNeeds* needs,
                         const GateOptions& options);
 
-// The whole gate: facts, self-test, big buffer. A device that is lost or null is refused.
+// The whole gate: facts, self-test, big buffer. A device that is lost or null is refused. Sessions
+// on one device share its self-test, which is run once while any of their decisions lives (not
+// where options.test has hooks); once it has failed, new sessions are refused, too.
 GateDecision gate(const std::shared_ptr<exec::webgpu::Device>& device, const PlanNeeds* needs,
                   const GateOptions& options);
 
-// Runs the self-test again; appends to decision.findings and may take its `passed` back. Gives the
-// new findings.
+// Runs the self-test again, one round. What fails is appended to decision.findings and takes its
+// `passed` back. Gives all new findings.
 std::vector<GateFinding> gate_again(GateDecision& decision, std::string_view when);
 
 // After the run number `runs` (from 1): after the first, since warm-up changes what a driver does,
