@@ -88,7 +88,9 @@ Tensor tensor_of(const std::vector<T>& values) {
 // A plan made by hand: slots and dispatches, one step each.
 class PlanBuilder {
  public:
-  explicit PlanBuilder(const plan::Limits& limits, const plan::Features& features) {
+  PlanBuilder(const plan::Limits& limits, const plan::Features& features,
+              const SelfTestOptions& options)
+      : options_(options) {
     plan_->backend = "webgpu";
     plan_->limits = limits;
     plan_->features = features;
@@ -108,6 +110,7 @@ class PlanBuilder {
   }
   Result<void> dispatch(const plan::DispatchRequest& request) {
     SLUICE_ASSIGN(std::string wgsl, shader::specialise(request.shader, request.knobs));
+    if (options_.mutate) options_.mutate(request.shader, wgsl);
     plan::Step step;
     step.op = "SelfTest";
     step.node = std::string(request.shader);
@@ -135,6 +138,7 @@ class PlanBuilder {
   }
 
  private:
+  const SelfTestOptions& options_;
   std::shared_ptr<plan::Plan> plan_ = std::make_shared<plan::Plan>();
 };
 
@@ -394,7 +398,7 @@ Result<std::unique_ptr<SelfTest>> SelfTest::create(std::shared_ptr<exec::webgpu:
   state->device = std::move(device);
   state->options = std::move(options);
   const plan::Features& features = state->device->features();
-  PlanBuilder plan(plan::Limits{}, features);
+  PlanBuilder plan(plan::Limits{}, features, state->options);
   using Add = Result<Check> (*)(PlanBuilder&);
   std::vector<Add> wanted = {add_arithmetic, add_unpack, add_reverse, add_scan, add_grid};
   if (features.f16) wanted.push_back(add_half);
@@ -489,7 +493,7 @@ GateFinding SelfTest::run_big_buffer() {
     if (words < 2 * (kTail + kSpread)) {
       return resource_error(cat("a buffer of ", bytes, " bytes is too small"));
     }
-    PlanBuilder plan(limits, {});
+    PlanBuilder plan(limits, {}, s.options);
     const SlotId seed_slot = plan.slot(Storage::kInput, "big_buffer.seed", DType::kUInt32, 1);
     const SlotId buffer = plan.slot(Storage::kArena, "big_buffer", DType::kUInt32, words);
     shader::canary_store::Call store;

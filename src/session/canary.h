@@ -25,6 +25,8 @@ struct SelfTestOptions {
   exec::webgpu::FaultInjector* faults = nullptr;  // not owned; outlives the test
   // For tests: may change what was read back before it is judged.
   std::function<void(std::string_view check, int round, Tensor& output)> tamper = {};
+  // For tests: may change a shader before it is compiled, as a wrong driver would.
+  std::function<void(std::string_view shader, std::string& wgsl)> mutate = {};
 };
 
 class SelfTest {

@@ -186,7 +186,7 @@ SharedTests& shared_tests() {
 
 void test_device(const std::shared_ptr<exec::webgpu::Device>& device, SelfTestOptions options,
                  int rounds, GateDecision& decision) {
-  const bool hooked = options.faults != nullptr || options.tamper;
+  const bool hooked = options.faults != nullptr || options.tamper || options.mutate;
   const uint64_t big = options.big_buffer_bytes;
   if (!hooked) decision.self_test = shared_tests().find(device->generation());
   if (decision.self_test != nullptr && big == 0) {

@@ -251,6 +251,62 @@ TEST_F(SelfTestOnDevice, ZerosAndNansAreSeen) {
   }
 }
 
+// What wrong drivers make of the shaders: each must be seen by the check that stands for it.
+TEST_F(SelfTestOnDevice, PlantedMutationsAreSeen) {
+  struct Mutation {
+    const char *shader, *from, *to, *check;
+  };
+  const Mutation mutations[] = {
+      {"canary_arithmetic", "dot = fma(u, v, dot);", "dot = fma(u, v, 0.0);", "float32 arithmetic"},
+      {"canary_arithmetic", "dot = fma(u, v, dot);", "dot += u * trunc(v * 0.125) * 8.0;",
+       "float32 arithmetic"},
+      {"canary_arithmetic", "exp(-min(abs(u), 64.0) * 0.125)", "1.0", "float32 arithmetic"},
+      // An exponential good for 3 digits only.
+      {"canary_arithmetic", "exp(-min(abs(u), 64.0) * 0.125)",
+       "(exp(-min(abs(u), 64.0) * 0.125) * 1.001)", "float32 arithmetic"},
+      {"canary_arithmetic", "k < p.depth", "k + 1u < p.depth", "float32 arithmetic"},
+      {"canary_arithmetic", "if (row >= p.rows) { return; }", "if (row >= 64u) { return; }",
+       "float32 arithmetic"},
+      {"canary_unpack", "(word << (24u - 8u * byte)) >> 24u",
+       "i32((bitcast<u32>(word) << (24u - 8u * byte)) >> 24u)", "int8 dequantize"},
+      {"canary_unpack", "extractBits(word, 8u * byte, 8u)",
+       "i32(extractBits(bitcast<u32>(word), 8u * byte, 8u))", "int8 dequantize"},
+      {"canary_unpack", "let byte = i % 4u;", "let byte = 3u - i % 4u;", "int8 dequantize"},
+      {"canary_unpack", "value - p.zero_point", "value", "int8 dequantize"},
+      {"canary_reverse", "p.row_start +", "36 +", "reverse slice"},
+      {"canary_reverse", "* p.column_step", "* -p.column_step", "reverse slice"},
+      {"canary_reverse", "p.column_start +", "i32(p.columns_in) - 1 +", "reverse slice"},
+      {"canary_scan", "    workgroupBarrier();\n    sum += before;", "    sum += before;",
+       "workgroup memory and barriers"},
+      {"canary_scan", "reach < 256u", "reach < 128u", "workgroup memory and barriers"},
+      {"canary_scan", "lid >= reach", "lid > reach", "workgroup memory and barriers"},
+      {"canary_grid", "let i = workgroup_index(wid, nwg);", "let i = wid.x;",
+       "more than 65,535 workgroups"},
+      {"canary_grid", "if (i >= p.n)", "if (i >= 65535u)", "more than 65,535 workgroups"},
+      {"canary_packed_dot", "dot4I8Packed(a[i], b[i])", "i32(dot4U8Packed(a[i], b[i]))",
+       "packed int8 dot products"},
+      {"canary_store", "buffer[at] =", "buffer[at % (p.words / 2u)] =", "big buffer"},
+      {"canary_load", "buffer[at]", "buffer[min(at, p.words - 2u)]", "big buffer"},
+  };
+  int planted = 0;
+  for (const Mutation& m : mutations) {
+    bool found = false;
+    options_.test.mutate = [&](std::string_view shader, std::string& wgsl) {
+      if (shader != m.shader) return;
+      const size_t at = wgsl.find(m.from);
+      if (at == std::string::npos) return;
+      found = true;
+      wgsl.replace(at, std::strlen(m.from), m.to);
+    };
+    const GateDecision decision = gate(device_, nullptr, options_);
+    if (!found && std::string_view(m.shader) == "canary_packed_dot") continue;  // not offered
+    EXPECT_TRUE(found) << m.shader << ": " << m.from;
+    EXPECT_EQ(failed(decision), m.check) << m.shader << ": " << m.to << ": " << decision.refusal();
+    ++planted;
+  }
+  EXPECT_GE(planted, 20);
+}
+
 TEST_F(SelfTestOnDevice, FirstRunRightLaterOnesWrong) {
   int bad_from = 2;
   options_.test.tamper = [&](std::string_view check, int round, Tensor& output) {
