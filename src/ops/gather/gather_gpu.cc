@@ -192,6 +192,8 @@ Result<void> lower_gather_nd(LowerContext& context) {
                                .index = context.in(1),
                                .y = context.out(0),
                                .workgroups = op::workgroups(n, 256)};
+  call.params.extent.fill(Dim(1));
+  call.params.stride.fill(Dim(0));
   for (size_t k = 0; k < depth; ++k) {
     call.params.extent[k] = in[batch + k];
     call.params.stride[k] = Dim::floor_div(strides[batch + k], factor);
@@ -332,6 +334,8 @@ Result<void> lower_scatter_nd(LowerContext& context) {
                                      .index = context.in(1),
                                      .target_cell = s.target,
                                      .workgroups = op::workgroups(s.updates, 256)};
+  call.params.extent.fill(Dim(1));
+  call.params.stride.fill(Dim(0));
   for (size_t k = 0; k < depth; ++k) {
     call.params.extent[k] = data[k];
     call.params.stride[k] = strides[k];

@@ -224,6 +224,7 @@ void put_extents(LowerContext& context, const Dims& values) {
   for (size_t first = 0; first == 0 || first < values.size(); first += 8) {
     const size_t count = std::min<size_t>(8, values.size() - first);
     shader::put_extents::Call call{.y = context.out(0), .workgroups = count == 0 ? 0 : 1};
+    call.params.values.fill(Dim(0));
     for (size_t i = 0; i < count; ++i) call.params.values[i] = values[first + i];
     call.params.first = static_cast<int64_t>(first);
     call.params.count = static_cast<int64_t>(count);
