@@ -35,6 +35,10 @@ template <class Call>
 Result<void> dispatch_copy(LowerContext& context, StridedCopy copy) {
   SLUICE_ASSIGN(const std::vector<CopyPiece> pieces, copy_pieces(context, std::move(copy)));
   for (const CopyPiece& piece : pieces) {
+    if (piece.n.is_unknown() || piece.from_at.is_unknown() || piece.to_at.is_unknown()) {
+      context.made.wants_static = true;
+      return context.refuse("a position has no expression in the symbols");
+    }
     context.dispatch(Call{.knobs = {.T = piece.unit, .AXES = piece.axes},
                           .params = {.shape = piece.shape,
                                      .from_stride = piece.from_strides,

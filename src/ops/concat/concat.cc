@@ -162,13 +162,13 @@ Dim sliced_extent(const Dim& start, const Dim& end, const Dim& step, const Dim& 
   }
   if (!step.is_known() || extent.is_unknown()) return Dim::unknown();
   constexpr int64_t kFar = std::numeric_limits<int32_t>::max();  // exporters' "to the end"
+  // A longer step than any extent; as an expression, a still longer one would overflow.
+  constexpr int64_t kHuge = int64_t{1} << 40;
   if (step.value() < 0) {
     // A whole axis in reverse.
     if (start.is_known() && (start.value() == -1 || start.value() >= kFar) && end.is_known() &&
         end.value() <= -kFar) {
-      return Dim::ceil_div(extent, Dim(step.value() == std::numeric_limits<int64_t>::min()
-                                           ? std::numeric_limits<int64_t>::max()
-                                           : -step.value()));
+      return Dim::ceil_div(extent, Dim(-std::max(step.value(), -kHuge)));
     }
     return Dim::unknown();
   }
@@ -190,7 +190,7 @@ Dim sliced_extent(const Dim& start, const Dim& end, const Dim& step, const Dim& 
   Dim last = placed(end);
   if (!(end.is_known() && end.value() < 0)) last = clamped(last);
   const Dim distance = first == Dim(0) ? last : at_least_zero(last - first);
-  return Dim::ceil_div(distance, step);
+  return Dim::ceil_div(distance, Dim(std::min(step.value(), kHuge)));
 }
 
 Result<void> infer_slice(InferContext& context) {

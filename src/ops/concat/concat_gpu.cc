@@ -44,33 +44,28 @@ Result<void> lower_split(LowerContext& context) {
                 op::gpu_axis(context, context.attrs().int_or("axis", 0), in.size()));
   const auto axis = static_cast<size_t>(axis_int);
   const auto outputs = static_cast<size_t>(context.output_count());
-  Dims parts;
+  // Where each part begins; nothing depends on it for a part that is empty.
+  Dims begins{Dim(0)};
   if (context.has_input(1)) {
-    SLUICE_ASSIGN(parts, op::need_dims(context, 1));
+    SLUICE_ASSIGN(const Dims parts, op::need_dims(context, 1));
     if (parts.size() != outputs) return context.refuse("the parts are not as many as the outputs");
+    for (const Dim& part : parts) begins.push_back(begins.back() + part);
   } else {
     const Dim chunk = Dim::ceil_div(in[axis], Dim(static_cast<int64_t>(outputs)));
-    for (size_t i = 0; i < outputs; ++i) {
-      parts.push_back(
-          Dim::max(Dim::min(chunk, in[axis] - chunk * Dim(static_cast<int64_t>(i))), Dim(0)));
-    }
+    for (size_t i = 1; i < outputs; ++i) begins.push_back(chunk * Dim(static_cast<int64_t>(i)));
   }
   const Dims from_strides = op::strides(in);
-  Dim at(0);
   for (size_t i = 0; i < outputs; ++i) {
     const auto k = static_cast<int>(i);
-    if (context.has_output(k)) {
-      // Inference may have found a simpler expression for the same extent.
-      const Dims& out = context.out_dims(k);
-      parts[i] = out[axis];
-      SLUICE_TRY(op::dispatch_copy<CopyCall>(context, {.from = context.in(0),
-                                                       .to = context.out(k),
-                                                       .shape = out,
-                                                       .from_strides = from_strides,
-                                                       .to_strides = op::strides(out),
-                                                       .from_offset = at * from_strides[axis]}));
-    }
-    at = at + parts[i];
+    if (!context.has_output(k)) continue;
+    const Dims& out = context.out_dims(k);
+    SLUICE_TRY(
+        op::dispatch_copy<CopyCall>(context, {.from = context.in(0),
+                                              .to = context.out(k),
+                                              .shape = out,
+                                              .from_strides = from_strides,
+                                              .to_strides = op::strides(out),
+                                              .from_offset = begins[i] * from_strides[axis]}));
   }
   return {};
 }
