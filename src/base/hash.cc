@@ -4,6 +4,12 @@
 #include <cmath>
 #include <cstring>
 
+#if defined(__x86_64__) && defined(__GNUC__)
+#include <cpuid.h>
+#include <immintrin.h>
+#define SLUICE_SHA_INSTRUCTIONS 1
+#endif
+
 namespace sluice {
 
 namespace {
@@ -20,9 +26,57 @@ constexpr std::array<uint32_t, 64> kRound = {
     0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
     0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2};
 
+#if SLUICE_SHA_INSTRUCTIONS
+// SHA extensions, SSSE3 and SSE4.1, of which no older x86 has all.
+bool has_sha_instructions() {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  if (__get_cpuid_count(1, 0, &a, &b, &c, &d) == 0) return false;
+  const bool sse = (c >> 9 & 1) != 0 && (c >> 19 & 1) != 0;
+  if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0) return false;
+  return sse && (b >> 29 & 1) != 0;
+}
+
+// One block by the processor's own rounds, about ten times faster. The instructions keep the state
+// as two vectors, a b e f and c d g h (from the highest lane down), and do two rounds at once.
+__attribute__((target("sha,ssse3,sse4.1"))) void block_by_instructions(uint32_t* state,
+                                                                       const uint8_t* bytes) {
+  const __m128i big_endian = _mm_set_epi64x(0x0c0d0e0f08090a0bll, 0x0405060700010203ll);
+  auto* const halves = reinterpret_cast<__m128i*>(state);
+  const __m128i badc = _mm_shuffle_epi32(_mm_loadu_si128(halves), 0xb1);
+  const __m128i hgfe = _mm_shuffle_epi32(_mm_loadu_si128(halves + 1), 0x1b);
+  const __m128i abef_before = _mm_alignr_epi8(badc, hgfe, 8);
+  const __m128i cdgh_before = _mm_blend_epi16(hgfe, badc, 0xf0);
+  __m128i abef = abef_before, cdgh = cdgh_before;
+  __m128i w[4];  // the latest 16 words of the schedule
+  for (int i = 0; i < 16; ++i) {
+    __m128i& now = w[i % 4];
+    if (i < 4) {
+      now = _mm_shuffle_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes) + i),
+                             big_endian);
+    } else {
+      const __m128i last = w[(i + 3) % 4], before_last = w[(i + 2) % 4];
+      now = _mm_sha256msg1_epu32(now, w[(i + 1) % 4]);
+      now = _mm_sha256msg2_epu32(_mm_add_epi32(now, _mm_alignr_epi8(last, before_last, 4)), last);
+    }
+    const __m128i sum =
+        _mm_add_epi32(now, _mm_loadu_si128(reinterpret_cast<const __m128i*>(kRound.data()) + i));
+    cdgh = _mm_sha256rnds2_epu32(cdgh, abef, sum);
+    abef = _mm_sha256rnds2_epu32(abef, cdgh, _mm_shuffle_epi32(sum, 0x0e));
+  }
+  const __m128i feba = _mm_shuffle_epi32(_mm_add_epi32(abef, abef_before), 0x1b);
+  const __m128i dchg = _mm_shuffle_epi32(_mm_add_epi32(cdgh, cdgh_before), 0xb1);
+  _mm_storeu_si128(halves, _mm_blend_epi16(feba, dchg, 0xf0));
+  _mm_storeu_si128(halves + 1, _mm_alignr_epi8(dchg, feba, 8));
+}
+#endif
+
 }  // namespace
 
 void Sha256::block(const uint8_t* bytes) {
+#if SLUICE_SHA_INSTRUCTIONS
+  static const bool by_instructions = has_sha_instructions();
+  if (by_instructions) return block_by_instructions(state_.data(), bytes);
+#endif
   std::array<uint32_t, 64> w;
   for (size_t i = 0; i < 16; ++i) {
     w[i] = static_cast<uint32_t>(bytes[4 * i]) << 24 |
