@@ -349,7 +349,9 @@ std::string Binding::console_line(std::string_view model) const {
   }
   line += ", ";
   line += widened_float16 ? precision_name(Precision::kWidened) : precision_name(precision);
-  line += cat(", islands=", islands.size());
+  // A plan that waits for the first run's shapes has no islands to tell of yet.
+  const bool planned = bound != Backend::kWebGpu || plan.dispatches > 0 || !islands.empty();
+  line += cat(", islands=", planned ? std::to_string(islands.size()) : "?");
   if (!failovers.empty()) line += cat(", failovers=", failovers.size());
   if (!reason.empty()) line += " — " + reason;
   return line;

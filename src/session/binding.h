@@ -123,7 +123,7 @@ struct Binding {
 
   // "[EP] sluice · ISNet · requested=webgpu,cpu = bound=webgpu | adapter hw storageBuffers/stage=10
   //  maxBinding=1024MiB, ... , f32, islands=0 — reason" on one line. An "auto" request shows as the
-  // order in which backends are tried. `model` is untrusted.
+  // order in which backends are tried; islands=? until there is a plan. `model` is untrusted.
   std::string console_line(std::string_view model) const;
   // One line for each refusal of the gate and each failover, in order; empty when all went well.
   std::vector<std::string> event_lines(std::string_view model) const;

@@ -65,6 +65,9 @@ TEST(BindingTest, ConsoleLineNamesWhatRan) {
             "widened to f32, islands=0");
   cpu.record_run(0.1);
   EXPECT_EQ(cpu.console_line("m.onnx").find("(reported)"), std::string::npos);
+  Binding waits;
+  waits.bound = Backend::kWebGpu;
+  EXPECT_NE(waits.console_line("m.onnx").find("islands=?"), std::string::npos);
 }
 
 TEST(BindingTest, ASoftwareAdapterIsNeverShownAsHardware) {

@@ -460,8 +460,10 @@ void Telemetry::update(const Binding& binding) {
     TelemetryEvent event;
     event.name = "sluice.run.first";
     event.sentence = cat("first run ", milliseconds(binding.first_run_seconds), " on ",
-                         backend_name(binding.bound), " (", evidence_name(binding.evidence), ")");
+                         backend_name(binding.bound), " (", evidence_name(binding.evidence),
+                         "), islands=", binding.islands.size());
     event.attributes = common(binding);
+    event.attributes.emplace_back("sluice.islands", std::to_string(binding.islands.size()));
     emit(std::move(event), binding);
   }
 }
