@@ -1,0 +1,36 @@
+// y[i] = f(x[i]) for one function f of floats (lib/float_unary), four elements at a time.
+//
+//   binding  name  access      what
+//   0        p     uniform     Params
+//   1        x     read        4 * n elements
+//   2        y     read_write  4 * n elements
+//
+// One invocation computes four neighbouring elements with one load and one store. Memory traffic:
+// each element is read once and written once. Precision: float32 inside, whatever T is.
+
+// use grid
+// use float_unary
+
+alias T = vec4<f32>; // knob: vec4<f32> vec4<f16>
+alias R = vec4<f32>; // knob: vec4<f32> vec4<f16> vec4<u32>
+const WG : u32 = 256u; // knob: 64 128 256
+
+struct Params {
+  n : u32,     // groups of four elements
+  alpha : f32, // parameters of f
+  beta : f32,
+}
+
+@group(0) @binding(0) var<uniform> p : Params;
+@group(0) @binding(1) var<storage, read> x : array<T>;
+@group(0) @binding(2) var<storage, read_write> y : array<R>;
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) wid : vec3<u32>, @builtin(num_workgroups) nwg : vec3<u32>,
+        @builtin(local_invocation_index) lid : u32) {
+  let i = workgroup_index(wid, nwg) * WG + lid;
+  if (i >= p.n) { return; }
+  let v = vec4<f32>(x[i]);
+  y[i] = R(vec4<f32>(float_unary(v.x, p.alpha, p.beta), float_unary(v.y, p.alpha, p.beta),
+                     float_unary(v.z, p.alpha, p.beta), float_unary(v.w, p.alpha, p.beta)));
+}
