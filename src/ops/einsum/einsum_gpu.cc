@@ -9,6 +9,7 @@
 #include "op/lower.h"
 #include "ops/einsum/einsum.h"
 #include "shader/contract.h"
+#include "shader/contract64.h"
 #include "shader/contract_tiles.h"
 
 namespace sluice::ops::einsum {
@@ -194,8 +195,8 @@ Result<void> lower_einsum(LowerContext& context) {
   }
   const DeviceFormat format = context.out_format(0);
   const bool is_float = format == DeviceFormat::kF32 || format == DeviceFormat::kF16;
-  if (!is_float && format != DeviceFormat::kI32 && format != DeviceFormat::kU32) {
-    return context.refuse("64-bit numbers are not contracted here");
+  if (format == DeviceFormat::kNone || format == DeviceFormat::kF64) {
+    return context.refuse("float64 is not computed on the device");
   }
   const auto count = static_cast<size_t>(context.input_count());
   std::vector<int> ranks;
@@ -206,7 +207,9 @@ Result<void> lower_einsum(LowerContext& context) {
   if (!parsed.ok()) return context.refuse(parsed.error().message);
   const Equation& equation = *parsed;
   const uint32_t bits =
-      is_float ? 32 : static_cast<uint32_t>(dtype_bits(context.output_type(0).dtype));
+      is_float
+          ? 32u
+          : std::min<uint32_t>(32, static_cast<uint32_t>(dtype_bits(context.output_type(0).dtype)));
   Lowering lowering(context, format, bits);
   const auto needed_after = [&](size_t from) {
     std::vector<int> labels = equation.output;

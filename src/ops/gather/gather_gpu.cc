@@ -17,6 +17,7 @@
 #include "shader/reverse_sequence.h"
 #include "shader/scatter_link.h"
 #include "shader/scatter_reduce.h"
+#include "shader/scatter_reduce64.h"
 #include "shader/scatter_set.h"
 #include "shader/scatter_targets.h"
 #include "shader/strided_copy.h"
@@ -230,8 +231,8 @@ Result<void> finish_scatter(LowerContext& context, const Scatter& s) {
   const DeviceFormat format = context.out_format(0);
   const bool is_float = format == DeviceFormat::kF32 || format == DeviceFormat::kF16;
   if (reduction > 4) return context.refuse("the reduction is not known");
-  if (reduction != 0 && !is_float && format != DeviceFormat::kI32 && format != DeviceFormat::kU32) {
-    return context.refuse("64-bit numbers are not reduced here");
+  if (reduction != 0 && format == DeviceFormat::kF64) {
+    return context.refuse("float64 is not computed on the device");
   }
   const Dim n = s.cells * s.size;
   const plan::SlotId head = context.temp(DeviceFormat::kU32, Dim::max(s.cells, Dim(1)));
@@ -262,6 +263,18 @@ Result<void> finish_scatter(LowerContext& context, const Scatter& s) {
                                                .last = head,
                                                .y = context.out(0),
                                                .workgroups = op::workgroups(units, 256)});
+    return {};
+  }
+  if (format == DeviceFormat::kI64 || format == DeviceFormat::kU64) {
+    context.dispatch(shader::scatter_reduce64::Call{
+        .knobs = {.OP = reduction, .SIGNED = format == DeviceFormat::kI64},
+        .params = {.n = n, .size = s.size},
+        .data = context.in(0),
+        .updates = context.in(2),
+        .head = head,
+        .next = next,
+        .y = context.out(0),
+        .workgroups = op::workgroups(n, 256)});
     return {};
   }
   const DType dtype = context.output_type(0).dtype;
