@@ -1,11 +1,17 @@
 #include "exec/webgpu/device.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <atomic>
 #include <cctype>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <deque>
+#include <mutex>
 #include <optional>
 #include <thread>
 
@@ -246,6 +252,50 @@ Result<AdapterInfo> describe(Driver& driver) {
   return out;
 }
 
+// Dawn and the Vulkan loader write on stderr what they think of drivers that they pass over:
+// several lines on every machine without a GPU, where having none is a normal case that an Error
+// tells. While one of these lives, file 2 leads nowhere, for the whole process. SLUICE_WEBGPU_LOG=1
+// lets them talk.
+class QuietStderr {
+ public:
+  QuietStderr() : lock_(mutex()) {
+    if (std::getenv("SLUICE_WEBGPU_LOG") != nullptr) return;
+    std::fflush(stderr);
+    const int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    if (nowhere < 0) return;
+    saved_ = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+    if (saved_ >= 0) dup2(nowhere, STDERR_FILENO);
+    close(nowhere);
+  }
+  ~QuietStderr() {
+    if (saved_ < 0) return;
+    std::fflush(stderr);
+    dup2(saved_, STDERR_FILENO);
+    close(saved_);
+  }
+  QuietStderr(const QuietStderr&) = delete;
+  QuietStderr& operator=(const QuietStderr&) = delete;
+
+ private:
+  // Two at once would save each other's nowhere.
+  static std::mutex& mutex() {
+    static std::mutex one;
+    return one;
+  }
+  std::unique_lock<std::mutex> lock_;
+  int saved_ = -1;
+};
+
+Result<Handle<WGPUAdapter>> find_adapter(Driver& driver, WGPUBackendType backend,
+                                         bool also_software) {
+  const QuietStderr quiet;
+  auto adapter = request_adapter(driver, backend, false);
+  if (!adapter && also_software) {
+    if (auto software = request_adapter(driver, backend, true)) adapter = std::move(software);
+  }
+  return adapter;
+}
+
 // Chooses an adapter and checks what it says of itself.
 Result<void> choose_adapter(Driver& driver, const DeviceOptions& options) {
   SLUICE_ASSIGN(driver.library, open_library());
@@ -263,10 +313,7 @@ Result<void> choose_adapter(Driver& driver, const DeviceOptions& options) {
   }
   const WGPUBackendType backend =
       options.null_backend ? WGPUBackendType_Null : WGPUBackendType_Vulkan;
-  auto adapter = request_adapter(driver, backend, false);
-  if (!adapter && allow_software && !options.null_backend) {
-    if (auto software = request_adapter(driver, backend, true)) adapter = std::move(software);
-  }
+  auto adapter = find_adapter(driver, backend, allow_software && !options.null_backend);
   if (!adapter) return std::move(adapter).error();
   driver.adapter = std::move(adapter).value();
   SLUICE_ASSIGN(driver.info, describe(driver));
