@@ -97,6 +97,7 @@ Result<std::shared_ptr<exec::webgpu::Device>> acquire_device(const Options& opti
   how.null_backend = options.null_device;
   how.limits = options.limits.value_or(plan::Limits{});
   how.faults = options.faults;
+  how.deadline_seconds = options.deadline_seconds;
   const bool plain = !options.null_device && options.faults == nullptr && !options.limits;
   if (plain) {
     auto device = shared.lock();

@@ -43,6 +43,7 @@ struct Options {
   // given.
   std::optional<plan::Limits> limits = {};
   bool device_times = false;  // per-step times by timestamp queries
+  double deadline_seconds = 10;  // for each wait on the device
   // For tests.
   bool null_device = false;                       // validates everything, computes nothing
   exec::webgpu::FaultInjector* faults = nullptr;  // not owned; outlives the session
