@@ -22,6 +22,7 @@
 #include "cli/feeds.h"
 #include "format/onnx/reader.h"
 #include "ops/registry.h"
+#include "session/gate.h"
 #include "session/gpu.h"
 #include "tensor/npy.h"
 
@@ -363,11 +364,20 @@ class Worker {
   }
 
   void serve(int in, int out) {
-    // Keeps the device alive between cases.
+    // Keeps the device and what the gate found about it alive between cases.
     std::shared_ptr<exec::webgpu::Device> device;
-    if (options_.backend == session::Backend::kWebGpu) {
-      if (auto acquired = session::acquire_device(options_); acquired.ok()) device = *acquired;
-    }
+    session::GateDecision decision;
+    const auto acquire = [&] {
+      device = nullptr;
+      if (options_.backend != session::Backend::kWebGpu) return;
+      auto acquired = session::acquire_device(options_);
+      if (!acquired.ok()) return;
+      device = *acquired;
+      session::GateOptions gate;
+      gate.allow_software = options_.allow_software;
+      decision = session::gate(device, nullptr, gate);
+    };
+    acquire();
     std::string folder;
     while (get(in, folder, nullptr)) {
       Outcome where;
@@ -379,8 +389,7 @@ class Worker {
         return;
       }
       if (device != nullptr && !device->usable()) {
-        device = nullptr;
-        if (auto acquired = session::acquire_device(options_); acquired.ok()) device = *acquired;
+        acquire();
       }
     }
   }

@@ -75,6 +75,8 @@ Options gpu_options(FaultInjector* faults, Backend backend) {
   options.threads = 1;
   options.faults = faults;
   options.deadline_seconds = 1;
+  // The self-test would suffer the fault first, at load. Only wrong numbers are its to find.
+  options.self_test = false;
   return options;
 }
 
@@ -90,7 +92,9 @@ TEST(Failover, EveryFaultAtEveryStageEndsInTheRightResultOrATypedError) {
       FaultInjector faults({{kind, stage}});
       const auto start = std::chrono::steady_clock::now();
       // "auto" must always give a working session.
-      auto session = Session::from_graph(chain(), "chain", gpu_options(&faults, Backend::kAuto));
+      Options options = gpu_options(&faults, Backend::kAuto);
+      options.self_test = kind == FaultKind::kWrongNumbers;
+      auto session = Session::from_graph(chain(), "chain", options);
       ASSERT_TRUE(session.ok()) << session.error().text();
       const bool loaded_on_gpu = (*session)->binding().bound == Backend::kWebGpu;
       for (int run = 0; run < 3; ++run) {
@@ -109,6 +113,11 @@ TEST(Failover, EveryFaultAtEveryStageEndsInTheRightResultOrATypedError) {
       EXPECT_EQ(binding.runs, 3);
       if (!faults.fired().empty()) {
         ++fired;
+        if (binding.bound == Backend::kWebGpu) {
+          // Wrong numbers where nothing is computed yet do no harm: the results above were right.
+          EXPECT_EQ(kind, FaultKind::kWrongNumbers);
+          continue;
+        }
         // What was suffered is told: at load by the reason, later by a failover.
         EXPECT_EQ(binding.bound, Backend::kCpu);
         if (loaded_on_gpu) {

@@ -12,6 +12,7 @@
 #include "ops/registry.h"
 #include "passes/fix_inputs.h"
 #include "passes/optimize.h"
+#include "session/gate.h"
 
 namespace sluice::session {
 
@@ -61,6 +62,8 @@ struct Gpu::State {
   std::shared_ptr<exec::webgpu::Device> device;
   std::shared_ptr<exec::cpu::ThreadPool> pool;  // of the islands; made when the first appears
   plan::Limits limits;
+  GateOptions gate_options;
+  GateDecision decision;
   std::vector<std::unique_ptr<Program>> programs;  // latest first
   std::set<std::string> constants;                 // what runs have told so far
   bool fixed_shapes = false;
@@ -194,6 +197,16 @@ Result<void> Gpu::State::load(Program& program, Binding& binding) {
   how.timestamps = options.device_times;
   SLUICE_ASSIGN(program.executor, exec::webgpu::Executor::create(program.plan, device, how));
 
+  // What the plan needs, against what the device offers.
+  const PlanNeeds needs = plan_needs(*program.plan, program.executor->layout());
+  GateOptions facts = gate_options;
+  facts.allow_software = true;  // judged when the device was taken
+  const GateDecision fits = gate_facts(binding.adapter, &needs, facts);
+  for (const GateFinding& finding : fits.findings) {
+    if (!finding.passed) binding.gate.push_back(finding);
+  }
+  if (!fits.passed) return resource_error(fits.refusal());
+
   binding.islands.clear();
   for (const compile::Refusal& refusal : program.refusals) {
     binding.islands.push_back({refusal.node, refusal.op, refusal.why});
@@ -244,19 +257,17 @@ Result<std::unique_ptr<Gpu>> Gpu::create(std::shared_ptr<const ir::Graph> graph,
   state->options = options;
   auto start = Clock::now();
   SLUICE_ASSIGN(state->device, acquire_device(options));
-  const exec::webgpu::AdapterInfo& adapter = state->device->adapter();
-  AdapterFacts& facts = binding.adapter;
-  facts.present = true;
-  facts.vendor = adapter.vendor;
-  facts.architecture = adapter.architecture;
-  facts.device = adapter.device;
-  facts.description = adapter.description;
-  facts.backend = adapter.backend;
-  facts.type = adapter.type;
-  facts.library = adapter.library;
-  facts.software = adapter.software;
-  facts.limits = state->device->limits();
-  facts.features = state->device->features();
+  binding.adapter = adapter_facts(*state->device);
+  state->gate_options.allow_software = options.allow_software;
+  state->gate_options.self_test = options.self_test && !options.null_device;
+  state->gate_options.test.faults = options.faults;
+  if (!options.null_device) {
+    state->decision = gate(state->device, nullptr, state->gate_options);
+    binding.gate = state->decision.findings;
+    if (!state->decision.passed) {
+      return Error{ErrorCode::kDevice, state->decision.refusal(), {}};
+    }
+  }
   binding.init_seconds = seconds_since(start);
   state->limits = options.limits.value_or(plan::Limits{});
 
@@ -311,6 +322,15 @@ Result<std::vector<Value>> Gpu::run(std::span<const Value> inputs, const Observe
   const exec::webgpu::RunRecord& record = program->executor->last_run();
   if (record.saw_poison) {
     return Error{ErrorCode::kDevice, "The device left parts of the outputs unwritten", {}};
+  }
+  // A first right answer proves little: the self-test runs again after warm-up and now and then.
+  if (s.decision.self_test != nullptr && recheck_due(binding.runs + 1)) {
+    for (GateFinding& finding : gate_again(s.decision, cat("after run ", binding.runs + 1))) {
+      binding.gate.push_back(std::move(finding));
+    }
+    if (!s.decision.passed) {
+      return Error{ErrorCode::kDevice, s.decision.refusal(), {}};
+    }
   }
   binding.host_copies += static_cast<uint64_t>(record.islands);
   const exec::webgpu::LoadRecord& load = program->executor->load();

@@ -42,9 +42,10 @@ struct Options {
   // Limits to ask the device for and to compile for; those that WebGPU guarantees where none are
   // given.
   std::optional<plan::Limits> limits = {};
-  bool device_times = false;  // per-step times by timestamp queries
+  bool device_times = false;     // per-step times by timestamp queries
   double deadline_seconds = 10;  // for each wait on the device
   // For tests.
+  bool self_test = true;                          // the gate's known-answer computations
   bool null_device = false;                       // validates everything, computes nothing
   exec::webgpu::FaultInjector* faults = nullptr;  // not owned; outlives the session
   std::optional<uint32_t> fill_word = {};         // what device memory holds before each run

@@ -9,6 +9,7 @@
 #include "op/interpreter.h"
 #include "ops/case_tables.h"
 #include "ops/registry.h"
+#include "session/gate.h"
 #include "session/gpu.h"
 #include "session/session.h"
 
@@ -29,9 +30,13 @@ TEST_P(GpuCaseTable, AgreesWithReference) {
   options.backend = session::Backend::kWebGpu;
   options.allow_software = true;
   options.threads = 1;
-  // Kept, so that the sessions share it.
+  // Kept, so that the sessions share it and its self-test.
   auto device = session::acquire_device(options);
   if (!device.ok()) GTEST_SKIP() << "not run: " << device.error().text();
+  session::GateOptions gate;
+  gate.allow_software = true;
+  const session::GateDecision decision = session::gate(*device, nullptr, gate);
+  ASSERT_TRUE(decision.passed) << decision.refusal();
   const op::Registry& registry = ops::registry();
   int count = 0, whole = 0;
   std::map<std::string, int> reasons;

@@ -286,12 +286,26 @@ class QuietStderr {
   int saved_ = -1;
 };
 
+// Points the Vulkan loader at the SwiftShader that Debian's chromium brings along. False when the
+// caller has chosen drivers or there is none.
+bool name_software_driver() {
+  const char* const driver = "/usr/lib/chromium/vk_swiftshader_icd.json";
+  if (std::getenv("VK_ICD_FILENAMES") != nullptr || access(driver, R_OK) != 0) return false;
+  return setenv("VK_ICD_FILENAMES", driver, 1) == 0;
+}
+
 Result<Handle<WGPUAdapter>> find_adapter(Driver& driver, WGPUBackendType backend,
                                          bool also_software) {
   const QuietStderr quiet;
   auto adapter = request_adapter(driver, backend, false);
   if (!adapter && also_software) {
-    if (auto software = request_adapter(driver, backend, true)) adapter = std::move(software);
+    auto software = request_adapter(driver, backend, true);
+    // The Vulkan loader knows only drivers that are registered; a browser's own is not.
+    if (!software && name_software_driver()) {
+      driver.instance = {driver.library->CreateInstance(nullptr), driver.library->InstanceRelease};
+      if (driver.instance) software = request_adapter(driver, backend, false);
+    }
+    if (software) adapter = std::move(software);
   }
   return adapter;
 }
