@@ -9,13 +9,15 @@
 //   5        y     read_write  [N, M, D', H', W']
 //
 // One invocation computes four neighbours of one output row: a tap's weight is read once for the
-// four, and x comes from cache for all taps but the first. Memory traffic: x once, y once.
+// four, and when SLIDING (stride and dilation 1 along the row) so are the elements that they share;
+// x comes from cache for all lines but the first. Memory traffic: x once, y once.
 // Precision: float32 inside, whatever T is.
 
 // use grid
 // use activation
 
 alias T = f32; // knob: f32 f16
+const SLIDING : bool = false; // knob: true false
 const HAS_BIAS : bool = false; // knob: true false
 const HAS_RESIDUAL : bool = false; // knob: true false
 const WG : u32 = 256u;
@@ -42,6 +44,19 @@ struct Params {
 @group(0) @binding(4) var<storage, read> z : array<T>;
 @group(0) @binding(5) var<storage, read_write> y : array<T>;
 
+// Element `at` of the line of x that starts at `line`; nothing outside.
+fn along(line : u32, at : i32) -> f32 {
+  if (u32(at) >= p.in_dims.z) { return 0.0; }
+  return f32(x[u32(i32(line) + at)]);
+}
+
+fn store(to : u32, m : u32, sum : f32) {
+  var v = sum;
+  if (HAS_BIAS) { v += f32(bias[m]); }
+  if (HAS_RESIDUAL) { v += f32(z[to]); }
+  y[to] = T(activate(v, p.alpha, p.beta));
+}
+
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) wid : vec3<u32>, @builtin(num_workgroups) nwg : vec3<u32>,
         @builtin(local_invocation_index) lid : u32) {
@@ -65,29 +80,30 @@ fn main(@builtin(workgroup_id) wid : vec3<u32>, @builtin(num_workgroups) nwg : v
       let at_y = u32(i32(oy * p.stride.y + ky * p.dilation.y) - p.pad.y);
       if (at_z < p.in_dims.x && at_y < p.in_dims.y) {
         let row = base + (at_z * p.in_dims.y + at_y) * p.in_dims.z;
-        for (var kx = 0u; kx < p.kernel.z; kx++) {
-          let weight = f32(w[w_at + kx]);
-          let at = i32(ox * p.stride.z + kx * p.dilation.z) - p.pad.z;
-          let at0 = u32(at);
-          let at1 = u32(at + step);
-          let at2 = u32(at + 2 * step);
-          let at3 = u32(at + 3 * step);
-          if (at0 < p.in_dims.z) { sum.x += weight * f32(x[row + at0]); }
-          if (at1 < p.in_dims.z) { sum.y += weight * f32(x[row + at1]); }
-          if (at2 < p.in_dims.z) { sum.z += weight * f32(x[row + at2]); }
-          if (at3 < p.in_dims.z) { sum.w += weight * f32(x[row + at3]); }
+        let first = i32(ox * p.stride.z) - p.pad.z;
+        if (SLIDING) {
+          var v = vec4<f32>(0.0, along(row, first), along(row, first + 1), along(row, first + 2));
+          for (var kx = 0u; kx < p.kernel.z; kx++) {
+            v = vec4<f32>(v.yzw, along(row, first + 3 + i32(kx)));
+            sum += f32(w[w_at + kx]) * v;
+          }
+        } else {
+          for (var kx = 0u; kx < p.kernel.z; kx++) {
+            let at = first + i32(kx * p.dilation.z);
+            sum += f32(w[w_at + kx]) * vec4<f32>(along(row, at), along(row, at + step),
+                                                 along(row, at + 2 * step),
+                                                 along(row, at + 3 * step));
+          }
         }
       }
       w_at += p.kernel.z;
     }
   }
 
-  if (HAS_BIAS) { sum += vec4<f32>(f32(bias[m])); }
   let to = line * p.out_dims.z + ox;
-  for (var j = 0u; j < 4u; j++) {
-    if (ox + j >= p.out_dims.z) { break; }
-    var v = sum[j];
-    if (HAS_RESIDUAL) { v += f32(z[to + j]); }
-    y[to + j] = T(activate(v, p.alpha, p.beta));
-  }
+  let left = p.out_dims.z - ox;
+  store(to, m, sum.x);
+  if (left > 1u) { store(to + 1u, m, sum.y); }
+  if (left > 2u) { store(to + 2u, m, sum.z); }
+  if (left > 3u) { store(to + 3u, m, sum.w); }
 }

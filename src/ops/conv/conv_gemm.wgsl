@@ -149,41 +149,46 @@ fn fetch_tap(place : vec3<i32>, inside : bool, base : u32, c : u32) -> vec4<A> {
   return v;
 }
 
-// Terms k .. k + 3 of the flat order, each with its own tap.
-fn fetch_flat(start : vec3<i32>, inside : bool, base : u32, k : u32) -> vec4<A> {
-  var v = vec4<A>();
-  for (var i = 0u; i < 4u; i++) {
-    let tap = (k + i) / p.group_channels;
-    if (inside && tap < p.kernel.w) {
-      let c = (k + i) % p.group_channels;
-      let at = vec3<u32>(start + tap_offset(tap, vec3<u32>()));
-      if (all(at < p.in_dims.xyz)) {
-        v[i] = load(base + c * p.in_dims.w + (at.x * p.in_dims.y + at.y) * p.in_dims.z + at.z);
-      }
-    }
-  }
-  return v;
+// Term k of the flat order, which has its own tap.
+fn flat_term(start : vec3<i32>, base : u32, k : u32) -> A {
+  let tap = k / p.group_channels;
+  if (tap >= p.kernel.w) { return A(); }
+  let at = vec3<u32>(start + tap_offset(tap, vec3<u32>()));
+  if (any(at >= p.in_dims.xyz)) { return A(); }
+  return load(base + k % p.group_channels * p.in_dims.w +
+              (at.x * p.in_dims.y + at.y) * p.in_dims.z + at.z);
 }
 
-// Four rows from `row` (of group g) at one output position; `at` is the element of row 0 of the
-// group.
-fn store(g : u32, row : u32, at : u32, value : vec4<A>) {
-  for (var i = 0u; i < 4u; i++) {
-    if (row + i >= p.group_rows) { break; }
-    let m = g * p.group_rows + row + i;
-    let to = at + (row + i) * p.out_dims.w;
-    var v = value[i];
-    if (HAS_BIAS) { v += A(bias[m]); }
-    if (QUANT) {
-      let q = round(f32(v) * factor[m]) + f32(p.y_zero);
-      y[to] = Y(i32(clamp(q, f32(p.y_low), f32(p.y_high))));
-    } else if (INTEGER) {
-      y[to] = Y(v);
-    } else {
-      if (HAS_RESIDUAL) { v += A(z[to]); }
-      y[to] = Y(activate(f32(v), p.alpha, p.beta));
-    }
+fn fetch_flat(start : vec3<i32>, inside : bool, base : u32, k : u32) -> vec4<A> {
+  if (!inside) { return vec4<A>(); }
+  return vec4<A>(flat_term(start, base, k), flat_term(start, base, k + 1u),
+                 flat_term(start, base, k + 2u), flat_term(start, base, k + 3u));
+}
+
+// Row `row` of group g at one output position; `at` is the element of row 0 of the group.
+fn store_row(g : u32, row : u32, at : u32, sum : A) {
+  if (row >= p.group_rows) { return; }
+  let m = g * p.group_rows + row;
+  let to = at + row * p.out_dims.w;
+  var v = sum;
+  if (HAS_BIAS) { v += A(bias[m]); }
+  if (QUANT) {
+    let q = round(f32(v) * factor[m]) + f32(p.y_zero);
+    y[to] = Y(i32(clamp(q, f32(p.y_low), f32(p.y_high))));
+  } else if (INTEGER) {
+    y[to] = Y(v);
+  } else {
+    if (HAS_RESIDUAL) { v += A(z[to]); }
+    y[to] = Y(activate(f32(v), p.alpha, p.beta));
   }
+}
+
+// Written out: an index that is not a constant would keep the sums out of registers.
+fn store(g : u32, row : u32, at : u32, sums : vec4<A>) {
+  store_row(g, row, at, sums.x);
+  store_row(g, row + 1u, at, sums.y);
+  store_row(g, row + 2u, at, sums.z);
+  store_row(g, row + 3u, at, sums.w);
 }
 
 // Both halves of the rows of one of the invocation's positions.

@@ -4,6 +4,8 @@
 //   gemm       implicit matrix product, everything else with up to three spatial axes
 //   direct     any spatial rank up to 8, by the definition
 // Weights that are constants are tiled here; others by a dispatch of conv_pack in front.
+#include "ops/conv/conv_gpu.h"
+
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -284,7 +286,7 @@ struct Tile {
   int64_t positions() const { return tx * rn; }
   int64_t chunk() const { return 4 * ty / rn; }
 };
-constexpr Tile kTiles[] = {
+constexpr Tile kTiles[kTileCount] = {
     {16, 16, 8, 8, 1.0}, {16, 16, 4, 8, 0.85}, {16, 16, 4, 4, 0.7},
     {32, 8, 4, 4, 0.65}, {64, 4, 4, 4, 0.5},   {8, 8, 4, 4, 0.5},
 };
@@ -292,6 +294,7 @@ constexpr Tile kTiles[] = {
 // The tile whose busiest multiprocessor is done first, on a device of about a hundred of them.
 // Unknown extents count as large.
 const Tile& choose_tile(int64_t group_rows, const Dim& positions, int64_t outer) {
+  if (tile_for_test >= 0) return kTiles[static_cast<size_t>(tile_for_test) % std::size(kTiles)];
   constexpr double kMultiprocessors = 100;
   const double columns =
       positions.is_known() ? static_cast<double>(positions.value()) : double{1 << 20};
@@ -422,7 +425,10 @@ Result<void> emit_narrow(LowerContext& context, const Product& product) {
                           .transposed = layer.transposed};
   const std::string_view w_type = q.integer ? "i32" : product.x_type == "f16" ? "f16" : "f32";
   SLUICE_ASSIGN(const SlotId w, tiled_weight(context, tiles, product, w_type));
-  const Dim positions = layer.batch * layer.out_elems();
+  // Four neighbours of a line per invocation where their windows overlap.
+  const bool sliding = !layer.transposed && axes[2].stride == 1 && axes[2].dilation == 1;
+  const Dim row_blocks = sliding ? Dim::ceil_div(axes[2].out, Dim(4)) : axes[2].out;
+  const Dim positions = layer.batch * axes[0].out * axes[1].out * row_blocks;
   const Dim blocks = op::workgroups(positions, 256);
   const Dim count = blocks * Dim(tiles.row_tiles() * layer.groups);
   const op::Activation& activation = product.epilogue.activation;
@@ -434,6 +440,7 @@ Result<void> emit_narrow(LowerContext& context, const Product& product) {
                                           .A = q.integer ? "i32" : "f32",
                                           .Y = plan::wgsl_type(context.out_format(0)),
                                           .TRANSPOSED = layer.transposed,
+                                          .SLIDING = sliding,
                                           .INTEGER = q.integer,
                                           .QUANT = q.scaled,
                                           .HAS_BIAS = product.epilogue.bias != kNoSlot,
@@ -448,6 +455,7 @@ Result<void> emit_narrow(LowerContext& context, const Product& product) {
                                            .group_channels = layer.group_channels(),
                                            .rows = layer.rows,
                                            .group_rows = layer.group_rows(),
+                                           .row_blocks = row_blocks,
                                            .positions = positions,
                                            .blocks = blocks,
                                            .row_tiles = tiles.row_tiles(),
@@ -519,6 +527,7 @@ Result<void> lower_depthwise(LowerContext& context) {
   context.dispatch(shader::conv_depthwise::Call{
       .knobs = {.ACT = static_cast<uint32_t>(epilogue.activation.kind),
                 .T = plan::wgsl_type(format),
+                .SLIDING = axes[2].stride == 1 && axes[2].dilation == 1,
                 .HAS_BIAS = epilogue.bias != kNoSlot,
                 .HAS_RESIDUAL = epilogue.residual != kNoSlot},
       .params = {.in_dims = four(axes, &Axis::in),

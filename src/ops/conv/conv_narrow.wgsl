@@ -10,9 +10,11 @@
 //   5        factor  read        [M], when QUANT: x_scale * w_scale / y_scale
 //   6        y       read_write  [N, M, D', H', W']
 //
-// One invocation computes four rows (output channels) of one output position; neighbours compute
-// neighbouring positions, so x is read coalesced and the weights are the same for a whole
-// workgroup. Memory traffic: x is read once per tap, mostly from cache; y written once.
+// One invocation computes four rows (output channels) of one output position, or, when SLIDING
+// (stride and dilation 1 along the row), of four neighbours, which share most of their elements of x
+// and all weights. Neighbouring invocations compute neighbouring positions, so x is read coalesced,
+// and the weights are the same for a whole workgroup. Memory traffic: x is read once per tap, mostly
+// from cache; y written once.
 // Precision: products and sums in A: float32 whatever T is, or exact int32.
 
 // use grid
@@ -24,6 +26,7 @@ alias B = f32; // knob: f32 f16 i32
 alias A = f32; // knob: f32 i32
 alias Y = f32; // knob: f32 f16 i32 u32
 const TRANSPOSED : bool = false; // knob: true false
+const SLIDING : bool = false; // knob: true false
 const INTEGER : bool = false; // knob: true false
 const QUANT : bool = false; // knob: true false
 const HAS_BIAS : bool = false; // knob: true false
@@ -41,7 +44,8 @@ struct Params {
   group_channels : u32,  // C / groups
   rows : u32,            // M
   group_rows : u32,      // M / groups
-  positions : u32,       // of all images
+  row_blocks : u32,      // invocations per output line: its length, or a fourth of it
+  positions : u32,       // invocations per row tile, for all images
   blocks : u32,          // workgroups per row tile
   row_tiles : u32,       // of one group
   tiles : u32,           // workgroups that have work
@@ -78,6 +82,36 @@ fn place(o : vec3<u32>, k : vec3<u32>) -> vec3<u32> {
   return vec3<u32>(vec3<i32>(o * p.stride.xyz) - p.pad.xyz + reach);
 }
 
+fn store_row(image : u32, g : u32, row : u32, flat : u32, sum : A) {
+  if (row >= p.group_rows) { return; }
+  let m = g * p.group_rows + row;
+  let to = (image * p.rows + m) * p.out_dims.w + flat;
+  var v = sum;
+  if (HAS_BIAS) { v += A(bias[m]); }
+  if (QUANT) {
+    let q = round(f32(v) * factor[m]) + f32(p.y_zero);
+    y[to] = Y(i32(clamp(q, f32(p.y_low), f32(p.y_high))));
+  } else if (INTEGER) {
+    y[to] = Y(v);
+  } else {
+    if (HAS_RESIDUAL) { v += A(z[to]); }
+    y[to] = Y(activate(f32(v), p.alpha, p.beta));
+  }
+}
+
+fn store(image : u32, g : u32, row : u32, flat : u32, sums : vec4<A>) {
+  store_row(image, g, row, flat, sums.x);
+  store_row(image, g, row + 1u, flat, sums.y);
+  store_row(image, g, row + 2u, flat, sums.z);
+  store_row(image, g, row + 3u, flat, sums.w);
+}
+
+// Element `at` of the line of x that starts at `line`; nothing outside.
+fn along(line : u32, at : i32) -> A {
+  if (u32(at) >= p.in_dims.z) { return A(); }
+  return load(u32(i32(line) + at));
+}
+
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) wid : vec3<u32>, @builtin(num_workgroups) nwg : vec3<u32>,
         @builtin(local_invocation_index) lid : u32) {
@@ -87,45 +121,64 @@ fn main(@builtin(workgroup_id) wid : vec3<u32>, @builtin(num_workgroups) nwg : v
   if (n >= p.positions) { return; }
   let row_tile = (tile / p.blocks) % p.row_tiles;
   let g = tile / p.blocks / p.row_tiles;
-  let image = n / p.out_dims.w;
-  let flat = n % p.out_dims.w;
-  let row_of = flat / p.out_dims.z;
-  let o = vec3<u32>(row_of / p.out_dims.y, row_of % p.out_dims.y, flat % p.out_dims.z);
+  let line = n / p.row_blocks; // of all output lines
+  let ox = (n % p.row_blocks) * select(1u, 4u, SLIDING);
+  let oy = line % p.out_dims.y;
+  let oz = line / p.out_dims.y % p.out_dims.x;
+  let image = line / (p.out_dims.x * p.out_dims.y);
+  let flat = (oz * p.out_dims.y + oy) * p.out_dims.z + ox;
   let base = (image * p.channels + g * p.group_channels) * p.in_dims.w;
+  let w_base = (g * p.row_tiles + row_tile) * p.kernel.w * p.group_channels;
 
-  var sum = vec4<A>();
-  var w_at = (g * p.row_tiles + row_tile) * p.kernel.w * p.group_channels;
+  var s0 = vec4<A>();
+  var s1 = vec4<A>();
+  var s2 = vec4<A>();
+  var s3 = vec4<A>();
   for (var kz = 0u; kz < p.kernel.x; kz++) {
     for (var ky = 0u; ky < p.kernel.y; ky++) {
-      for (var kx = 0u; kx < p.kernel.z; kx++) {
-        let at = place(o, vec3<u32>(kz, ky, kx));
-        if (all(at < p.in_dims.xyz)) {
+      let w_line = w_base + (kz * p.kernel.y + ky) * p.kernel.z * p.group_channels;
+      if (SLIDING) {
+        let at = place(vec3<u32>(oz, oy, 0u), vec3<u32>(kz, ky, 0u));
+        if (at.x >= p.in_dims.x || at.y >= p.in_dims.y) { continue; }
+        let first = i32(ox) - p.pad.z;
+        for (var c = 0u; c < p.group_channels; c++) {
+          let x_line = base + c * p.in_dims.w + (at.x * p.in_dims.y + at.y) * p.in_dims.z;
+          var v0 = along(x_line, first);
+          var v1 = along(x_line, first + 1);
+          var v2 = along(x_line, first + 2);
+          for (var kx = 0u; kx < p.kernel.z; kx++) {
+            let weights = vec4<A>(w[w_line + kx * p.group_channels + c]);
+            let v3 = along(x_line, first + 3 + i32(kx));
+            s0 += weights * v0;
+            s1 += weights * v1;
+            s2 += weights * v2;
+            s3 += weights * v3;
+            v0 = v1;
+            v1 = v2;
+            v2 = v3;
+          }
+        }
+      } else {
+        for (var kx = 0u; kx < p.kernel.z; kx++) {
+          let at = place(vec3<u32>(oz, oy, ox), vec3<u32>(kz, ky, kx));
+          if (any(at >= p.in_dims.xyz)) { continue; }
           var i = base + (at.x * p.in_dims.y + at.y) * p.in_dims.z + at.z;
+          let w_at = w_line + kx * p.group_channels;
           for (var c = 0u; c < p.group_channels; c++) {
-            sum += vec4<A>(w[w_at + c]) * load(i);
+            s0 += vec4<A>(w[w_at + c]) * load(i);
             i += p.in_dims.w;
           }
         }
-        w_at += p.group_channels;
       }
     }
   }
 
-  for (var i = 0u; i < 4u; i++) {
-    let row = row_tile * 4u + i;
-    if (row >= p.group_rows) { break; }
-    let m = g * p.group_rows + row;
-    let to = (image * p.rows + m) * p.out_dims.w + flat;
-    var v = sum[i];
-    if (HAS_BIAS) { v += A(bias[m]); }
-    if (QUANT) {
-      let q = round(f32(v) * factor[m]) + f32(p.y_zero);
-      y[to] = Y(i32(clamp(q, f32(p.y_low), f32(p.y_high))));
-    } else if (INTEGER) {
-      y[to] = Y(v);
-    } else {
-      if (HAS_RESIDUAL) { v += A(z[to]); }
-      y[to] = Y(activate(f32(v), p.alpha, p.beta));
-    }
+  let row = row_tile * 4u;
+  store(image, g, row, flat, s0);
+  if (SLIDING) {
+    let left = p.out_dims.z - ox;
+    if (left > 1u) { store(image, g, row, flat + 1u, s1); }
+    if (left > 2u) { store(image, g, row, flat + 2u, s2); }
+    if (left > 3u) { store(image, g, row, flat + 3u, s3); }
   }
 }
