@@ -574,10 +574,9 @@ struct ErrorScopes::Verdict {
 };
 
 namespace {
-// The last one speaks first: what memory ran out for is invalid from then on, which is no news.
-constexpr std::array kFilters = {WGPUErrorFilter_Internal, WGPUErrorFilter_Validation,
-                                 WGPUErrorFilter_OutOfMemory};
-}  // namespace
+constexpr std::array kFilters = {WGPUErrorFilter_Internal, WGPUErrorFilter_OutOfMemory,
+                                 WGPUErrorFilter_Validation};
+}
 
 ErrorScopes::ErrorScopes(Driver& driver) : driver_(driver) {
   for (const WGPUErrorFilter filter : kFilters) {

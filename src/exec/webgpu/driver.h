@@ -77,6 +77,8 @@ struct HealthRecord {
   int polls = 0;  // of the current wait: what comes at the first may have been done long before
 };
 
+struct PipelineCache;  // pipelines.h
+
 struct Driver {
   const Library* library = nullptr;
   Handle<WGPUInstance> instance;
@@ -84,6 +86,7 @@ struct Driver {
   Handle<WGPUDevice> device;
   Handle<WGPUQueue> queue;
   AdapterInfo info;
+  std::shared_ptr<PipelineCache> pipelines;  // of all plans on this device
   plan::Limits limits;
   plan::Features features;
   uint64_t generation = 0;

@@ -92,6 +92,17 @@ void start_compiling(Driver& driver, const PipelineRequest& request, Started& st
 
 }  // namespace
 
+namespace {
+// Text and signature in one.
+std::string key_of(const PipelineRequest& request) {
+  std::string key = request.signature.uniform ? "u" : "-";
+  for (const bool writable : request.signature.writable) key += writable ? 'w' : 'r';
+  key += '\n';
+  key += request.wgsl;
+  return key;
+}
+}  // namespace
+
 Signature signature_of(const plan::Dispatch& dispatch) {
   Signature out;
   out.uniform = !dispatch.params.empty();
@@ -101,22 +112,26 @@ Signature signature_of(const plan::Dispatch& dispatch) {
 
 Result<std::vector<std::shared_ptr<CompiledPipeline>>> compile_pipelines(
     Driver& driver, std::span<const PipelineRequest> requests, FaultInjector* faults) {
-  std::map<std::pair<std::string_view, Signature>, size_t,
-           decltype([](const auto& a, const auto& b) {
-             if (a.first != b.first) return a.first < b.first;
-             if (a.second.uniform != b.second.uniform) return a.second.uniform < b.second.uniform;
-             return a.second.writable < b.second.writable;
-           })>
-      known;
+  if (driver.pipelines == nullptr) driver.pipelines = std::make_shared<PipelineCache>();
+  auto& cache = driver.pipelines->compiled;
+  if (cache.size() > PipelineCache::kMostPipelines) cache.clear();
+  std::vector<std::string> keys;
+  std::map<std::string_view, size_t> known;
   std::vector<Started> started;
-  std::vector<size_t> which;
+  std::vector<size_t> start_of;  // of each request; SIZE_MAX: in the cache already
   std::vector<const PipelineRequest*> sources;
+  for (const PipelineRequest& request : requests) keys.push_back(key_of(request));
   {
     ErrorScopes scopes(driver);
     SLUICE_TRY(driver.fault_point(Stage::kShader, faults));
-    for (const PipelineRequest& request : requests) {
-      const auto [at, added] = known.try_emplace({request.wgsl, request.signature}, started.size());
-      which.push_back(at->second);
+    for (size_t r = 0; r < requests.size(); ++r) {
+      const PipelineRequest& request = requests[r];
+      if (cache.contains(keys[r])) {
+        start_of.push_back(SIZE_MAX);
+        continue;
+      }
+      const auto [at, added] = known.try_emplace(keys[r], started.size());
+      start_of.push_back(at->second);
       if (!added) continue;
       Started fresh;
       fresh.module = make_module(driver, request);
@@ -159,7 +174,10 @@ Result<std::vector<std::shared_ptr<CompiledPipeline>>> compile_pipelines(
     SLUICE_TRY(scopes.finish("making pipelines"));
   }
   std::vector<std::shared_ptr<CompiledPipeline>> out;
-  for (const size_t i : which) out.push_back(started[i].result);
+  for (size_t r = 0; r < requests.size(); ++r) {
+    if (start_of[r] != SIZE_MAX) cache[keys[r]] = started[start_of[r]].result;
+    out.push_back(cache.at(keys[r]));
+  }
   return out;
 }
 

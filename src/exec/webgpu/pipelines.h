@@ -1,9 +1,12 @@
 // Compute pipelines of a plan: shader modules and bind group layouts made under error scopes, all
-// pipelines compiled at once and waited for together. Plan pipelines of equal text share one.
+// pipelines compiled at once and waited for together. Plan pipelines of equal text share one, also
+// with other plans on the device.
 #pragma once
 
 #include <memory>
 #include <span>
+#include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "exec/webgpu/driver.h"
@@ -31,6 +34,13 @@ struct PipelineRequest {
   std::string_view wgsl;
   Signature signature;
 };
+// Pipelines compiled on a device so far, by text and signature: another plan with the same kernels
+// compiles nothing. Emptied when it grows beyond all use.
+struct PipelineCache {
+  static constexpr size_t kMostPipelines = 2048;
+  std::unordered_map<std::string, std::shared_ptr<CompiledPipeline>> compiled;
+};
+
 // In the order of the requests. Error (device): the first shader that does not compile, with the
 // compiler's words, or a compiler that makes no progress within the deadline.
 Result<std::vector<std::shared_ptr<CompiledPipeline>>> compile_pipelines(
