@@ -574,9 +574,10 @@ struct ErrorScopes::Verdict {
 };
 
 namespace {
-constexpr std::array kFilters = {WGPUErrorFilter_Internal, WGPUErrorFilter_OutOfMemory,
-                                 WGPUErrorFilter_Validation};
-}
+// The last one speaks first: what memory ran out for is invalid from then on, which is no news.
+constexpr std::array kFilters = {WGPUErrorFilter_Internal, WGPUErrorFilter_Validation,
+                                 WGPUErrorFilter_OutOfMemory};
+}  // namespace
 
 ErrorScopes::ErrorScopes(Driver& driver) : driver_(driver) {
   for (const WGPUErrorFilter filter : kFilters) {

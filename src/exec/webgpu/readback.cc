@@ -138,37 +138,67 @@ Result<void> Readback::fetch(std::vector<Part>& parts, RunRecord& run,
   return used;
 }
 
+// Slots in groups that one staging buffer can hold, which may be no larger than any other buffer; a
+// slot that fills a buffer alone comes in pieces.
 Result<std::vector<Tensor>> Readback::read(std::span<const plan::SlotId> slots, RunRecord& run) {
-  std::vector<Part> parts;
+  const uint64_t most = driver_.limits.max_buffer_bytes / 16 * 16 - kSentinelBytes;
+  struct Piece {
+    size_t slot = 0;  // of `slots`
+    uint64_t done = 0, size_bytes = 0;
+  };
+  std::vector<Piece> pieces;
   std::vector<Shape> shapes;
-  for (const plan::SlotId id : slots) {
-    SLUICE_ASSIGN(const Shape shape, resident_.shape(id));
-    const uint64_t bytes =
-        static_cast<uint64_t>(shape.elements()) * plan::element_bytes(plan_.slot(id).format);
-    Part part;
-    if (bytes > 0) {
-      SLUICE_ASSIGN(const Place at, resident_.place(id));
-      part = {at.buffer, at.offset_bytes, (bytes + 3) / 4 * 4, 0};
-    }
-    parts.push_back(part);
-    shapes.push_back(shape);
+  std::vector<uint64_t> sizes;
+  for (size_t i = 0; i < slots.size(); ++i) {
+    SLUICE_ASSIGN(shapes.emplace_back(), resident_.shape(slots[i]));
+    sizes.push_back(static_cast<uint64_t>(shapes[i].elements()) *
+                    plan::element_bytes(plan_.slot(slots[i]).format));
+    uint64_t done = 0;
+    do {
+      pieces.push_back({i, done, std::min(most, sizes[i] - done)});
+      done += pieces.back().size_bytes;
+    } while (done < sizes[i]);
   }
   std::vector<Tensor> out;
-  const auto decode = [&](std::span<const std::byte> bytes) -> Result<void> {
-    for (size_t i = 0; i < slots.size(); ++i) {
-      const plan::Slot& slot = plan_.slot(slots[i]);
-      const size_t size =
-          static_cast<size_t>(shapes[i].elements()) * plan::element_bytes(slot.format);
-      const auto part = bytes.subspan(parts[i].at, size);
-      look_for_poison(part, slot.format, run);
-      SLUICE_ASSIGN(Tensor tensor,
-                    plan::from_device(part, slot.format, slot.type.dtype, shapes[i]));
-      run.downloaded_bytes += size;
-      out.push_back(std::move(tensor));
+  std::vector<std::byte> gathered;  // of a slot in pieces
+  for (size_t first = 0; first < pieces.size();) {
+    std::vector<Part> parts;
+    uint64_t total = 0;
+    size_t last = first;
+    for (; last < pieces.size(); ++last) {
+      const Piece& piece = pieces[last];
+      const uint64_t padded = (piece.size_bytes + 15) / 16 * 16;
+      if (last != first && total + padded > most) break;
+      total += padded;
+      Part part;
+      if (piece.size_bytes > 0) {
+        SLUICE_ASSIGN(const Place at, resident_.place(slots[piece.slot]));
+        part = {at.buffer, at.offset_bytes + piece.done, (piece.size_bytes + 3) / 4 * 4, 0};
+      }
+      parts.push_back(part);
     }
-    return {};
-  };
-  SLUICE_TRY(fetch(parts, run, decode));
+    const auto decode = [&](std::span<const std::byte> bytes) -> Result<void> {
+      for (size_t p = first; p < last; ++p) {
+        const size_t i = pieces[p].slot;
+        const plan::Slot& slot = plan_.slot(slots[i]);
+        auto whole = bytes.subspan(parts[p - first].at, pieces[p].size_bytes);
+        if (pieces[p].size_bytes < sizes[i]) {
+          gathered.insert(gathered.end(), whole.begin(), whole.end());
+          if (gathered.size() < sizes[i]) continue;
+          whole = gathered;
+        }
+        look_for_poison(whole, slot.format, run);
+        SLUICE_ASSIGN(Tensor tensor,
+                      plan::from_device(whole, slot.format, slot.type.dtype, shapes[i]));
+        run.downloaded_bytes += sizes[i];
+        out.push_back(std::move(tensor));
+        gathered.clear();
+      }
+      return {};
+    };
+    SLUICE_TRY(fetch(parts, run, decode));
+    first = last;
+  }
   return out;
 }
 

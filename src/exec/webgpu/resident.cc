@@ -31,8 +31,11 @@ std::shared_ptr<WorkDone> work_done(Driver& driver) {
   return state;
 }
 
-bool same(const plan::ResolvedBinding& a, const plan::ResolvedBinding& b) {
-  return a.buffer == b.buffer && a.offset_bytes == b.offset_bytes && a.size_bytes == b.size_bytes;
+bool same_start(const plan::ResolvedBinding& a, const plan::ResolvedBinding& b) {
+  return a.buffer == b.buffer && a.offset_bytes == b.offset_bytes;
+}
+bool covers(const plan::ResolvedBinding& bound, const plan::ResolvedBinding& wanted) {
+  return same_start(bound, wanted) && bound.size_bytes >= wanted.size_bytes;
 }
 
 }  // namespace
@@ -176,7 +179,14 @@ Result<void> Resident::bind(bool buffers_moved, LoadRecord& load, RunRecord* run
         out.bytes += at.size_bytes;
         bound.push_back(at);
       }
-      if (out.group && !buffers_moved && std::ranges::equal(bound, out.bound, same)) continue;
+      // Shaders compare with bounds in their uniforms, never with the length of a binding, so a
+      // group made for larger extents serves smaller ones, and ranges only ever grow.
+      if (out.group && !buffers_moved && std::ranges::equal(out.bound, bound, covers)) continue;
+      if (out.group && std::ranges::equal(out.bound, bound, same_start)) {
+        for (size_t i = 0; i < bound.size(); ++i) {
+          bound[i].size_bytes = std::max(bound[i].size_bytes, out.bound[i].size_bytes);
+        }
+      }
       out.bound = std::move(bound);
       std::vector<WGPUBindGroupEntry> entries;
       const auto add = [&](uint32_t binding, WGPUBuffer buffer, uint64_t offset, uint64_t size) {

@@ -1,6 +1,6 @@
 // Resident: a plan's memory on a device for given symbol values: buffers, uploaded weights, the
 // uniform block of all dispatches, bind groups, grids. Preparing again for other values keeps every
-// buffer that is large enough and every bind group whose ranges did not move.
+// buffer and every bind group that is large enough.
 #pragma once
 
 #include <memory>
