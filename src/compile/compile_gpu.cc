@@ -175,7 +175,11 @@ class Compiler {
     };
     for (const ir::ValueId id : node.inputs) look(id, "input");
     for (const ir::ValueId id : node.outputs) look(id, "output");
-    if (!node.subgraphs.empty()) why = "its subgraphs run on the CPU";
+    if (!node.subgraphs.empty()) {
+      why = "its subgraphs run on the CPU";
+      // A condition that is known puts one branch in the node's place.
+      if (node.op == "If") want(node.input(0));
+    }
     return why;
   }
 

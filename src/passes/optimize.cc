@@ -7,6 +7,7 @@
 #include "passes/eliminate_transpose.h"
 #include "passes/fold_constants.h"
 #include "passes/fuse_conv.h"
+#include "passes/inline_if.h"
 #include "passes/widen_float16.h"
 
 namespace sluice::passes {
@@ -26,6 +27,12 @@ Result<std::vector<std::string>> optimize(const op::Registry& registry, ir::Grap
   fold.keep_outputs = options.keep_outputs;
   SLUICE_ASSIGN(const int folded, fold_constants(registry, graph, fold));
   note("fold_constants", folded);
+  SLUICE_ASSIGN(const int inlined, inline_if(registry, graph));
+  note("inline_if", inlined);
+  if (inlined != 0) {
+    SLUICE_ASSIGN(const int more, fold_constants(registry, graph, fold));
+    note("fold_constants", more);
+  }
   if (options.fuse) {
     note("eliminate_identity", eliminate_identity(graph));
     note("eliminate_transpose", eliminate_transpose(graph));
