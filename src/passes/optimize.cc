@@ -27,12 +27,16 @@ Result<std::vector<std::string>> optimize(const op::Registry& registry, ir::Grap
   fold.keep_outputs = options.keep_outputs;
   SLUICE_ASSIGN(const int folded, fold_constants(registry, graph, fold));
   note("fold_constants", folded);
-  SLUICE_ASSIGN(const int inlined, inline_if(registry, graph));
-  note("inline_if", inlined);
-  if (inlined != 0) {
-    SLUICE_ASSIGN(const int more, fold_constants(registry, graph, fold));
-    note("fold_constants", more);
+  // A branch that is taken tells shapes, which decide further conditions.
+  int inlined = 0;
+  for (int more = 1; more != 0;) {
+    SLUICE_ASSIGN(more, inline_if(registry, graph));
+    inlined += more;
+    if (more == 0) break;
+    SLUICE_ASSIGN(const int again, fold_constants(registry, graph, fold));
+    note("fold_constants", again);
   }
+  note("inline_if", inlined);
   if (options.fuse) {
     note("eliminate_identity", eliminate_identity(graph));
     note("eliminate_transpose", eliminate_transpose(graph));
