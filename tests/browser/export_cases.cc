@@ -1,0 +1,311 @@
+// sluice_export_cases: every operator's case table, compiled for WebGPU and written down as
+// programs (exec/null/program.h) with the reference's results, for tests/browser/run.mjs to run in
+// browsers.
+//
+//   sluice_export_cases OUT [--limit N] [--long] [--family NAME]
+//
+// Each case is compiled with fixed and with symbolic shapes ("fixed", "symbolic"), and once more
+// for a device with shader-f16, its float32 inputs rounded to float16 ("half", "half_symbolic"). Of
+// a family, every pipeline that any of these needs is taken at least once, by the cheapest case
+// that has it; then cases are taken evenly up to N. --long takes all.
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <map>
+#include <set>
+
+#include "compile/compile_gpu.h"
+#include "conformance/case_graph.h"
+#include "exec/null/program.h"
+#include "op/interpreter.h"
+#include "ops/case_tables.h"
+#include "ops/registry.h"
+#include "passes/fix_inputs.h"
+#include "passes/optimize.h"
+#include "plan/device_layout.h"
+
+namespace sluice {
+namespace {
+
+struct Options {
+  std::string out;
+  size_t limit = 60;  // cases of a family, beyond those that the knobs need
+  bool all = false;
+  std::string family;
+};
+
+// A case that costs more is not among those taken evenly: software adapters compute 1e9 a second.
+constexpr double kEvenFlops = 2e7;
+
+// What a device may add to the case's own tolerance, which is that of double accumulation.
+// float32: WGSL allows exp 3 + 2|x| ULP, division 2.5 ULP, and sums in any order.
+// float16: inputs are rounded before both sides see them. The reference rounds once, to nearest:
+// half a unit, 2^-11. The device computes in float32 and stores with either neighbour (WGSL's
+// "correctly rounded"): a unit, 2^-10. Below 2^-14, where halves are subnormal, it may flush.
+// bfloat16 is the same with 2^-9 and 2^-8.
+struct Tolerance {
+  double atol, rtol;
+};
+Tolerance tolerance_of(const op::Case& c, DType dtype) {
+  constexpr double kFloat32 = 2e-6;
+  Tolerance t = {std::max(c.atol, kFloat32), std::max(c.rtol, kFloat32)};
+  if (dtype == DType::kFloat16) {
+    t.rtol += 1.5 * std::ldexp(1.0, -10);
+    t.atol += std::ldexp(1.0, -14);
+  } else if (dtype == DType::kBFloat16) {
+    t.rtol += 1.5 * std::ldexp(1.0, -8);
+  }
+  return t;
+}
+
+struct Variant {
+  const char* name;
+  bool half, symbolic;
+};
+constexpr Variant kVariants[] = {{"fixed", false, false},
+                                 {"half", true, false},
+                                 {"symbolic", false, true},
+                                 {"half_symbolic", true, true}};
+
+Value to_half(const Value& value) {
+  if (!value.is_tensor() || value.tensor().dtype() != DType::kFloat32) return value;
+  auto half = converted(value.tensor(), DType::kFloat16);
+  SLUICE_CHECK(half.ok());
+  return std::move(half).value();
+}
+
+op::Case with_halves(op::Case c) {
+  for (Value& value : c.inputs) value = to_half(value);
+  return c;
+}
+
+struct Compiled {
+  const op::Case* original = nullptr;
+  op::Case c;
+  const Variant* variant = nullptr;
+  std::shared_ptr<plan::Plan> plan;
+  std::vector<Value> inputs;    // in the plan's order
+  std::set<std::string> pairs;  // shaders with two of their knobs
+  double flops = 0;
+  uint64_t bytes = 0;
+  bool has_half = false;
+};
+
+// As a session does: what a compilation asks for is told to the next one.
+Result<Compiled> compile(const op::Case& c, const Variant& variant) {
+  Compiled made;
+  made.c = variant.half ? with_halves(c) : c;
+  made.variant = &variant;
+  const op::Registry& registry = ops::registry();
+  auto graph = conformance::graph_of(made.c, variant.symbolic);
+  SLUICE_TRY(op::infer_graph(registry, *graph));
+  const std::vector<Value> feeds = conformance::feeds_of(made.c);
+  std::set<std::string> constants;
+  bool fixed_shapes = false;
+  constexpr int kMaxRounds = 4;
+  for (int round = 0; round < kMaxRounds; ++round) {
+    auto g = graph->clone();
+    if (round > 0) SLUICE_TRY(passes::fix_inputs(registry, *g, feeds, constants, fixed_shapes));
+    passes::OptimizeOptions how;
+    how.keep_outputs = true;
+    how.widen_float16 = false;
+    SLUICE_TRY(passes::optimize(registry, *g, how));
+    compile::GpuOptions gpu;
+    gpu.features.f16 = variant.half;
+    SLUICE_ASSIGN(compile::GpuProgram program, compile::compile_gpu(registry, *g, gpu));
+    made.plan = program.plan;
+    made.inputs.clear();
+    for (const ir::ValueId id : g->inputs()) {
+      for (size_t i = 0; i < feeds.size(); ++i) {
+        if (graph->value(graph->inputs()[i]).name == g->value(id).name)
+          made.inputs.push_back(feeds[i]);
+      }
+    }
+    const size_t known = constants.size();
+    const bool fixed = fixed_shapes;
+    constants.insert(program.wanted_inputs.begin(), program.wanted_inputs.end());
+    fixed_shapes |= program.wants_static;
+    if (constants.size() == known && fixed == fixed_shapes) break;
+  }
+  for (const plan::Pipeline& pipeline : made.plan->pipelines) {
+    made.pairs.insert(pipeline.shader);
+    for (size_t i = 0; i < pipeline.knobs.size(); ++i) {
+      for (size_t j = i + 1; j < pipeline.knobs.size(); ++j) {
+        const auto& [a, value_a] = pipeline.knobs[i];
+        const auto& [b, value_b] = pipeline.knobs[j];
+        made.pairs.insert(cat(pipeline.shader, " ", a, "=", value_a, " ", b, "=", value_b));
+      }
+      const auto& [name, value] = pipeline.knobs[i];
+      made.pairs.insert(cat(pipeline.shader, " ", name, "=", value));
+    }
+  }
+  for (const plan::Step& step : made.plan->steps) made.flops += step.flops;
+  for (const plan::Slot& slot : made.plan->slots) {
+    made.has_half |= slot.type.dtype == DType::kFloat16;
+  }
+  for (const Value& value : made.c.inputs) {
+    if (value.is_tensor()) made.bytes += value.tensor().size_bytes();
+  }
+  return made;
+}
+
+// {"name", "op", "variant", "program", "expected"}, or why there is none.
+Result<std::string> write(const Compiled& made) {
+  const op::Registry& registry = ops::registry();
+  auto graph = conformance::graph_of(made.c, false);
+  SLUICE_TRY(op::infer_graph(registry, *graph));
+  SLUICE_ASSIGN(const std::vector<Value> truth,
+                op::interpret(registry, *graph, conformance::feeds_of(made.c)));
+  SLUICE_ASSIGN(const std::string program, exec::null::to_program(*made.plan, made.inputs));
+  std::string expected;
+  for (size_t i = 0; i < truth.size(); ++i) {
+    if (!expected.empty()) expected += ",";
+    const plan::SlotId id = made.plan->outputs[i];
+    if (id == plan::kNoSlot || !truth[i].is_tensor() ||
+        made.plan->slot(id).format == plan::DeviceFormat::kNone) {
+      expected += "null";
+      continue;
+    }
+    const Tensor& tensor = truth[i].tensor();
+    SLUICE_ASSIGN(const std::vector<std::byte> bytes,
+                  plan::to_device(tensor, made.plan->slot(id).format));
+    const Tolerance t = tolerance_of(*made.original, tensor.dtype());
+    expected += cat("{\"atol\":", t.atol, ",\"rtol\":", t.rtol, ",\"data\":\"",
+                    exec::null::base64(bytes), "\"}");
+  }
+  return cat("{\"name\":\"", made.c.name, "\",\"op\":\"", made.c.op, "\",\"variant\":\"",
+             made.variant->name, "\",\"f16\":", made.variant->half, ",\"program\":", program,
+             ",\"expected\":[", expected, "]}");
+}
+
+struct Count {
+  int islands = 0, nothing_to_dispatch = 0, no_half_form = 0, left_out = 0, written = 0;
+};
+
+bool export_family(const ops::CaseTable& table, const Options& options, Count& total) {
+  const std::vector<op::Case> cases = table.cases();
+  std::vector<Compiled> all;
+  Count count;
+  for (const op::Case& c : cases) {
+    const op::OpDef* def = ops::registry().find(c.domain, c.op);
+    if (def == nullptr || !def->deterministic) continue;
+    for (const Variant& variant : kVariants) {
+      auto made = compile(c, variant);
+      if (!made.ok()) {
+        // Half inputs need not suit the operator; the cases as they stand must compile.
+        if (!variant.half) {
+          std::fprintf(stderr, "%s %s: %s\n", c.op.c_str(), c.name.c_str(),
+                       made.error().text().c_str());
+          return false;
+        }
+        ++count.no_half_form;
+        continue;
+      }
+      if (variant.half && !made->has_half) continue;
+      if (std::ranges::any_of(made->plan->steps,
+                              [&](const auto& step) { return made->plan->is_island(step); })) {
+        ++count.islands;
+        continue;
+      }
+      if (made->pairs.empty()) {
+        ++count.nothing_to_dispatch;
+        continue;
+      }
+      made->original = &c;
+      all.push_back(std::move(made).value());
+    }
+  }
+  std::vector<bool> taken(all.size(), options.all);
+  if (!options.all) {
+    std::vector<size_t> order(all.size());
+    for (size_t i = 0; i < order.size(); ++i) order[i] = i;
+    const auto cost = [&](size_t i) { return all[i].flops + static_cast<double>(all[i].bytes); };
+    std::ranges::stable_sort(order, [&](size_t a, size_t b) { return cost(a) < cost(b); });
+    std::set<std::string> seen;
+    for (const size_t i : order) {
+      for (const std::string& key : all[i].pairs) {
+        if (seen.insert(key).second) taken[i] = true;
+      }
+    }
+    // Evenly over the variants that matter most: those of fixed shapes.
+    for (const size_t kind : {0u, 1u}) {
+      std::vector<size_t> rest;
+      for (size_t i = 0; i < all.size(); ++i) {
+        if (!taken[i] && all[i].variant == &kVariants[kind] && !all[i].original->bench &&
+            cost(i) < kEvenFlops)
+          rest.push_back(i);
+      }
+      const size_t want = std::min(rest.size(), options.limit / 2);
+      for (size_t k = 0; k < want; ++k) taken[rest[k * rest.size() / want]] = true;
+    }
+  }
+  if (all.empty()) return true;
+  std::ofstream file(cat(options.out, "/", table.family, ".json"), std::ios::binary);
+  file << "{\"family\":\"" << table.family << "\",\"cases\":[\n";
+  for (size_t i = 0; i < all.size(); ++i) {
+    if (!taken[i]) {
+      ++count.left_out;
+      continue;
+    }
+    const auto text = write(all[i]);
+    if (!text.ok()) {
+      if (all[i].variant->half) {
+        ++count.no_half_form;
+        continue;
+      }
+      std::fprintf(stderr, "%s %s: %s\n", all[i].c.op.c_str(), all[i].c.name.c_str(),
+                   text.error().text().c_str());
+      return false;
+    }
+    file << (count.written++ == 0 ? "" : ",\n") << *text;
+  }
+  file << "\n]}\n";
+  if (!file.flush()) return false;
+  std::printf(
+      "%-12s %4d written, %d left out, %d need an island, %d dispatch nothing, %d have no "
+      "float16 form\n",
+      std::string(table.family).c_str(), count.written, count.left_out, count.islands,
+      count.nothing_to_dispatch, count.no_half_form);
+  total.written += count.written;
+  return true;
+}
+
+int run(std::span<char*> args) {
+  Options options;
+  for (size_t i = 1; i < args.size(); ++i) {
+    const std::string_view arg = args[i];
+    if (arg == "--long") {
+      options.all = true;
+    } else if (arg == "--limit" && i + 1 < args.size()) {
+      options.limit = static_cast<size_t>(parse_int(args[++i]).value_or(0));
+    } else if (arg == "--family" && i + 1 < args.size()) {
+      options.family = args[++i];
+    } else if (options.out.empty() && !arg.starts_with("-")) {
+      options.out = arg;
+    } else {
+      options.out.clear();
+      break;
+    }
+  }
+  if (options.out.empty()) {
+    std::fprintf(stderr, "usage: sluice_export_cases OUT [--limit N] [--long] [--family NAME]\n");
+    return 2;
+  }
+  Count total;
+  for (const ops::CaseTable& table : ops::case_tables()) {
+    if (!options.family.empty() && table.family != options.family) continue;
+    if (!export_family(table, options, total)) return 1;
+  }
+  std::printf("%d programs\n", total.written);
+  return 0;
+}
+
+}  // namespace
+}  // namespace sluice
+
+int main(int argc, char** argv) {
+  return sluice::run(std::span<char*>(argv, static_cast<size_t>(argc)));
+}

@@ -1,0 +1,147 @@
+// Operators' case tables in a browser's WebGPU, headless, on a software Vulkan driver.
+//   node run.mjs firefox|chromium PROGRAMS [--filter TEXT] [--verbose] [--one-by-one]
+// PROGRAMS: the folder that sluice_export_cases wrote. Firefox is an implementation of its own (wgpu
+// and naga, with shader-f16 on Mesa's lavapipe); Chromium has Dawn and Tint, like the native
+// executor, on SwiftShader. Exit code 77: not run, the browser or its driver is not there.
+import fs from 'node:fs';
+import http from 'node:http';
+import {createRequire} from 'node:module';
+import path from 'node:path';
+import {fileURLToPath, pathToFileURL} from 'node:url';
+
+const here = path.dirname(fileURLToPath(import.meta.url));
+const [browserName, programs, ...rest] = process.argv.slice(2);
+const options = {
+  filter: rest.includes('--filter') ? rest[rest.indexOf('--filter') + 1] : '',
+  verbose: rest.includes('--verbose'),
+  atOnce: rest.includes('--one-by-one') ? 1 : 12,
+};
+const shown = options.verbose ? Infinity : 6;  // failures of a family that are printed
+
+const browsers = {
+  firefox: {
+    browser: 'firefox',
+    executable: '/usr/bin/firefox-esr',
+    driver: '/usr/share/vulkan/icd.d/lvp_icd.x86_64.json',
+    launch: {extraPrefsFirefox: {'dom.webgpu.enabled': true, 'gfx.webgpu.ignore-blocklist': true}},
+  },
+  chromium: {
+    browser: 'chrome',
+    executable: '/usr/bin/chromium',
+    driver: '',
+    launch: {args: ['--no-sandbox', '--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader']},
+  },
+};
+
+function notRun(why) {
+  console.log(`not run: ${why}`);
+  process.exit(77);
+}
+
+async function loadPuppeteer() {
+  const modules = path.resolve(process.env.SLUICE_BROWSER_NODE ?? 'build/browser-node');
+  if (!fs.existsSync(`${modules}/node_modules/puppeteer-core`)) {
+    notRun(`puppeteer-core is not in ${modules} (npm packages; ./check fetches them)`);
+  }
+  const entry = createRequire(`${modules}/package.json`).resolve('puppeteer-core');
+  const module = await import(pathToFileURL(entry));
+  return module.default ?? module;
+}
+
+// The page, its script and the programs; nothing else.
+function serve(folder) {
+  const types = {'.html': 'text/html', '.js': 'text/javascript', '.json': 'application/json'};
+  const server = http.createServer((request, response) => {
+    const name = path.basename(new URL(request.url, 'http://localhost').pathname) || 'index.html';
+    const file = path.join(name.endsWith('.json') ? folder : here, name);
+    if (!types[path.extname(name)] || !fs.existsSync(file)) {
+      response.writeHead(404).end();
+      return;
+    }
+    response.writeHead(200, {'content-type': types[path.extname(name)]});
+    fs.createReadStream(file).pipe(response);
+  });
+  return new Promise(resolve => server.listen(0, '127.0.0.1', () => resolve(server)));
+}
+
+const chosen = browsers[browserName];
+if (!chosen || !programs) {
+  console.error('usage: node run.mjs firefox|chromium PROGRAMS [--filter TEXT] [--verbose] [--one-by-one]');
+  process.exit(2);
+}
+if (!fs.existsSync(chosen.executable)) notRun(`${chosen.executable} is not installed`);
+if (chosen.driver && !fs.existsSync(chosen.driver)) notRun(`${chosen.driver} is not installed`);
+const puppeteer = await loadPuppeteer();
+const families = fs.readdirSync(programs)
+    .filter(name => name.endsWith('.json') && name.includes(options.filter)).sort();
+if (families.length === 0) notRun(`${programs} holds no programs (sluice_export_cases writes them)`);
+
+const server = await serve(programs);
+const origin = `http://127.0.0.1:${server.address().port}/`;
+const environment = {...process.env};
+if (chosen.driver) environment.VK_ICD_FILENAMES = chosen.driver;
+const browser = await puppeteer.launch({
+  browser: chosen.browser,
+  executablePath: chosen.executable,
+  headless: true,
+  protocolTimeout: 600_000,
+  env: environment,
+  ...chosen.launch,
+});
+
+let passed = 0, failed = 0, half = 0, notRunHalf = 0;
+async function freshPage() {
+  const page = await browser.newPage();
+  await page.goto(origin);
+  return {page, facts: await page.evaluate(() => openDevice())};
+}
+try {
+  console.log(`${browserName}: ${await browser.version()}`);
+  let {page, facts} = await freshPage();
+  if (facts.error) {
+    await browser.close();
+    notRun(`${browserName} has no WebGPU adapter here (${facts.error})`);
+  }
+  const {vendor, architecture, description, isFallbackAdapter} = facts.info;
+  console.log(`adapter: vendor "${vendor}", architecture "${architecture}", description "${description}", ` +
+              `fallback ${isFallbackAdapter}, shader-f16 ${facts.f16}, limits ${JSON.stringify(facts.limits)}`);
+  console.log(`language features: ${facts.language.join(' ')}`);
+  const unnoticed = await page.evaluate(url => selfCheck(url), families[0]);
+  console.log(`self-check: ${unnoticed || 'four planted faults are seen'}`);
+  if (unnoticed) ++failed;
+  else ++passed;
+  for (const name of families) {
+    const begin = Date.now();
+    const result = await page.evaluate((url, count) => runFamily(url, count), name, options.atOnce);
+    const bad = result.failures.length;
+    passed += result.passed;
+    failed += bad;
+    half += result.halfPassed;
+    notRunHalf += result.notRun;
+    console.log(`${result.family.padEnd(12)} ${String(result.cases).padStart(4)} cases, ${result.passed} passed, ` +
+                `${bad} failed, float16 ${result.halfPassed} of ${result.half}, ${result.pipelines} pipelines, ` +
+                `${((Date.now() - begin) / 1000).toFixed(1)} s`);
+    if (options.verbose) {
+      for (const [ms, what] of result.times.sort((a, b) => b[0] - a[0]).slice(0, 8)) console.log(`  ${ms} ms ${what}`);
+    }
+    for (const why of result.failures.slice(0, shown)) console.log(`  FAILED ${why.slice(0, 600)}`);
+    if (bad > shown) console.log(`  ... and ${bad - shown} more (--verbose)`);
+    for (const message of result.uncaptured) {
+      console.log(`  FAILED uncaptured error: ${message.slice(0, 400)}`);
+      ++failed;
+    }
+    if (result.lost) {
+      console.log(`  FAILED the device was lost: ${result.lost}`);
+      ++failed;
+      await page.close();
+      ({page, facts} = await freshPage());
+      if (facts.error) throw new Error(facts.error);
+    }
+  }
+} finally {
+  await browser.close();
+  server.close();
+}
+console.log(`float16: ${half} passed, ${notRunHalf} not run (no shader-f16)`);
+console.log(`${passed} passed, ${failed} failed`);
+process.exit(failed === 0 ? 0 : 1);
