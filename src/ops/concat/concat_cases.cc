@@ -1,7 +1,10 @@
+#include <algorithm>
+#include <array>
 #include <limits>
 
 #include "base/text.h"
 #include "op/case.h"
+#include "ops/concat/concat.h"
 
 namespace sluice::ops::concat {
 
@@ -104,6 +107,37 @@ std::vector<Case> cases() {
                                   ints({step})},
                        .constant_inputs = {1, 2, 3, 4}});
       }
+    }
+  }
+  // Every distinct slice of axes of 1 to 6 elements, each spelled by one of its starts, ends and
+  // steps, two at a time: one on either axis.
+  {
+    struct Range {
+      int64_t extent, start, end, step;
+    };
+    std::vector<Range> ranges;
+    for (int64_t extent = 1; extent <= 6; ++extent) {
+      std::vector<std::array<int64_t, 3>> seen;
+      for (int64_t step = -extent; step <= extent; ++step) {
+        for (int64_t start = -extent - 1; step != 0 && start <= extent; ++start) {
+          for (int64_t end = -extent - 1; end <= extent + 1; ++end) {
+            const SliceRange r = clamped_range(start, end, step, extent);
+            const std::array<int64_t, 3> key{r.count == 0 ? 0 : r.start, r.count < 2 ? 0 : r.step,
+                                             r.count};
+            if (std::ranges::find(seen, key) != seen.end()) continue;
+            seen.push_back(key);
+            ranges.push_back({extent, start, end, step});
+          }
+        }
+      }
+    }
+    for (size_t i = 0; i < ranges.size(); ++i) {
+      const Range &a = ranges[i], &b = ranges[(i * 5 + 2) % ranges.size()];
+      out.push_back({.name = cat("slice_sweep_", i),
+                     .op = "Slice",
+                     .inputs = {case_floats(Shape{a.extent, b.extent}, 7), ints({a.start, b.start}),
+                                ints({a.end, b.end}), ints({0, 1}), ints({a.step, b.step})},
+                     .constant_inputs = {1, 2, 3, 4}});
     }
   }
   const Tensor five = Tensor::of<int32_t>(Shape{5}, {0, 1, 2, 3, 4});
