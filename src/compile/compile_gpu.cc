@@ -168,8 +168,9 @@ class Compiler {
         const bool scalar_like = shape && shape->rank() <= 1 &&
                                  shape->elements() <= kSmallOperandElements &&
                                  graph_.type(operand).dtype != DType::kBool;
-        const bool shapes_only =
-            node.op == "Range" || node.op == "ConstantOfShape" || node.op == "Loop";
+        const bool shapes_only = node.op == "Range" || node.op == "ConstantOfShape" ||
+                                 node.op == "Loop" || node.op.ends_with("Window") ||
+                                 node.op == "MelWeightMatrix";
         if (scalar_like && (!first || shapes_only)) want(operand);
       }
     };

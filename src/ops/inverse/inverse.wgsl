@@ -5,8 +5,8 @@
 //   1        x     read        matrices of n x n
 //   2        y     read_write  inverses of n x n
 //
-// One workgroup handles one matrix of at most 32 x 32 (the matrix and the unit matrix beside
-// it, in rows of 64: 8 KiB of workgroup memory); its invocations share the elements of each step. Memory
+// One workgroup handles one matrix of at most 45 x 45 (the matrix and the unit matrix beside
+// it: 16.2 kB of workgroup memory); its invocations share the elements of each step. Memory
 // traffic: each matrix is read once and its result written once. Precision: float32. A singular
 // matrix has no inverse: infinities or NaN are written then.
 
@@ -24,7 +24,7 @@ struct Params {
 @group(0) @binding(1) var<storage, read> x : array<T>;
 @group(0) @binding(2) var<storage, read_write> y : array<T>;
 
-var<workgroup> m : array<f32, 2048>;
+var<workgroup> m : array<f32, 4050>;
 var<workgroup> pivot_row : u32;
 
 @compute @workgroup_size(WG)
@@ -38,9 +38,9 @@ fn main(@builtin(workgroup_id) wid : vec3<u32>, @builtin(num_workgroups) nwg : v
     let row = i / width;
     let column = i % width;
     if (column < n) {
-      m[row * 64u + column] = f32(x[(group * n + row) * n + column]);
+      m[row * width + column] = f32(x[(group * n + row) * n + column]);
     } else {
-      m[row * 64u + column] = select(0.0, 1.0, column - n == row);
+      m[row * width + column] = select(0.0, 1.0, column - n == row);
     }
   }
   workgroupBarrier();
@@ -48,7 +48,7 @@ fn main(@builtin(workgroup_id) wid : vec3<u32>, @builtin(num_workgroups) nwg : v
     if (lid == 0u) {
       var best = k;
       for (var row = k + 1u; row < n; row++) {
-        if (abs(m[row * 64u + k]) > abs(m[best * 64u + k])) { best = row; }
+        if (abs(m[row * width + k]) > abs(m[best * width + k])) { best = row; }
       }
       pivot_row = best;
     }
@@ -56,28 +56,28 @@ fn main(@builtin(workgroup_id) wid : vec3<u32>, @builtin(num_workgroups) nwg : v
     let best = pivot_row;
     if (best != k) {
       for (var column = lid; column < width; column += WG) {
-        let v = m[k * 64u + column];
-        m[k * 64u + column] = m[best * 64u + column];
-        m[best * 64u + column] = v;
+        let v = m[k * width + column];
+        m[k * width + column] = m[best * width + column];
+        m[best * width + column] = v;
       }
     }
     workgroupBarrier();
-    let pivot = m[k * 64u + k];
+    let pivot = m[k * width + k];
     // Columns up to k are not looked at again, so elimination starts behind them.
     let columns = width - k - 1u;
     for (var i = lid; i < n * columns; i += WG) {
       let row = i / columns;
       let column = k + 1u + i % columns;
       if (row == k) { continue; }
-      m[row * 64u + column] -= m[row * 64u + k] / pivot * m[k * 64u + column];
+      m[row * width + column] -= m[row * width + k] / pivot * m[k * width + column];
     }
     workgroupBarrier();
     for (var column = k + 1u + lid; column < width; column += WG) {
-      m[k * 64u + column] = m[k * 64u + column] / pivot;
+      m[k * width + column] = m[k * width + column] / pivot;
     }
     workgroupBarrier();
   }
   for (var i = lid; i < n * n; i += WG) {
-    y[group * n * n + i] = T(m[i / n * 64u + n + i % n]);
+    y[group * n * n + i] = T(m[i / n * width + n + i % n]);
   }
 }

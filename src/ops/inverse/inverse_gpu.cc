@@ -20,7 +20,7 @@ Result<void> lower_inverse(op::LowerContext& context) {
   const Dims& in = context.in_dims(0);
   if (in.size() < 2) return context.refuse("it has fewer than 2 axes");
   if (!in.back().is_known()) SLUICE_TRY(context.static_in(0));
-  constexpr int64_t kMost = 32;  // two of n x n in workgroup memory
+  constexpr int64_t kMost = 45;  // two of n x n in 16 KiB of workgroup memory
   if (in.back().value() > kMost) {
     return context.refuse(
         cat("the matrices have ", in.back().value(), " rows (limit ", kMost, ")"));
