@@ -14,7 +14,8 @@
 // One workgroup computes TM rows by TN positions, one invocation RM by RN of them in registers
 // (128 x 128 and 8 x 8 in the largest variant). Per chunk of BK terms the workgroup reads TM * BK
 // weights (contiguous) and TN * BK elements of x (coalesced along positions) once; the next chunk is
-// on its way while this one is multiplied. Two buffers, so one barrier per chunk suffices.
+// on its way while one is multiplied. Two buffers (16 KiB in the largest variant), so one barrier per
+// chunk suffices.
 //
 // Terms are ordered [tap][channel]. Chunks lie within one tap (channels padded to BK), so that all
 // bounds are looked at once per tap; with FLAT (few channels) chunks run across taps.
@@ -33,10 +34,11 @@ alias W = f32; // knob: f32 f16 i32
 alias B = f32; // knob: f32 f16 i32
 alias A = f32; // knob: f32 i32
 alias Y = f32; // knob: f32 f16 i32 u32
-const TX : u32 = 16u; // knob: 8 16 32 64
+const TX : u32 = 16u; // knob: 8 16 32
 const TY : u32 = 16u; // knob: 4 8 16
 const RM : u32 = 8u; // knob: 4 8
 const RN : u32 = 8u; // knob: 4 8
+const LOADS : u32 = 1u; // knob: 1 2
 const FLAT : bool = false; // knob: true false
 const TAIL : bool = true; // knob: true false
 const TRANSPOSED : bool = false; // knob: true false
@@ -48,8 +50,8 @@ const HAS_RESIDUAL : bool = false; // knob: true false
 const WG : u32 = TX * TY;
 const TM : u32 = TY * RM;
 const TN : u32 = TX * RN;
-// So that each invocation loads four channels of one position per chunk.
-const BK : u32 = 4u * WG / TN;
+// Each invocation loads four channels of one position LOADS times per chunk.
+const BK : u32 = 4u * WG * LOADS / TN;
 const A_VECS : u32 = BK * TM / 4u;
 const B_VECS : u32 = BK * TN / 4u;
 
@@ -131,13 +133,12 @@ fn load(i : u32) -> A {
   return A(x[i]);
 }
 
-// Channels c .. c + 3 of the group at one place, zeros outside. `base` is the group's first element.
-fn fetch_tap(place : vec3<i32>, inside : bool, base : u32, c : u32) -> vec4<A> {
-  let at = vec3<u32>(place); // negative places become huge ones
+// Channels c .. c + 3 of the group at one place, zeros outside. `at` is the place in channel 0.
+fn fetch_tap(inside : bool, at : u32, c : u32) -> vec4<A> {
   var v = vec4<A>();
-  if (inside && all(at < p.in_dims.xyz)) {
+  if (inside) {
     let plane = p.in_dims.w;
-    let i = base + c * plane + (at.x * p.in_dims.y + at.y) * p.in_dims.z + at.z;
+    let i = at + c * plane;
     if (!TAIL) {
       return vec4<A>(load(i), load(i + plane), load(i + 2u * plane), load(i + 3u * plane));
     }
@@ -160,9 +161,14 @@ fn flat_term(start : vec3<i32>, base : u32, k : u32) -> A {
 }
 
 fn fetch_flat(start : vec3<i32>, inside : bool, base : u32, k : u32) -> vec4<A> {
-  if (!inside) { return vec4<A>(); }
-  return vec4<A>(flat_term(start, base, k), flat_term(start, base, k + 1u),
-                 flat_term(start, base, k + 2u), flat_term(start, base, k + 3u));
+  var v = vec4<A>();
+  if (inside) {
+    for (var i = 0u; i < 4u; i++) {
+      v = select(v, vec4<A>(flat_term(start, base, k + i)),
+                 vec4<u32>(0u, 1u, 2u, 3u) == vec4<u32>(i));
+    }
+  }
+  return v;
 }
 
 // Row `row` of group g at one output position; `at` is the element of row 0 of the group.
@@ -183,16 +189,8 @@ fn store_row(g : u32, row : u32, at : u32, sum : A) {
   }
 }
 
-// Written out: an index that is not a constant would keep the sums out of registers.
-fn store(g : u32, row : u32, at : u32, sums : vec4<A>) {
-  store_row(g, row, at, sums.x);
-  store_row(g, row + 1u, at, sums.y);
-  store_row(g, row + 2u, at, sums.z);
-  store_row(g, row + 3u, at, sums.w);
-}
-
-// Both halves of the rows of one of the invocation's positions.
-fn store_position(g : u32, row : u32, n : u32, phase : vec3<u32>, c : vec4<A>, d : vec4<A>) {
+// Four rows of group g, from `row` on, at position n of the phase.
+fn store(g : u32, row : u32, n : u32, phase : vec3<u32>, sums : vec4<A>) {
   if (n >= p.positions) { return; }
   let image = n / p.grid_dims.w;
   var o = n % p.grid_dims.w;
@@ -202,8 +200,10 @@ fn store_position(g : u32, row : u32, n : u32, phase : vec3<u32>, c : vec4<A>, d
     o = (place.x * p.out_dims.y + place.y) * p.out_dims.z + place.z;
   }
   let at = (image * p.rows + g * p.group_rows) * p.out_dims.w + o;
-  store(g, row, at, c);
-  if (RM == 8u) { store(g, row + 4u, at, d); }
+  store_row(g, row, at, sums.x);
+  store_row(g, row + 1u, at, sums.y);
+  store_row(g, row + 2u, at, sums.z);
+  store_row(g, row + 3u, at, sums.w);
 }
 
 @compute @workgroup_size(WG)
@@ -227,38 +227,123 @@ fn main(@builtin(workgroup_id) wid : vec3<u32>, @builtin(num_workgroups) nwg : v
   let base = (load_n / p.grid_dims.w * p.channels + g * p.group_channels) * p.in_dims.w;
   let w_base = (g * p.row_tiles + row_tile) * p.chunks * A_VECS + lid;
 
-  let tx = lid % TX;
-  let ty = lid / TX;
+  // A warp of 32 covers 8 positions by 4 rows: each of its reads of workgroup memory is then served
+  // at once.
+  let wave = lid / 32u;
+  let tx = lid % 8u + 8u * (wave % (TX / 8u));
+  let ty = lid % 32u / 8u + 4u * (wave / (TX / 8u));
   var c0 = vec4<A>(); var c1 = vec4<A>(); var c2 = vec4<A>(); var c3 = vec4<A>();
   var c4 = vec4<A>(); var c5 = vec4<A>(); var c6 = vec4<A>(); var c7 = vec4<A>();
   var d0 = vec4<A>(); var d1 = vec4<A>(); var d2 = vec4<A>(); var d3 = vec4<A>();
   var d4 = vec4<A>(); var d5 = vec4<A>(); var d6 = vec4<A>(); var d7 = vec4<A>();
 
-  var tap = 0u;     // not FLAT: of the chunk at hand
-  var c_chunk = 0u; // not FLAT: its number within the tap
-  var chunk = 0u;
+  var tap = 0u;         // not FLAT: of the chunk at hand
+  var c_chunk = 0u;     // its number within the tap
+  var k = vec2<u32>();  // the tap's place along the two inner axes; not TRANSPOSED
   var offset = vec3<i32>();
+  var chunk = 0u;
+  var met = false;      // the tap meets the input at this invocation's position,
+  var at = 0u;          // at this place in channel 0
   if (!FLAT) {
     tap = next_tap(0u, phase);
     offset = tap_offset(tap, phase);
     chunk = tap * p.tap_chunks;
+    let place = vec3<u32>(start + offset); // negative places become huge ones
+    met = inside && all(place < p.in_dims.xyz);
+    at = base + (place.x * p.in_dims.y + place.y) * p.in_dims.z + place.z;
   }
-  var more = chunk < p.chunks;
-  var a_next = vec4<A>();
-  var b_next = vec4<A>();
-  if (more) {
-    if (lid < A_VECS) { a_next = vec4<A>(w[w_base + chunk * A_VECS]); }
-    if (FLAT) {
-      b_next = fetch_flat(start, inside, base, load_c);
-    } else {
-      b_next = fetch_tap(start + offset, inside, base, load_c);
-    }
-  }
+  // Each trip fetches a chunk into registers, multiplies the one before, which lies in workgroup
+  // memory, and only then puts the new one into the other buffer.
   var side = 0u;
+  var filled = false;
   loop {
+    let more = chunk < p.chunks;
+    var a_next = vec4<A>();
+    var b_next = vec4<A>();
+    var b_second = vec4<A>();
+    if (more) {
+      if (lid < A_VECS) { a_next = vec4<A>(w[w_base + chunk * A_VECS]); }
+      if (FLAT) {
+        let term = chunk * BK + load_c;
+        b_next = fetch_flat(start, inside, base, term);
+        if (LOADS == 2u) { b_second = fetch_flat(start, inside, base, term + BK / 2u); }
+      } else {
+        let c = c_chunk * BK + load_c;
+        b_next = fetch_tap(met, at, c);
+        if (LOADS == 2u) { b_second = fetch_tap(met, at, c + BK / 2u); }
+      }
+    }
+    if (filled) {
+      for (var k4 = 0u; k4 < BK / 4u; k4++) {
+        let b_at = side * B_VECS + k4 * TN + tx;
+        let b0 = b_tile[b_at];
+        let b1 = b_tile[b_at + TX];
+        let b2 = b_tile[b_at + 2u * TX];
+        let b3 = b_tile[b_at + 3u * TX];
+        var b4 = vec4<A>(); var b5 = vec4<A>(); var b6 = vec4<A>(); var b7 = vec4<A>();
+        if (RN == 8u) {
+          b4 = b_tile[b_at + 4u * TX];
+          b5 = b_tile[b_at + 5u * TX];
+          b6 = b_tile[b_at + 6u * TX];
+          b7 = b_tile[b_at + 7u * TX];
+        }
+        let a_at = side * A_VECS + k4 * TM + ty * (RM / 4u);
+        let e0 = a_tile[a_at];
+        c0 += e0 * b0.x; c1 += e0 * b1.x; c2 += e0 * b2.x; c3 += e0 * b3.x;
+        if (RN == 8u) {
+          c4 += e0 * b4.x; c5 += e0 * b5.x; c6 += e0 * b6.x; c7 += e0 * b7.x;
+        }
+        if (RM == 8u) {
+          let q0 = a_tile[a_at + 1u];
+          d0 += q0 * b0.x; d1 += q0 * b1.x; d2 += q0 * b2.x; d3 += q0 * b3.x;
+          if (RN == 8u) {
+            d4 += q0 * b4.x; d5 += q0 * b5.x; d6 += q0 * b6.x; d7 += q0 * b7.x;
+          }
+        }
+        let e1 = a_tile[a_at + 1u * (TM / 4u)];
+        c0 += e1 * b0.y; c1 += e1 * b1.y; c2 += e1 * b2.y; c3 += e1 * b3.y;
+        if (RN == 8u) {
+          c4 += e1 * b4.y; c5 += e1 * b5.y; c6 += e1 * b6.y; c7 += e1 * b7.y;
+        }
+        if (RM == 8u) {
+          let q1 = a_tile[a_at + 1u * (TM / 4u) + 1u];
+          d0 += q1 * b0.y; d1 += q1 * b1.y; d2 += q1 * b2.y; d3 += q1 * b3.y;
+          if (RN == 8u) {
+            d4 += q1 * b4.y; d5 += q1 * b5.y; d6 += q1 * b6.y; d7 += q1 * b7.y;
+          }
+        }
+        let e2 = a_tile[a_at + 2u * (TM / 4u)];
+        c0 += e2 * b0.z; c1 += e2 * b1.z; c2 += e2 * b2.z; c3 += e2 * b3.z;
+        if (RN == 8u) {
+          c4 += e2 * b4.z; c5 += e2 * b5.z; c6 += e2 * b6.z; c7 += e2 * b7.z;
+        }
+        if (RM == 8u) {
+          let q2 = a_tile[a_at + 2u * (TM / 4u) + 1u];
+          d0 += q2 * b0.z; d1 += q2 * b1.z; d2 += q2 * b2.z; d3 += q2 * b3.z;
+          if (RN == 8u) {
+            d4 += q2 * b4.z; d5 += q2 * b5.z; d6 += q2 * b6.z; d7 += q2 * b7.z;
+          }
+        }
+        let e3 = a_tile[a_at + 3u * (TM / 4u)];
+        c0 += e3 * b0.w; c1 += e3 * b1.w; c2 += e3 * b2.w; c3 += e3 * b3.w;
+        if (RN == 8u) {
+          c4 += e3 * b4.w; c5 += e3 * b5.w; c6 += e3 * b6.w; c7 += e3 * b7.w;
+        }
+        if (RM == 8u) {
+          let q3 = a_tile[a_at + 3u * (TM / 4u) + 1u];
+          d0 += q3 * b0.w; d1 += q3 * b1.w; d2 += q3 * b2.w; d3 += q3 * b3.w;
+          if (RN == 8u) {
+            d4 += q3 * b4.w; d5 += q3 * b5.w; d6 += q3 * b6.w; d7 += q3 * b7.w;
+          }
+        }
+      }
+    }
     if (!more) { break; }
+    side = 1u - side;
+    filled = true;
     if (lid < A_VECS) { a_tile[side * A_VECS + lid] = a_next; }
     b_tile[side * B_VECS + lid] = b_next;
+    if (LOADS == 2u) { b_tile[side * B_VECS + WG + lid] = b_second; }
     workgroupBarrier();
 
     chunk += 1u;
@@ -266,97 +351,34 @@ fn main(@builtin(workgroup_id) wid : vec3<u32>, @builtin(num_workgroups) nwg : v
       c_chunk += 1u;
       if (c_chunk == p.tap_chunks) {
         c_chunk = 0u;
-        tap = next_tap(tap + 1u, phase);
-        offset = tap_offset(tap, phase);
-        chunk = tap * p.tap_chunks;
+        if (TRANSPOSED) {
+          tap = next_tap(tap + 1u, phase);
+          offset = tap_offset(tap, phase);
+          chunk = tap * p.tap_chunks;
+        } else {
+          k.x += 1u;
+          offset.z += i32(p.dilation.z);
+          if (k.x == p.kernel.z) {
+            k = vec2<u32>(0u, k.y + 1u);
+            offset = vec3<i32>(offset.x, offset.y + i32(p.dilation.y), -p.pad.z);
+            if (k.y == p.kernel.y) {
+              k.y = 0u;
+              offset = vec3<i32>(offset.x + i32(p.dilation.x), -p.pad.y, -p.pad.z);
+            }
+          }
+        }
+        let place = vec3<u32>(start + offset);
+        met = inside && all(place < p.in_dims.xyz);
+        at = base + (place.x * p.in_dims.y + place.y) * p.in_dims.z + place.z;
       }
     }
-    more = chunk < p.chunks;
-    if (more) {
-      if (lid < A_VECS) { a_next = vec4<A>(w[w_base + chunk * A_VECS]); }
-      if (FLAT) {
-        b_next = fetch_flat(start, inside, base, chunk * BK + load_c);
-      } else {
-        b_next = fetch_tap(start + offset, inside, base, c_chunk * BK + load_c);
-      }
-    }
-
-    for (var k4 = 0u; k4 < BK / 4u; k4++) {
-      let b_at = side * B_VECS + k4 * TN + tx;
-      let b0 = b_tile[b_at];
-      let b1 = b_tile[b_at + TX];
-      let b2 = b_tile[b_at + 2u * TX];
-      let b3 = b_tile[b_at + 3u * TX];
-      var b4 = vec4<A>(); var b5 = vec4<A>(); var b6 = vec4<A>(); var b7 = vec4<A>();
-      if (RN == 8u) {
-        b4 = b_tile[b_at + 4u * TX];
-        b5 = b_tile[b_at + 5u * TX];
-        b6 = b_tile[b_at + 6u * TX];
-        b7 = b_tile[b_at + 7u * TX];
-      }
-      let a_at = side * A_VECS + k4 * TM + ty * (RM / 4u);
-      let e0 = a_tile[a_at];
-      c0 += e0 * b0.x; c1 += e0 * b1.x; c2 += e0 * b2.x; c3 += e0 * b3.x;
-      if (RN == 8u) {
-        c4 += e0 * b4.x; c5 += e0 * b5.x; c6 += e0 * b6.x; c7 += e0 * b7.x;
-      }
-      if (RM == 8u) {
-        let q0 = a_tile[a_at + 1u];
-        d0 += q0 * b0.x; d1 += q0 * b1.x; d2 += q0 * b2.x; d3 += q0 * b3.x;
-        if (RN == 8u) {
-          d4 += q0 * b4.x; d5 += q0 * b5.x; d6 += q0 * b6.x; d7 += q0 * b7.x;
-        }
-      }
-      let e1 = a_tile[a_at + 1u * (TM / 4u)];
-      c0 += e1 * b0.y; c1 += e1 * b1.y; c2 += e1 * b2.y; c3 += e1 * b3.y;
-      if (RN == 8u) {
-        c4 += e1 * b4.y; c5 += e1 * b5.y; c6 += e1 * b6.y; c7 += e1 * b7.y;
-      }
-      if (RM == 8u) {
-        let q1 = a_tile[a_at + 1u * (TM / 4u) + 1u];
-        d0 += q1 * b0.y; d1 += q1 * b1.y; d2 += q1 * b2.y; d3 += q1 * b3.y;
-        if (RN == 8u) {
-          d4 += q1 * b4.y; d5 += q1 * b5.y; d6 += q1 * b6.y; d7 += q1 * b7.y;
-        }
-      }
-      let e2 = a_tile[a_at + 2u * (TM / 4u)];
-      c0 += e2 * b0.z; c1 += e2 * b1.z; c2 += e2 * b2.z; c3 += e2 * b3.z;
-      if (RN == 8u) {
-        c4 += e2 * b4.z; c5 += e2 * b5.z; c6 += e2 * b6.z; c7 += e2 * b7.z;
-      }
-      if (RM == 8u) {
-        let q2 = a_tile[a_at + 2u * (TM / 4u) + 1u];
-        d0 += q2 * b0.z; d1 += q2 * b1.z; d2 += q2 * b2.z; d3 += q2 * b3.z;
-        if (RN == 8u) {
-          d4 += q2 * b4.z; d5 += q2 * b5.z; d6 += q2 * b6.z; d7 += q2 * b7.z;
-        }
-      }
-      let e3 = a_tile[a_at + 3u * (TM / 4u)];
-      c0 += e3 * b0.w; c1 += e3 * b1.w; c2 += e3 * b2.w; c3 += e3 * b3.w;
-      if (RN == 8u) {
-        c4 += e3 * b4.w; c5 += e3 * b5.w; c6 += e3 * b6.w; c7 += e3 * b7.w;
-      }
-      if (RM == 8u) {
-        let q3 = a_tile[a_at + 3u * (TM / 4u) + 1u];
-        d0 += q3 * b0.w; d1 += q3 * b1.w; d2 += q3 * b2.w; d3 += q3 * b3.w;
-        if (RN == 8u) {
-          d4 += q3 * b4.w; d5 += q3 * b5.w; d6 += q3 * b6.w; d7 += q3 * b7.w;
-        }
-      }
-    }
-    side = 1u - side;
   }
 
+  // Through an array, so that the text of the stores is there once.
+  var sums = array<vec4<A>, 16>(c0, c1, c2, c3, c4, c5, c6, c7, d0, d1, d2, d3, d4, d5, d6, d7);
   let row = row_tile * TM + ty * RM;
   let n = position_tile * TN + tx;
-  store_position(g, row, n, phase, c0, d0);
-  store_position(g, row, n + TX, phase, c1, d1);
-  store_position(g, row, n + 2u * TX, phase, c2, d2);
-  store_position(g, row, n + 3u * TX, phase, c3, d3);
-  if (RN == 8u) {
-    store_position(g, row, n + 4u * TX, phase, c4, d4);
-    store_position(g, row, n + 5u * TX, phase, c5, d5);
-    store_position(g, row, n + 6u * TX, phase, c6, d6);
-    store_position(g, row, n + 7u * TX, phase, c7, d7);
+  for (var i = 0u; i < RM / 4u; i++) {
+    for (var j = 0u; j < RN; j++) { store(g, row + i * 4u, n + j * TX, phase, sums[i * 8u + j]); }
   }
 }

@@ -277,18 +277,25 @@ Result<SlotId> tiled_weight(LowerContext& context, const WeightTiles& tiles, con
   return slot;
 }
 
-// A tile of conv_gemm: threads in positions and rows, registers in rows and positions.
+// A tile of conv_gemm: threads in positions and rows, registers in rows and positions, loads of
+// four channels per thread and chunk.
 struct Tile {
-  uint32_t tx, ty, rm, rn;
-  // Of the arithmetic peak, as the ratio of products to reads of workgroup memory allows.
+  uint32_t tx, ty, rm, rn, loads;
+  // Relative to the best one, as the ratio of products to everything else allows.
   double efficiency;
   int64_t rows() const { return ty * rm; }
   int64_t positions() const { return tx * rn; }
-  int64_t chunk() const { return 4 * ty / rn; }
+  int64_t chunk() const { return 4 * ty * loads / rn; }
 };
+// The shader takes tiles whose positions are no more than its threads, whose chunk of weights is at
+// most one vector per thread, and whose two buffers fit 16 KiB.
 constexpr Tile kTiles[kTileCount] = {
-    {16, 16, 8, 8, 1.0}, {16, 16, 4, 8, 0.85}, {16, 16, 4, 4, 0.7},
-    {32, 8, 4, 4, 0.65}, {64, 4, 4, 4, 0.5},   {8, 8, 4, 4, 0.5},
+    {16, 16, 8, 8, 1, 1.0},  // 128 rows by 128 positions
+    {16, 8, 8, 8, 2, 0.95},  // 64 by 128
+    {16, 16, 4, 4, 1, 0.7},  // 64 by 64
+    {16, 8, 4, 8, 2, 0.8},   // 32 by 128
+    {32, 4, 4, 4, 2, 0.6},   // 16 by 128
+    {8, 8, 4, 4, 1, 0.5},    // 32 by 32
 };
 
 // The tile whose busiest multiprocessor is done first, on a device of about a hundred of them.
@@ -370,6 +377,7 @@ Result<void> emit_gemm(LowerContext& context, const Product& product) {
                                         .TY = tile.ty,
                                         .RM = tile.rm,
                                         .RN = tile.rn,
+                                        .LOADS = tile.loads,
                                         .FLAT = tiles.flat,
                                         .TAIL = layer.group_channels() % tile.chunk() != 0,
                                         .TRANSPOSED = layer.transposed,
