@@ -473,6 +473,7 @@ Result<void> lower_contrib_group_norm(LowerContext& context) {
   const Dim per_group = channels.value() / groups;
   SlotId from = context.in(0);
   const DeviceFormat format = context.in_format(0);
+  DeviceFormat from_format = format;
   if (context.has_input(3)) {
     const Dim total = op::elements(x), given_elements = op::elements(context.in_dims(3));
     const bool whole = given_elements == total;
@@ -485,31 +486,42 @@ Result<void> lower_contrib_group_norm(LowerContext& context) {
         (context.has_input(4) && context.in_format(4) != format)) {
       return context.refuse("input and skip input are of two element types");
     }
-    const SlotId sum = context.has_output(1) ? context.out(1) : context.temp(format, total);
-    context.dispatch(shader::norm_skip::Call{
-        .knobs = {.T = wgsl_type(format), .WHOLE = whole, .HAS_BIAS = context.has_input(4)},
-        .params = {.total = total,
-                   .image = channels * elems,
-                   .channels = channels,
-                   .inner = last ? Dim(1) : elems},
-        .x = from,
-        .skip = context.in(3),
-        .bias = context.in(4),
-        .y = sum,
-        .workgroups = op::workgroups(total, 256)});
+    // Where elements are float16, the sum is kept in float32 for the norm and rounded for whoever
+    // reads it.
+    const bool half = format == DeviceFormat::kF16;
+    const auto add = [&](SlotId sum, DeviceFormat sum_format) {
+      context.dispatch(shader::norm_skip::Call{.knobs = {.T = wgsl_type(format),
+                                                         .TY = wgsl_type(sum_format),
+                                                         .WHOLE = whole,
+                                                         .HAS_BIAS = context.has_input(4)},
+                                               .params = {.total = total,
+                                                          .image = channels * elems,
+                                                          .channels = channels,
+                                                          .inner = last ? Dim(1) : elems},
+                                               .x = from,
+                                               .skip = context.in(3),
+                                               .bias = context.in(4),
+                                               .y = sum,
+                                               .workgroups = op::workgroups(total, 256)});
+    };
+    if (half && context.has_output(1)) add(context.out(1), format);
+    const SlotId sum =
+        !half && context.has_output(1) ? context.out(1) : context.temp(DeviceFormat::kF32, total);
+    add(sum, DeviceFormat::kF32);
+    from_format = DeviceFormat::kF32;
     from = sum;
   }
   const Dims dims =
       last ? Dims{x[0], elems, groups, per_group} : Dims{x[0], groups, per_group, elems};
   const std::vector<bool> reduced = last ? std::vector<bool>{false, true, false, true}
                                          : std::vector<bool>{false, false, true, true};
-  SLUICE_ASSIGN(const Moments found, moments(context, from, format, dims, reduced));
+  SLUICE_ASSIGN(const Moments found, moments(context, from, from_format, dims, reduced));
   std::vector<bool> kept = reduced;
   kept.flip();
   return apply(context, {.x = from,
                          .mean = found.mean,
                          .variance = found.variance,
-                         .x_format = format,
+                         .x_format = from_format,
                          .dims = dims,
                          .stat_axes = kept,
                          .scale_axes = last ? std::vector<bool>{false, false, true, true}

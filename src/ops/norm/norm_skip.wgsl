@@ -12,6 +12,7 @@
 // use grid
 
 alias T = f32; // knob: f32 f16
+alias TY = f32; // knob: f32 f16
 const WHOLE : bool = true; // knob: any
 const HAS_BIAS : bool = false; // knob: any
 
@@ -26,7 +27,7 @@ struct Params {
 @group(0) @binding(1) var<storage, read> x : array<T>;
 @group(0) @binding(2) var<storage, read> skip : array<T>;
 @group(0) @binding(3) var<storage, read> bias : array<T>;
-@group(0) @binding(4) var<storage, read_write> y : array<T>;
+@group(0) @binding(4) var<storage, read_write> y : array<TY>;
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) wid : vec3<u32>, @builtin(num_workgroups) nwg : vec3<u32>,
@@ -36,5 +37,5 @@ fn main(@builtin(workgroup_id) wid : vec3<u32>, @builtin(num_workgroups) nwg : v
   let c = at / p.inner % p.channels;
   var v = f32(x[at]) + f32(skip[select(at / p.image * p.channels + c, at, WHOLE)]);
   if (HAS_BIAS) { v += f32(bias[c]); }
-  y[at] = T(v);
+  y[at] = TY(v);
 }
