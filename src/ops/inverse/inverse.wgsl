@@ -13,6 +13,8 @@
 // use grid
 
 alias T = f32; // knob: f32 f16
+// Of workgroup memory, at least 2 n n.
+const WORDS : u32 = 4050u; // knob: 128 512 2048 4050
 const WG : u32 = 64u; // knob: 64 128 256
 
 struct Params {
@@ -24,7 +26,7 @@ struct Params {
 @group(0) @binding(1) var<storage, read> x : array<T>;
 @group(0) @binding(2) var<storage, read_write> y : array<T>;
 
-var<workgroup> m : array<f32, 4050>;
+var<workgroup> m : array<f32, WORDS>;
 var<workgroup> pivot_row : u32;
 
 @compute @workgroup_size(WG)

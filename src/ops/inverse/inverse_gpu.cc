@@ -25,8 +25,10 @@ Result<void> lower_inverse(op::LowerContext& context) {
     return context.refuse(
         cat("the matrices have ", in.back().value(), " rows (limit ", kMost, ")"));
   }
+  const int64_t needed = 2 * in.back().value() * in.back().value();
+  const uint32_t words = needed <= 128 ? 128 : needed <= 512 ? 512 : needed <= 2048 ? 2048 : 4050;
   const Dim matrices = product(in, 0, in.size() - 2);
-  context.dispatch(shader::inverse::Call{.knobs = {.T = plan::wgsl_type(format)},
+  context.dispatch(shader::inverse::Call{.knobs = {.T = plan::wgsl_type(format), .WORDS = words},
                                          .params = {.matrices = matrices, .n = in.back()},
                                          .x = context.in(0),
                                          .y = context.out(0),

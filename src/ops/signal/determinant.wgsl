@@ -12,6 +12,8 @@
 // use grid
 
 alias T = f32; // knob: f32 f16
+// Of workgroup memory, at least n n.
+const WORDS : u32 = 3600u; // knob: 64 256 1024 3600
 const WG : u32 = 64u; // knob: 64 128 256
 
 struct Params {
@@ -23,7 +25,7 @@ struct Params {
 @group(0) @binding(1) var<storage, read> x : array<T>;
 @group(0) @binding(2) var<storage, read_write> y : array<T>;
 
-var<workgroup> m : array<f32, 3600>;
+var<workgroup> m : array<f32, WORDS>;
 var<workgroup> pivot_row : u32;
 
 @compute @workgroup_size(WG)

@@ -190,8 +190,10 @@ Result<void> lower_det(LowerContext& context) {
     return context.refuse(
         cat("the matrices have ", in.back().value(), " rows (limit ", kMost, ")"));
   }
+  const int64_t needed = in.back().value() * in.back().value();
+  const uint32_t words = needed <= 64 ? 64 : needed <= 256 ? 256 : needed <= 1024 ? 1024 : 3600;
   const Dim matrices = product(in, 0, in.size() - 2);
-  context.dispatch(shader::determinant::Call{.knobs = {.T = type},
+  context.dispatch(shader::determinant::Call{.knobs = {.T = type, .WORDS = words},
                                              .params = {.matrices = matrices, .n = in.back()},
                                              .x = context.in(0),
                                              .y = context.out(0),
