@@ -182,7 +182,7 @@ Result<std::string> write(const Compiled& made) {
 }
 
 struct Count {
-  int islands = 0, nothing_to_dispatch = 0, no_half_form = 0, left_out = 0, written = 0;
+  int islands = 0, nothing_to_dispatch = 0, no_half_form = 0, left_out = 0, same = 0, written = 0;
 };
 
 bool export_family(const ops::CaseTable& table, const Options& options, Count& total) {
@@ -218,33 +218,32 @@ bool export_family(const ops::CaseTable& table, const Options& options, Count& t
       all.push_back(std::move(made).value());
     }
   }
-  std::vector<bool> taken(all.size(), options.all);
-  if (!options.all) {
-    std::vector<size_t> order(all.size());
-    for (size_t i = 0; i < order.size(); ++i) order[i] = i;
-    const auto cost = [&](size_t i) { return all[i].flops + static_cast<double>(all[i].bytes); };
-    std::ranges::stable_sort(order, [&](size_t a, size_t b) { return cost(a) < cost(b); });
-    std::set<std::string> seen;
-    for (const size_t i : order) {
-      for (const std::string& key : all[i].pairs) {
-        if (seen.insert(key).second) taken[i] = true;
-      }
+  std::vector<size_t> order(all.size());
+  for (size_t i = 0; i < order.size(); ++i) order[i] = i;
+  const auto cost = [&](size_t i) { return all[i].flops + static_cast<double>(all[i].bytes); };
+  std::ranges::stable_sort(order, [&](size_t a, size_t b) { return cost(a) < cost(b); });
+  std::vector<bool> taken(all.size());
+  std::set<std::string> seen;
+  for (const size_t i : order) {
+    for (const std::string& key : all[i].pairs) {
+      if (seen.insert(key).second) taken[i] = true;
     }
-    // Evenly over the variants that matter most: those of fixed shapes.
-    for (const size_t kind : {0u, 1u}) {
-      std::vector<size_t> rest;
-      for (size_t i = 0; i < all.size(); ++i) {
-        if (!taken[i] && all[i].variant == &kVariants[kind] && !all[i].original->bench &&
-            cost(i) < kEvenFlops)
-          rest.push_back(i);
-      }
-      const size_t want = std::min(rest.size(), options.limit / 2);
-      for (size_t k = 0; k < want; ++k) taken[rest[k * rest.size() / want]] = true;
+  }
+  // Evenly over the variants that matter most: those of fixed shapes.
+  for (const Variant& variant : kVariants) {
+    if (variant.symbolic && !options.all) continue;
+    std::vector<size_t> rest;
+    for (size_t i = 0; i < all.size(); ++i) {
+      if (taken[i] || all[i].variant != &variant || all[i].original->bench) continue;
+      if (options.all || cost(i) < kEvenFlops) rest.push_back(i);
     }
+    const size_t want = options.all ? rest.size() : std::min(rest.size(), options.limit / 2);
+    for (size_t k = 0; k < want; ++k) taken[rest[k * rest.size() / want]] = true;
   }
   if (all.empty()) return true;
   std::ofstream file(cat(options.out, "/", table.family, ".json"), std::ios::binary);
   file << "{\"family\":\"" << table.family << "\",\"cases\":[\n";
+  std::set<size_t> written;
   for (size_t i = 0; i < all.size(); ++i) {
     if (!taken[i]) {
       ++count.left_out;
@@ -260,16 +259,23 @@ bool export_family(const ops::CaseTable& table, const Options& options, Count& t
                    text.error().text().c_str());
       return false;
     }
+    const std::string_view program = std::string_view(*text).substr(text->find("\"program\":"));
+    if (!written.insert(std::hash<std::string_view>()(program)).second) {
+      ++count.same;
+      continue;
+    }
     file << (count.written++ == 0 ? "" : ",\n") << *text;
   }
   file << "\n]}\n";
   if (!file.flush()) return false;
   std::printf(
-      "%-12s %4d written, %d left out, %d need an island, %d dispatch nothing, %d have no "
+      "%-12s %4d written, %d the same, %d left out, %d need an island, %d dispatch nothing, %d "
+      "have no "
       "float16 form\n",
-      std::string(table.family).c_str(), count.written, count.left_out, count.islands,
+      std::string(table.family).c_str(), count.written, count.same, count.left_out, count.islands,
       count.nothing_to_dispatch, count.no_half_form);
   total.written += count.written;
+  total.islands += count.islands;
   return true;
 }
 
@@ -299,7 +305,7 @@ int run(std::span<char*> args) {
     if (!options.family.empty() && table.family != options.family) continue;
     if (!export_family(table, options, total)) return 1;
   }
-  std::printf("%d programs\n", total.written);
+  std::printf("%d programs; %d plans need an island\n", total.written, total.islands);
   return 0;
 }
 
