@@ -65,6 +65,25 @@ void print_failure(const verify::Report& report) {
   }
 }
 
+// What the device was asked to do, and what it was not asked to do.
+void print_device(const session::Binding& binding) {
+  std::printf(
+      "%d dispatches on %s; no dispatch binds more than %u storage buffers, largest binding %s "
+      "bytes\n",
+      binding.plan.dispatches,
+      binding.adapter.description.empty() ? sluice::quoted(binding.adapter.device).c_str()
+                                          : sluice::quoted(binding.adapter.description).c_str(),
+      binding.plan.most_storage_buffers,
+      std::to_string(binding.plan.largest_binding_bytes).c_str());
+  std::printf("islands on the CPU: %zu\n", binding.islands.size());
+  constexpr size_t kShown = 10;
+  for (size_t i = 0; i < std::min(kShown, binding.islands.size()); ++i) {
+    const session::Island& island = binding.islands[i];
+    std::printf("  %s %s: %s\n", sluice::quoted(island.op).c_str(),
+                sluice::quoted(island.node).c_str(), island.reason.c_str());
+  }
+}
+
 Result<int> run(const Args& args) {
   SLUICE_ASSIGN(session::Options options, args.backend.parse());
   SLUICE_TRY(parse_shapes(args.shapes, options));
@@ -96,6 +115,9 @@ Result<int> run(const Args& args) {
     out["wrong"] = wrong;
     out["unmatched"] = report.unmatched.size();
     out["worst_nmse"] = worst_nmse;
+    if (report.binding.runs > 0) {
+      out["binding"] = nlohmann::ordered_json::parse(report.binding.to_json(), nullptr, false);
+    }
     for (const auto& check : report.checks) out["values"].push_back(to_json(check));
     std::printf("%s\n", out.dump(1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
   } else {
@@ -105,6 +127,13 @@ Result<int> run(const Args& args) {
         "%g)\n",
         report.checks.size(), wrong, report.unmatched.size(), worst_nmse, args.tolerance.atol,
         args.tolerance.rtol);
+    if (report.binding.bound == session::Backend::kWebGpu) print_device(report.binding);
+  }
+  // Right numbers from the wrong place are no answer.
+  if (const std::string elsewhere = report.not_where_asked(); !elsewhere.empty()) {
+    std::fflush(stdout);
+    std::fprintf(stderr, "sluice: %s\n", elsewhere.c_str());
+    return kNo;
   }
   if (report.checks.empty())
     return usage_error("No value of the run has a counterpart in the reference");

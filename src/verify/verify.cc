@@ -15,6 +15,19 @@ int Report::first_failure() const {
   return found == checks.end() ? -1 : static_cast<int>(found - checks.begin());
 }
 
+std::string Report::not_where_asked() const {
+  if (binding.requested == session::Backend::kAuto || binding.runs == 0) return {};
+  const std::string asked(session::backend_name(binding.requested));
+  if (!binding.failovers.empty()) {
+    const session::Failover& last = binding.failovers.back();
+    return cat("The run was not finished on ", asked, " but on ",
+               session::backend_name(last.rebound), " (", last.stage, ": ", last.error, ")");
+  }
+  if (binding.bound == binding.requested) return {};
+  return cat("The session is bound to ", session::backend_name(binding.bound), " (", asked,
+             " was asked for): ", binding.reason);
+}
+
 Check compare(const Tensor& got, const Tensor& want, const Tolerance& tolerance) {
   Check check;
   check.type = Type::tensor(want.dtype(), to_dims(want.shape()));
@@ -102,6 +115,28 @@ void describe(Check& check, const ir::Graph& graph, std::string_view name) {
   check.op = node.full_op();
 }
 
+// One more of the runs that a report is made of.
+void add_binding(session::Binding& all, const session::Binding& one) {
+  if (all.runs == 0) {
+    all = one;
+    return;
+  }
+  all.runs += one.runs;
+  if (one.bound != one.requested) {
+    all.bound = one.bound;
+    all.reason = one.reason;
+  }
+  all.evidence = std::min(all.evidence, one.evidence);
+  all.islands.insert(all.islands.end(), one.islands.begin(), one.islands.end());
+  all.failovers.insert(all.failovers.end(), one.failovers.begin(), one.failovers.end());
+  const auto raise = [](auto& most, auto value) { most = std::max(most, value); };
+  all.plan.dispatches += one.plan.dispatches;
+  raise(all.plan.most_storage_buffers, one.plan.most_storage_buffers);
+  raise(all.plan.largest_binding_bytes, one.plan.largest_binding_bytes);
+  raise(all.plan.largest_buffer_bytes, one.plan.largest_buffer_bytes);
+  raise(all.plan.predicted_peak_bytes, one.plan.predicted_peak_bytes);
+}
+
 // Was an input of the first failing value wrong already?
 void trace_failure(Report& report, const ir::Graph& graph) {
   const int first = report.first_failure();
@@ -136,6 +171,7 @@ Result<Report> run_against(
   };
   SLUICE_ASSIGN(const auto outputs, session.run(feeds, observer));
   trace_failure(report, session.graph());
+  report.binding = session.binding();
   return report;
 }
 
@@ -243,6 +279,7 @@ Result<Report> verify_layers(const std::string& model, const Activations& agains
              session->inputs().end();
     });
     SLUICE_ASSIGN(const auto results, session->run(feeds));
+    add_binding(report.binding, session->binding());
     for (const auto& [name, value] : results) {
       if (!value.is_tensor()) continue;
       if (!against.has(name)) {

@@ -43,6 +43,11 @@ struct Report {
   int first_failure() const;           // index into checks; -1 when all agree
   // Whether an input of the first failing value was itself wrong already.
   bool failure_inherited = false;
+  // Where the values were made. Of several runs (layers): the islands and failovers of all, the
+  // largest figures of any, and whatever was bound in the place of the backend asked for.
+  session::Binding binding;
+  // Empty when the run was finished on the backend that was asked for; a sentence otherwise.
+  std::string not_where_asked() const;
 };
 
 Check compare(const Tensor& got, const Tensor& want, const Tolerance& tolerance);
