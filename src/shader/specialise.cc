@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "shader/prune.h"
 #include "shader/shader.h"
 #include "shader/table.h"
 
@@ -65,6 +66,7 @@ const Source* find_in(std::span<const Source> table, std::string_view name) {
 struct Text {
   std::string out;
   std::vector<std::string> pasted;
+  KnobValues values;
 };
 
 Result<void> paste(std::string_view text, std::string_view who, const plan::Knobs& knobs,
@@ -95,6 +97,7 @@ Result<void> paste(std::string_view text, std::string_view who, const plan::Knob
         return internal_error(cat("Shader ", who, ": the knob ", knob->name, " can't be ",
                                   quoted(value), " (", join(knob->values, ", "), ")"));
       }
+      result.values[knob->name] = value;
       result.out += knob->is_alias
                         ? cat("alias ", knob->name, " = ", value, ";\n")
                         : cat("const ", knob->name, " : ", knob->type, " = ", value, ";\n");
@@ -131,6 +134,7 @@ Result<std::string> specialise(std::string_view name, const plan::Knobs& knobs) 
       return internal_error(cat("Shader ", name, " has no knob ", quoted(knob)));
     }
   }
+  text.out = prune(text.out, text.values);
   std::string head;
   const auto any_value = [&](std::string_view wanted) {
     return std::ranges::any_of(
