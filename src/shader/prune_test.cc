@@ -18,8 +18,8 @@ TEST(Prune, KeepsTheClauseThatHolds) {
       "  }\n"
       "}\n";
   EXPECT_EQ(prune(text, {{"OP", "2u"}}),
-            "fn f(v : f32) -> f32 {\n {  // two\n      if (OP == 2u) { return 2.0; }\n    }\n}\n");
-  EXPECT_EQ(prune(text, {{"OP", "7u"}}), "fn f(v : f32) -> f32 {\n { return v; }\n}\n");
+            "fn f(v : f32) -> f32 {\n{  // two\n      if (OP == 2u) { return 2.0; }\n    }\n}\n");
+  EXPECT_EQ(prune(text, {{"OP", "7u"}}), "fn f(v : f32) -> f32 {\n{ return v; }\n}\n");
   EXPECT_EQ(prune(text, {{"OTHER", "7u"}}), text);
 }
 
