@@ -11,6 +11,7 @@
 #include "shader/matmul_dynamic_range.h"
 #include "shader/matmul_i64.h"
 #include "shader/matmul_naive.h"
+#include "shader/matmul_pack_codes.h"
 #include "shader/matmul_quantize.h"
 #include "shader/matmul_requant.h"
 #include "shader/product.h"
@@ -605,17 +606,56 @@ shader::Product weight_product(LowerContext& context, int64_t n, int64_t k) {
   return product;
 }
 
+// Codes and zero points that only the run knows, packed on the device.
+Result<void> pack_on_device(LowerContext& context, const NBitsShape& shape,
+                            shader::Product& product) {
+  const int64_t row_bytes = shape.k_blocks * shape.blob_bytes;
+  const int64_t words = shape.n * row_bytes / 4, blocks = shape.n * shape.k_blocks;
+  if (context.in_format(1) != DeviceFormat::kU32 ||
+      !(op::elements(context.in_dims(1)) == Dim(shape.n * row_bytes)) ||
+      !(op::elements(context.in_dims(2)) == Dim(blocks))) {
+    for (const int i : {1, 2}) SLUICE_TRY(context.static_in(i));
+    return context.refuse("weights or scales don't fit the attributes");
+  }
+  const SlotId packed = context.temp(DeviceFormat::kU32, words);
+  context.dispatch(shader::matmul_pack_codes::Call{.params = {.n = words, .bits = shape.bits},
+                                                   .bytes = context.in(1),
+                                                   .words = packed,
+                                                   .zeros = context.temp(DeviceFormat::kF32, 4),
+                                                   .workgroups = op::workgroups(words, 256)});
+  product.b = packed;
+  if (!context.has_input(3)) return {};
+  const bool packed_zeros = context.input_type(3).dtype == DType::kUInt8;
+  const Dim zero_elements = packed_zeros ? Dim(shape.n * shape.zero_row_bytes) : Dim(blocks);
+  if (!(op::elements(context.in_dims(3)) == zero_elements)) {
+    SLUICE_TRY(context.static_in(3));
+    return context.refuse("the zero points don't fit the attributes");
+  }
+  if (!packed_zeros) {
+    if (context.in_format(3) != DeviceFormat::kF32) {
+      return context.refuse("the zero points are neither bytes nor float32");
+    }
+    product.b_zero = context.in(3);
+    return {};
+  }
+  const SlotId zeros = context.temp(DeviceFormat::kF32, blocks);
+  context.dispatch(shader::matmul_pack_codes::Call{.knobs = {.ZEROS = true},
+                                                   .params = {.n = blocks,
+                                                              .bits = shape.bits,
+                                                              .row_bytes = shape.zero_row_bytes,
+                                                              .columns = shape.k_blocks},
+                                                   .bytes = context.in(3),
+                                                   .words = context.temp(DeviceFormat::kU32, 4),
+                                                   .zeros = zeros,
+                                                   .workgroups = op::workgroups(blocks, 256)});
+  product.b_zero = zeros;
+  return {};
+}
+
 Result<void> lower_nbits(LowerContext& context) {
   if (!is_float_format(context.in_format(0))) return context.refuse("A is not a float here");
+  if (!is_float_format(context.in_format(2))) return context.refuse("the scales are not floats");
   SLUICE_ASSIGN(const NBitsShape shape, nbits_shape(context.attrs()));
-  SLUICE_ASSIGN(const Tensor packed, context.need_constant(1));
-  std::optional<Tensor> zeros, groups;
-  if (context.has_input(3)) {
-    SLUICE_ASSIGN(zeros, context.need_constant(3));
-  }
-  if (context.has_input(4)) {
-    SLUICE_ASSIGN(groups, context.need_constant(4));
-  }
   shader::Product product = weight_product(context, shape.n, shape.k);
   if (context.has_input(5)) {
     if (!is_float_format(context.in_format(5))) return context.refuse("the bias is not a float");
@@ -623,10 +663,19 @@ Result<void> lower_nbits(LowerContext& context) {
     product.c_format = context.in_format(5);
     product.c_n = 1;
   }
+  const int64_t row_bytes = shape.k_blocks * shape.blob_bytes;
   const bool whole_words = shape.bits == 2 || shape.bits == 4 || shape.bits == 8;
-  if (!whole_words || groups) {
+  if (!whole_words || context.has_input(4)) {
     // Codes that cross words, or blocks that are not neighbours: the real weights instead.
+    SLUICE_ASSIGN(const Tensor packed, context.need_constant(1));
     SLUICE_ASSIGN(const Tensor scales, context.need_constant(2));
+    std::optional<Tensor> zeros, groups;
+    if (context.has_input(3)) {
+      SLUICE_ASSIGN(zeros, context.need_constant(3));
+    }
+    if (context.has_input(4)) {
+      SLUICE_ASSIGN(groups, context.need_constant(4));
+    }
     SLUICE_ASSIGN(const std::vector<double> weights,
                   nbits_weights(shape, packed, scales, zeros ? &*zeros : nullptr,
                                 groups ? &*groups : nullptr));
@@ -635,27 +684,32 @@ Result<void> lower_nbits(LowerContext& context) {
     context.add(shader::product(product));
     return {};
   }
-  const int64_t blocks = shape.n * shape.k_blocks;
-  const int64_t row_bytes = shape.k_blocks * shape.blob_bytes;
-  const auto scale_count = op::elements(context.in_dims(2)).get();
-  if (packed.dtype() != DType::kUInt8 || packed.elements() != shape.n * row_bytes ||
-      scale_count != blocks) {
-    return invalid_model(cat("MatMulNBits has weights ", packed.text(), " and scales ",
-                             context.input_type(2).text(), " (", shape.n, " rows of ",
-                             shape.k_blocks, " blocks expected)"));
-  }
-  if (!is_float_format(context.in_format(2))) return context.refuse("the scales are not floats");
-  SLUICE_ASSIGN(Tensor words,
-                Tensor::allocate_uninitialized(DType::kUInt32, Shape{shape.n, row_bytes / 4}));
-  std::memcpy(words.mutable_bytes().data(), packed.bytes().data(), packed.size_bytes());
   product.bits = static_cast<uint32_t>(shape.bits);
   product.block = shape.block;
   product.blocks = shape.k_blocks;
   product.b_ld = row_bytes / 4;
-  product.b = context.constant(std::move(words), "codes");
   product.b_scale = context.in(2);
   product.b_scale_format = context.in_format(2);
-  if (zeros) {
+  const Tensor* packed = context.NodeView::constant(1);
+  const Tensor* zeros = context.has_input(3) ? context.NodeView::constant(3) : nullptr;
+  if (packed == nullptr || (context.has_input(3) && zeros == nullptr)) {
+    SLUICE_TRY(pack_on_device(context, shape, product));
+    context.add(shader::product(product));
+    return {};
+  }
+  const int64_t blocks = shape.n * shape.k_blocks;
+  const auto scale_count = op::elements(context.in_dims(2)).get();
+  if (packed->dtype() != DType::kUInt8 || packed->elements() != shape.n * row_bytes ||
+      scale_count != blocks) {
+    return invalid_model(cat("MatMulNBits has weights ", packed->text(), " and scales ",
+                             context.input_type(2).text(), " (", shape.n, " rows of ",
+                             shape.k_blocks, " blocks expected)"));
+  }
+  SLUICE_ASSIGN(Tensor words,
+                Tensor::allocate_uninitialized(DType::kUInt32, Shape{shape.n, row_bytes / 4}));
+  std::memcpy(words.mutable_bytes().data(), packed->bytes().data(), packed->size_bytes());
+  product.b = context.constant(std::move(words), "codes");
+  if (zeros != nullptr) {
     const bool packed_zeros = zeros->dtype() == DType::kUInt8;
     if (zeros->elements() != (packed_zeros ? shape.n * shape.zero_row_bytes : blocks)) {
       return invalid_model(cat("MatMulNBits has zero points of shape ", zeros->shape().text(),

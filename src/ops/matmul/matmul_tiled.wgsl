@@ -302,26 +302,18 @@ fn main(@builtin(workgroup_id) wid : vec3<u32>, @builtin(num_workgroups) nwg : v
     stage = STAGE - stage;
   }
 
+  // One call for all quads: inlined a dozen times, the epilogue would swell the shader.
   let row = first_row + ty * 4u;
   let column = first_column + tx * 4u;
-  store(y_base, c_base, row, column, s000);
-  store(y_base, c_base, row + 1u, column, s010);
-  store(y_base, c_base, row + 2u, column, s020);
-  store(y_base, c_base, row + 3u, column, s030);
-  if (R == 8u) {
-    let below = row + TX * 4u;
-    let right = column + TX * 4u;
-    store(y_base, c_base, row, right, s001);
-    store(y_base, c_base, row + 1u, right, s011);
-    store(y_base, c_base, row + 2u, right, s021);
-    store(y_base, c_base, row + 3u, right, s031);
-    store(y_base, c_base, below, column, s100);
-    store(y_base, c_base, below, right, s101);
-    store(y_base, c_base, below + 1u, column, s110);
-    store(y_base, c_base, below + 1u, right, s111);
-    store(y_base, c_base, below + 2u, column, s120);
-    store(y_base, c_base, below + 2u, right, s121);
-    store(y_base, c_base, below + 3u, column, s130);
-    store(y_base, c_base, below + 3u, right, s131);
+  if (R == 4u) {
+    var quads = array<vec4<ACC>, 4>(s000, s010, s020, s030);
+    for (var i = 0u; i < 4u; i++) { store(y_base, c_base, row + i, column, quads[i]); }
+  } else {
+    var quads = array<vec4<ACC>, 16>(s000, s010, s020, s030, s001, s011, s021, s031,
+                                     s100, s110, s120, s130, s101, s111, s121, s131);
+    for (var i = 0u; i < 16u; i++) {
+      store(y_base, c_base, row + i % 4u + i / 8u * TX * 4u, column + i / 4u % 2u * TX * 4u,
+            quads[i]);
+    }
   }
 }
