@@ -196,11 +196,11 @@ Result<Grid> fold_grid(uint64_t count, uint32_t max_per_dimension) {
   const uint64_t max = max_per_dimension;
   if (count <= max) return Grid{static_cast<uint32_t>(count), 1, 1};
   // Even rows keep the number of surplus workgroups small.
-  const uint64_t rows = (count + max - 1) / max;
+  const uint64_t rows = count / max + (count % max != 0 ? 1 : 0);
   if (rows <= max) {
     return Grid{static_cast<uint32_t>((count + rows - 1) / rows), static_cast<uint32_t>(rows), 1};
   }
-  const uint64_t layers = (rows + max - 1) / max;
+  const uint64_t layers = rows / max + (rows % max != 0 ? 1 : 0);
   if (layers > max) {
     return resource_error(
         cat("A dispatch needs ", count, " workgroups (", max, "^3 is the limit)"));

@@ -176,6 +176,36 @@ TEST(Failover, StrictFailsInsteadOfFinishingElsewhere) {
   EXPECT_EQ(got.error().code, ErrorCode::kDevice) << got.error().text();
 }
 
+TEST(Failover, TheGpuIsTakenAgainOnlyWhenAskedAndRarely) {
+  std::string why;
+  if (!device_is_here(why)) GTEST_SKIP() << "not run: " << why;
+  FaultInjector faults({{FaultKind::kForceLoss, Stage::kSubmit}});
+  Options options = gpu_options(&faults, Backend::kWebGpu);
+  options.retry_interval_seconds = 120;
+  auto session = Session::from_graph(chain(), "chain", options);
+  ASSERT_TRUE(session.ok()) << session.error().text();
+  ASSERT_TRUE(run_once(**session, 0).ok());
+  EXPECT_EQ((*session)->binding().bound, Backend::kCpu);
+  const auto refused = (*session)->retry_gpu();
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, ErrorCode::kDevice);
+  EXPECT_EQ((*session)->binding().bound, Backend::kCpu);
+  EXPECT_TRUE(same_bits(run_once(**session, 1).value(), cpu_result(1)));
+
+  FaultInjector again({{FaultKind::kForceLoss, Stage::kSubmit}});
+  options.faults = &again;
+  options.retry_interval_seconds = 0;
+  session = Session::from_graph(chain(), "chain", options);
+  ASSERT_TRUE(session.ok()) << session.error().text();
+  ASSERT_TRUE(run_once(**session, 0).ok());
+  ASSERT_EQ((*session)->binding().bound, Backend::kCpu);
+  const auto taken = (*session)->retry_gpu();
+  ASSERT_TRUE(taken.ok()) << taken.error().text();
+  ASSERT_TRUE(run_once(**session, 2).ok());
+  EXPECT_EQ((*session)->binding().bound, Backend::kWebGpu);
+  EXPECT_EQ((*session)->binding().failovers.size(), 1U);
+}
+
 TEST(Failover, TwentyRunsGiveOneResult) {
   std::string why;
   if (!device_is_here(why)) GTEST_SKIP() << "not run: " << why;

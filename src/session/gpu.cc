@@ -12,6 +12,7 @@
 #include "ops/registry.h"
 #include "passes/fix_inputs.h"
 #include "passes/optimize.h"
+#include "passes/widen_float16.h"
 #include "session/gate.h"
 
 namespace sluice::session {
@@ -270,6 +271,10 @@ Result<std::unique_ptr<Gpu>> Gpu::create(std::shared_ptr<const ir::Graph> graph,
   }
   binding.init_seconds = seconds_since(start);
   state->limits = options.limits.value_or(plan::Limits{});
+  if (passes::has_float16_weights(*state->graph)) {
+    binding.widened_float16 = !state->device->features().f16;
+    binding.precision = binding.widened_float16 ? Precision::kWidened : Precision::kFloat16;
+  }
 
   start = Clock::now();
   compile::GpuProgram made;

@@ -27,6 +27,12 @@ constexpr size_t kSmallConstantBytes = 4096;
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
+// Of the whole process: devices share one driver. Sessions of several threads may race here, which
+// at worst makes one of them wait.
+Clock::time_point& last_device_failure() {
+  static Clock::time_point when;
+  return when;
+}
 }  // namespace
 
 struct Session::State {
@@ -253,6 +259,30 @@ Result<std::vector<Value>> Session::State::run_reference(std::span<const Value> 
   return op::interpret(ops::registry(), *graph, feeds, how);
 }
 
+Result<void> Session::retry_gpu() {
+  State& s = *state_;
+  if (s.gpu != nullptr) return {};
+  if (s.original == nullptr) {
+    return usage_error("The session has not been on the GPU, so there is nothing to go back to");
+  }
+  const double ago = seconds_since(last_device_failure());
+  if (ago < s.options.retry_interval_seconds) {
+    return Error{ErrorCode::kDevice,
+                 cat("A device failed ", static_cast<int>(ago), " s ago (",
+                     static_cast<int>(s.options.retry_interval_seconds),
+                     " s must pass before another is taken)"),
+                 {}};
+  }
+  last_device_failure() = Clock::now();
+  s.options.faults = nullptr;
+  SLUICE_ASSIGN(s.gpu, Gpu::create(s.original, s.options, s.binding));
+  s.executor = nullptr;
+  s.binding.bound = Backend::kWebGpu;
+  s.binding.evidence = Evidence::kReported;
+  s.binding.reason = "the GPU was taken again when asked to";
+  return {};
+}
+
 Result<NamedValues> Session::run(const NamedValues& feeds, const Observer& observer) {
   State& s = *state_;
   std::vector<Value> inputs(s.inputs.size());
@@ -291,9 +321,9 @@ Result<NamedValues> Session::run(const NamedValues& feeds, const Observer& obser
       // The job is finished here and now, from its inputs, as a session on the CPU would do it.
       const auto failed = Clock::now();
       const bool lost = !s.gpu->device().usable();
+      last_device_failure() = failed;
       s.gpu = nullptr;
       s.graph = s.original->clone();
-      s.original = nullptr;
       SLUICE_TRY(s.bind_cpu());
       SLUICE_ASSIGN(outputs, s.run_cpu(inputs, observer));
       Failover failover;

@@ -44,6 +44,8 @@ struct Options {
   std::optional<plan::Limits> limits = {};
   bool device_times = false;     // per-step times by timestamp queries
   double deadline_seconds = 10;  // for each wait on the device
+  // After a device has failed, the least time before retry_gpu() takes another in this process.
+  double retry_interval_seconds = 120;
   // For tests.
   bool self_test = true;                          // the gate's known-answer computations
   bool null_device = false;                       // validates everything, computes nothing
@@ -82,6 +84,12 @@ class Session {
 
   // `feeds` must name every input once. Results in the order of outputs().
   Result<NamedValues> run(const NamedValues& feeds, const Observer& observer = {});
+
+  // After a failover: back to the GPU, through the whole gate, when the user asks for it. Never
+  // done of its own accord, and refused (kDevice) within retry_interval_seconds of the last
+  // failure, since browsers and drivers take repeated crashes amiss. On an error the session stays
+  // on the CPU.
+  Result<void> retry_gpu();
 
   const Binding& binding() const;
   const ir::Graph& graph() const;                   // as it runs, after the passes
