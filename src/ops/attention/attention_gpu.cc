@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "op/lower.h"
 #include "ops/attention/attention.h"
+#include "shader/attn_flash.h"
 #include "shader/attn_gather.h"
 #include "shader/attn_linear.h"
 #include "shader/attn_rotate.h"
@@ -175,6 +176,81 @@ struct Problem {
   bool packed = true;  // y is [batch, length, heads * size]
 };
 
+// Scores larger than this are not stored: the fused kernel reads keys and values more often, but
+// the scores would go to memory and back three times.
+constexpr int64_t kMostScoreBytes = 16 << 20;
+
+// Whether attn_flash knows all that is asked for.
+bool fits_flash(const Problem& what) {
+  const Bias& bias = what.bias;
+  constexpr int64_t kMostSize = 128;  // registers hold two vectors of this size per query
+  return bias.masked == 0 && bias.lengths == 0 && bias.left < 0 && bias.right < 0 &&
+         what.sink == kNoSlot && !what.unit_sink && what.captured == kNoSlot &&
+         bias.added_keys.is_unknown() && what.q.size.is_known() && what.v.size.is_known() &&
+         what.q.size.value() <= kMostSize && what.v.size.value() <= kMostSize;
+}
+
+void flash(LowerContext& context, const Problem& what, int64_t group) {
+  const View& q = what.q;
+  const View& k = what.k;
+  const View& v = what.v;
+  const Bias& bias = what.bias;
+  const int64_t size = std::max(q.size.value(), v.size.value());
+  const Dim tiles = op::workgroups(q.length, 64);
+  const Dim width = q.heads * v.size;
+  context.dispatch(
+      shader::attn_flash::Call{.knobs = {.TQ = wgsl_type(q.format),
+                                         .TK = wgsl_type(k.format),
+                                         .TV = wgsl_type(v.format),
+                                         .TA = wgsl_type(bias.added_format),
+                                         .TY = wgsl_type(what.y_format),
+                                         .QUADS = size <= 32   ? 8U
+                                                  : size <= 64 ? 16U
+                                                               : 32U,
+                                         .ADDED = bias.added == kNoSlot ? 0U
+                                                  : bias.added_is_bool  ? 2U
+                                                                        : 1U,
+                                         .CAUSAL = bias.causal,
+                                         .SOFTCAP = what.softcap > 0},
+                               .params = {.workgroups = tiles * q.heads * q.batch,
+                                          .tiles = tiles,
+                                          .heads = q.heads,
+                                          .group = group,
+                                          .queries = q.length,
+                                          .keys = k.length,
+                                          .size = q.size,
+                                          .v_size = v.size,
+                                          .past = bias.past,
+                                          .q_b = q.per_batch,
+                                          .q_h = q.per_head,
+                                          .q_l = q.per_row,
+                                          .q_offset = q.offset,
+                                          .k_b = k.per_batch,
+                                          .k_h = k.per_head,
+                                          .k_l = k.per_row,
+                                          .k_offset = k.offset,
+                                          .v_b = v.per_batch,
+                                          .v_h = v.per_head,
+                                          .v_l = v.per_row,
+                                          .v_offset = v.offset,
+                                          .y_b = q.length * width,
+                                          .y_h = what.packed ? v.size : q.length * v.size,
+                                          .y_l = what.packed ? width : v.size,
+                                          .a_b = bias.added_strides[0],
+                                          .a_h = bias.added_strides[1],
+                                          .a_i = bias.added_strides[2],
+                                          .a_j = bias.added_strides[3],
+                                          .hidden_bits = 0xff800000,
+                                          .scale = what.scale,
+                                          .softcap = what.softcap},
+                               .q = q.slot,
+                               .k = k.slot,
+                               .v = v.slot,
+                               .added = bias.added,
+                               .y = what.y,
+                               .workgroups = tiles * q.heads * q.batch});
+}
+
 Result<void> attend(LowerContext& context, const Problem& what) {
   const View& q = what.q;
   const View& k = what.k;
@@ -190,6 +266,18 @@ Result<void> attend(LowerContext& context, const Problem& what) {
   const Dim group = q.heads.value() / k.heads.value();
   const Dim keys = k.length, queries = q.length;
   const Dim rows = q.batch * q.heads * queries;
+  const auto score_count = (rows * keys).get();
+  if (score_count && *score_count > kMostScoreBytes / 4) {
+    if (fits_flash(what)) {
+      flash(context, what, group.value());
+      return {};
+    }
+    const auto limit = static_cast<int64_t>(context.limits().max_storage_binding_bytes);
+    if (*score_count > limit / 4) {
+      return context.refuse(cat("the scores take ", *score_count, " words (", limit / 4,
+                                " can be bound), and the fused kernel does not do all options"));
+    }
+  }
   const SlotId scores = context.temp(DeviceFormat::kF32, rows * keys);
   const Dims batch{q.batch, k.heads, group};
   const Dims none{0, 0, 0};

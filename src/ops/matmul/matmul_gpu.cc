@@ -161,6 +161,76 @@ struct Epilogue {
   Dim c_m = 0, c_n = 0;
 };
 
+// Issues the product, cut into ranges of rows and columns where an operand is larger than a binding
+// may be. Offsets of bound ranges are multiples of 256 bytes because ranges are of 64 rows.
+Result<void> add_sliced(LowerContext& context, shader::Product product) {
+  const auto limit = static_cast<int64_t>(context.limits().max_storage_binding_bytes);
+  const auto bytes_of = [](const Dim& count, DeviceFormat format) -> int64_t {
+    const Dim bytes = count * Dim(plan::element_bytes(format));
+    return bytes.is_known() ? bytes.value() : 0;  // of symbols nothing can be said yet
+  };
+  const Dim batches = op::elements(product.batch);
+  const Dim a_count = op::elements(context.in_dims(0)), b_count = op::elements(context.in_dims(1));
+  const Dim y_count = product.m * product.n * batches;
+  const bool cut_rows =
+      bytes_of(a_count, product.a_format) > limit || bytes_of(y_count, product.y_format) > limit;
+  const bool cut_columns = bytes_of(b_count, product.b_format) > limit;
+  if (!cut_rows && !cut_columns) {
+    context.add(shader::product(product));
+    return {};
+  }
+  const Tensor* weights = context.NodeView::constant(1);
+  if (!product.batch.empty() || !product.m.is_known() || !product.n.is_known() ||
+      !product.k.is_known() || (cut_rows && product.a_t) ||
+      (cut_columns && !product.b_t && weights == nullptr)) {
+    return context.refuse(cat("an operand exceeds what can be bound (", limit,
+                              " bytes) and does not come apart into rows or columns"));
+  }
+  const int64_t m = product.m.value(), n = product.n.value(), k = product.k.value();
+  const int64_t a_bytes = plan::element_bytes(product.a_format);
+  const int64_t b_bytes = plan::element_bytes(product.b_format);
+  const int64_t y_bytes = plan::element_bytes(product.y_format);
+  constexpr int64_t kUnit = 128;  // 256 bytes of 2-byte elements
+  const auto range = [&](int64_t row_bytes) {
+    return limit / std::max<int64_t>(row_bytes, 1) / kUnit * kUnit;
+  };
+  const int64_t rows = cut_rows ? std::min(range(k * a_bytes), range(n * y_bytes)) : m;
+  const int64_t columns = cut_columns ? range(k * b_bytes) : n;
+  if (rows < 1 || columns < 1) {
+    return context.refuse(cat("rows are too long to be bound (", limit, " bytes)"));
+  }
+  const plan::SlotRange a = product.a, b = product.b, y = product.y;
+  for (int64_t column = 0; column < n; column += columns) {
+    product.n = std::min(columns, n - column);
+    if (cut_columns && product.b_t) {
+      product.b = plan::SlotRange(b.slot, column * k * b_bytes, product.n * Dim(k * b_bytes));
+    } else if (cut_columns) {
+      SLUICE_ASSIGN(Tensor part,
+                    Tensor::allocate_uninitialized(weights->dtype(), Shape{k, product.n.value()}));
+      const auto element = static_cast<size_t>(dtype_bits(weights->dtype()) / 8);
+      const size_t wide = static_cast<size_t>(product.n.value()) * element;
+      for (int64_t row = 0; row < k; ++row) {
+        std::memcpy(part.mutable_bytes().data() + static_cast<size_t>(row) * wide,
+                    weights->bytes().data() + static_cast<size_t>(row * n + column) * element,
+                    wide);
+      }
+      product.b = context.constant(std::move(part), cat("columns from ", column));
+      product.b_ld = product.n;
+    }
+    for (int64_t row = 0; row < m; row += rows) {
+      product.m = std::min(rows, m - row);
+      if (cut_rows) {
+        product.a = plan::SlotRange(a.slot, row * k * a_bytes, product.m * Dim(k * a_bytes));
+        product.y = plan::SlotRange(y.slot, row * n * y_bytes, product.m * Dim(n * y_bytes));
+      }
+      product.y_offset = column;
+      product.c_offset = product.c_m * Dim(row) + product.c_n * Dim(column);
+      context.add(shader::product(product));
+    }
+  }
+  return {};
+}
+
 Result<void> lower_tiled(LowerContext& context, const std::vector<int>& a_axes,
                          const std::vector<int>& b_axes, const Epilogue& epilogue) {
   const DeviceFormat a_format = context.in_format(0), b_format = context.in_format(1);
@@ -195,8 +265,7 @@ Result<void> lower_tiled(LowerContext& context, const std::vector<int>& a_axes,
     product.c_m = epilogue.c_m;
     product.c_n = epilogue.c_n;
   }
-  context.add(shader::product(product));
-  return {};
+  return add_sliced(context, std::move(product));
 }
 
 // Any strides, up to eight batch axes, integers with a bias, 64-bit integers.
