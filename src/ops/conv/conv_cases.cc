@@ -178,6 +178,20 @@ void add_conv(std::vector<Case>& out) {
                        .attrs = {{"pads", Ints{1, 1, 1, 1}}, {"strides", Ints{2, 2}}},
                        .bench = true}));
 
+  // Small outputs with long sums: executors may cut these along the sum.
+  out.push_back(
+      layer("Conv", "long_sums_7x7",
+            {.x = {1, 150, 7, 7}, .w = {40, 150, 3, 3}, .attrs = {{"pads", Ints{1, 1, 1, 1}}}}));
+  out.push_back(layer("Conv", "long_sums_pointwise", {.x = {2, 515, 3, 3}, .w = {33, 515, 1, 1}}));
+  for (const char* activation : {"Affine", "ThresholdedRelu", "ScaledTanh", "Elu", "Selu",
+                                 "Softsign", "Softplus", "HardSwish", "Gelu"}) {
+    Case c =
+        layer("FusedConv", cat("fused_", activation), {.x = {1, 40, 5, 6}, .w = {20, 40, 3, 3}});
+    c.domain = "sluice";
+    c.attrs.set("activation", std::string(activation));
+    c.inputs.push_back(case_floats({1, 20, 3, 4}, 9));
+    out.push_back(std::move(c));
+  }
   for (const char* activation : {"Relu", "Tanh", "Sigmoid", "LeakyRelu", "Clip", "HardSigmoid"}) {
     Case c = layer("FusedConv", cat("fused_", activation), {.x = {1, 3, 6, 7}, .w = {5, 3, 3, 3}});
     c.domain = "com.microsoft";

@@ -24,6 +24,9 @@
 // stride. Within a phase the same taps meet the input everywhere, at offsets of a plain convolution
 // of stride 1; taps of other phases are skipped by the whole workgroup.
 //
+// SPLIT: outputs too small to occupy a device are cut along the sum; each part is written by itself
+// and conv_sum adds them up and does the rest.
+//
 // Precision: products and sums in A: float32 whatever T is, or exact int32.
 
 // use grid
@@ -42,6 +45,7 @@ const LOADS : u32 = 1u; // knob: 1 2
 const FLAT : bool = false; // knob: true false
 const TAIL : bool = true; // knob: true false
 const TRANSPOSED : bool = false; // knob: true false
+const SPLIT : bool = false; // knob: true false
 const INTEGER : bool = false; // knob: true false
 const QUANT : bool = false; // knob: true false
 const HAS_BIAS : bool = false; // knob: true false
@@ -74,6 +78,8 @@ struct Params {
   tiles : u32,           // workgroups that have work
   chunks : u32,          // of all taps
   tap_chunks : u32,      // chunks of one tap; not FLAT
+  split_chunks : u32,    // SPLIT: chunks of one part
+  split_elems : u32,     // SPLIT: elements of one part's result
   x_zero : i32,          // zero points
   y_zero : i32,          //
   y_low : i32,           // bounds of y's dtype
@@ -190,7 +196,7 @@ fn store_row(g : u32, row : u32, at : u32, sum : A) {
 }
 
 // Four rows of group g, from `row` on, at position n of the phase.
-fn store(g : u32, row : u32, n : u32, phase : vec3<u32>, sums : vec4<A>) {
+fn store(g : u32, row : u32, n : u32, phase : vec3<u32>, part : u32, sums : vec4<A>) {
   if (n >= p.positions) { return; }
   let image = n / p.grid_dims.w;
   var o = n % p.grid_dims.w;
@@ -199,7 +205,7 @@ fn store(g : u32, row : u32, n : u32, phase : vec3<u32>, sums : vec4<A>) {
     if (any(place >= p.out_dims.xyz)) { return; }
     o = (place.x * p.out_dims.y + place.y) * p.out_dims.z + place.z;
   }
-  let at = (image * p.rows + g * p.group_rows) * p.out_dims.w + o;
+  let at = part * p.split_elems + (image * p.rows + g * p.group_rows) * p.out_dims.w + o;
   store_row(g, row, at, sums.x);
   store_row(g, row + 1u, at, sums.y);
   store_row(g, row + 2u, at, sums.z);
@@ -216,7 +222,8 @@ fn main(@builtin(workgroup_id) wid : vec3<u32>, @builtin(num_workgroups) nwg : v
   let position_tile = (tile / p.row_tiles) % p.position_tiles;
   let outer = tile / (p.row_tiles * p.position_tiles);
   let g = outer % p.groups;
-  let phase = unflatten(outer / p.groups, p.stride);
+  let part = select(0u, outer / p.groups, SPLIT);
+  let phase = unflatten(select(outer / p.groups, 0u, SPLIT), p.stride);
 
   // The position and the four channels of each chunk that this invocation loads.
   let load_n = position_tile * TN + lid % TN;
@@ -241,13 +248,21 @@ fn main(@builtin(workgroup_id) wid : vec3<u32>, @builtin(num_workgroups) nwg : v
   var c_chunk = 0u;     // its number within the tap
   var k = vec2<u32>();  // the tap's place along the two inner axes; not TRANSPOSED
   var offset = vec3<i32>();
-  var chunk = 0u;
+  var chunk = part * p.split_chunks;
+  var last_chunk = p.chunks;
+  if (SPLIT) { last_chunk = min(chunk + p.split_chunks, p.chunks); }
   var met = false;      // the tap meets the input at this invocation's position,
   var at = 0u;          // at this place in channel 0
   if (!FLAT) {
-    tap = next_tap(0u, phase);
+    if (SPLIT) {
+      tap = chunk / p.tap_chunks;
+      c_chunk = chunk % p.tap_chunks;
+      k = unflatten(tap, p.kernel).zy;
+    } else {
+      tap = next_tap(0u, phase);
+      chunk = tap * p.tap_chunks;
+    }
     offset = tap_offset(tap, phase);
-    chunk = tap * p.tap_chunks;
     let place = vec3<u32>(start + offset); // negative places become huge ones
     met = inside && all(place < p.in_dims.xyz);
     at = base + (place.x * p.in_dims.y + place.y) * p.in_dims.z + place.z;
@@ -257,7 +272,7 @@ fn main(@builtin(workgroup_id) wid : vec3<u32>, @builtin(num_workgroups) nwg : v
   var side = 0u;
   var filled = false;
   loop {
-    let more = chunk < p.chunks;
+    let more = chunk < last_chunk;
     var a_next = vec4<A>();
     var b_next = vec4<A>();
     var b_second = vec4<A>();
@@ -379,6 +394,6 @@ fn main(@builtin(workgroup_id) wid : vec3<u32>, @builtin(num_workgroups) nwg : v
   let row = row_tile * TM + ty * RM;
   let n = position_tile * TN + tx;
   for (var i = 0u; i < RM / 4u; i++) {
-    for (var j = 0u; j < RN; j++) { store(g, row + i * 4u, n + j * TX, phase, sums[i * 8u + j]); }
+    for (var j = 0u; j < RN; j++) { store(g, row + i * 4u, n + j * TX, phase, part, sums[i * 8u + j]); }
   }
 }

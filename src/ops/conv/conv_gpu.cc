@@ -22,6 +22,7 @@
 #include "shader/conv_gemm.h"
 #include "shader/conv_narrow.h"
 #include "shader/conv_pack.h"
+#include "shader/conv_sum.h"
 #include "shader/deform_columns.h"
 
 namespace sluice::ops::conv {
@@ -333,6 +334,14 @@ SlotId factor_slot(LowerContext& context, const Quantized& quantized) {
                           "requantization factors");
 }
 
+// Into how many parts the sums of `tiles` tiles are cut, so that there is work for about two
+// workgroups on each of a device's hundred multiprocessors; a part has no fewer than 128 terms.
+int64_t choose_parts(const Dim& tiles, int64_t terms) {
+  constexpr int64_t kWorkgroups = 256, kTerms = 128, kParts = 16;
+  if (!tiles.is_known() || tiles.value() <= 0) return 1;
+  return std::clamp<int64_t>(std::min(kWorkgroups / tiles.value(), terms / kTerms), 1, kParts);
+}
+
 Result<void> emit_gemm(LowerContext& context, const Product& product) {
   const Layer& layer = product.layer;
   const auto& axes = product.axes;
@@ -364,15 +373,25 @@ Result<void> emit_gemm(LowerContext& context, const Product& product) {
   SLUICE_ASSIGN(const SlotId w, tiled_weight(context, tiles, product, w_type));
   const Dim position_tiles = Dim::ceil_div(positions, Dim(tile.positions()));
   const Dim count = Dim(tiles.row_tiles()) * position_tiles * Dim(layer.groups * phases);
-  std::array<Dim, 4> stride = four(axes, &Axis::stride);
   const op::Activation& activation = product.epilogue.activation;
+  const int64_t parts = layer.transposed ? 1 : choose_parts(count, tiles.chunks() * tile.chunk());
+  const int64_t part_chunks = (tiles.chunks() + parts - 1) / std::max<int64_t>(parts, 1);
+  const Dim out_elems = layer.batch * Dim(layer.rows) * layer.out_elems();
+  const bool split = parts > 1;
+  // A part has nothing but sums.
+  const SlotId bias = split ? kNoSlot : product.epilogue.bias;
+  const SlotId residual = split ? kNoSlot : product.epilogue.residual;
+  const SlotId factor = factor_slot(context, q);
+  const SlotId y = split ? context.temp(q.integer ? DeviceFormat::kI32 : DeviceFormat::kF32,
+                                        out_elems * Dim(parts))
+                         : context.out(0);
   context.dispatch(
-      shader::conv_gemm::Call{.knobs = {.ACT = static_cast<uint32_t>(activation.kind),
+      shader::conv_gemm::Call{.knobs = {.ACT = split ? 0 : static_cast<uint32_t>(activation.kind),
                                         .T = product.x_type,
                                         .W = w_type,
-                                        .B = bias_type(context, product.epilogue.bias, q.integer),
+                                        .B = bias_type(context, bias, q.integer),
                                         .A = q.integer ? "i32" : "f32",
-                                        .Y = plan::wgsl_type(context.out_format(0)),
+                                        .Y = plan::wgsl_type(context.format(y)),
                                         .TX = tile.tx,
                                         .TY = tile.ty,
                                         .RM = tile.rm,
@@ -381,15 +400,16 @@ Result<void> emit_gemm(LowerContext& context, const Product& product) {
                                         .FLAT = tiles.flat,
                                         .TAIL = layer.group_channels() % tile.chunk() != 0,
                                         .TRANSPOSED = layer.transposed,
+                                        .SPLIT = split,
                                         .INTEGER = q.integer,
-                                        .QUANT = q.scaled,
-                                        .HAS_BIAS = product.epilogue.bias != kNoSlot,
-                                        .HAS_RESIDUAL = product.epilogue.residual != kNoSlot},
+                                        .QUANT = q.scaled && !split,
+                                        .HAS_BIAS = bias != kNoSlot,
+                                        .HAS_RESIDUAL = residual != kNoSlot},
                               .params = {.in_dims = four(axes, &Axis::in),
                                          .out_dims = four(axes, &Axis::out),
                                          .grid_dims = grid,
                                          .kernel = four(axes, &Axis::kernel),
-                                         .stride = stride,
+                                         .stride = four(axes, &Axis::stride),
                                          .dilation = four(axes, &Axis::dilation),
                                          .pad = {axes[0].pad, axes[1].pad, axes[2].pad, 0},
                                          .channels = layer.channels,
@@ -400,9 +420,11 @@ Result<void> emit_gemm(LowerContext& context, const Product& product) {
                                          .row_tiles = tiles.row_tiles(),
                                          .position_tiles = position_tiles,
                                          .groups = layer.groups,
-                                         .tiles = count,
+                                         .tiles = count * Dim(parts),
                                          .chunks = tiles.chunks(),
                                          .tap_chunks = tiles.tap_chunks(),
+                                         .split_chunks = split ? part_chunks : 0,
+                                         .split_elems = split ? out_elems : Dim(0),
                                          .x_zero = q.x_zero,
                                          .y_zero = q.y_zero,
                                          .y_low = q.y_low,
@@ -411,11 +433,36 @@ Result<void> emit_gemm(LowerContext& context, const Product& product) {
                                          .beta = static_cast<float>(activation.beta)},
                               .x = product.x,
                               .w = w,
-                              .bias = product.epilogue.bias,
-                              .z = product.epilogue.residual,
-                              .factor = factor_slot(context, q),
-                              .y = context.out(0),
-                              .workgroups = count});
+                              .bias = bias,
+                              .z = residual,
+                              .factor = split ? kNoSlot : factor,
+                              .y = y,
+                              .workgroups = count * Dim(parts)});
+  if (!split) return {};
+  context.dispatch(
+      shader::conv_sum::Call{.knobs = {.ACT = static_cast<uint32_t>(activation.kind),
+                                       .B = bias_type(context, product.epilogue.bias, q.integer),
+                                       .A = q.integer ? "i32" : "f32",
+                                       .Y = plan::wgsl_type(context.out_format(0)),
+                                       .INTEGER = q.integer,
+                                       .QUANT = q.scaled,
+                                       .HAS_BIAS = product.epilogue.bias != kNoSlot,
+                                       .HAS_RESIDUAL = product.epilogue.residual != kNoSlot},
+                             .params = {.parts = parts,
+                                        .n = out_elems,
+                                        .plane = layer.out_elems(),
+                                        .rows = layer.rows,
+                                        .y_zero = q.y_zero,
+                                        .y_low = q.y_low,
+                                        .y_high = q.y_high,
+                                        .alpha = static_cast<float>(activation.alpha),
+                                        .beta = static_cast<float>(activation.beta)},
+                             .parts = y,
+                             .bias = product.epilogue.bias,
+                             .z = product.epilogue.residual,
+                             .factor = factor,
+                             .y = context.out(0),
+                             .workgroups = op::workgroups(out_elems, 256)});
   return {};
 }
 
