@@ -68,7 +68,7 @@ std::string compare(const Tensor& got, const Tensor& want, const Tolerance& tole
       const double a = got.get_double(i), b = want.get_double(i);
       const double error = std::fabs(a - b);
       good = (std::isnan(a) && std::isnan(b)) || a == b ||
-             error <= tolerance.atol + tolerance.rtol * std::fabs(b);
+             (std::isfinite(b) && error <= tolerance.atol + tolerance.rtol * std::fabs(b));
       if (!good) worst = std::max(worst, error);
     } else {
       const double error = std::fabs(got.get_double(i) - want.get_double(i));

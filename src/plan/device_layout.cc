@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/checked.h"
+#include "base/half.h"
 #include "base/text.h"
 
 namespace sluice::plan {
@@ -263,6 +264,27 @@ Result<std::vector<std::byte>> to_device(const Tensor& tensor, DeviceFormat form
   }
 }
 
+namespace {
+
+// A kernel that makes float8 has rounded and saturated already, or was told not to: infinity and
+// NaN come back as they are.
+std::optional<Float8> float8_of(DType dtype) {
+  switch (dtype) {
+    case DType::kFloat8E4M3FN:
+      return Float8::kE4M3FN;
+    case DType::kFloat8E4M3FNUZ:
+      return Float8::kE4M3FNUZ;
+    case DType::kFloat8E5M2:
+      return Float8::kE5M2;
+    case DType::kFloat8E5M2FNUZ:
+      return Float8::kE5M2FNUZ;
+    default:
+      return std::nullopt;
+  }
+}
+
+}  // namespace
+
 Result<Tensor> from_device(std::span<const std::byte> bytes, DeviceFormat format, DType dtype,
                            const Shape& shape) {
   SLUICE_ASSIGN(Tensor tensor, Tensor::allocate(dtype, shape));
@@ -285,7 +307,12 @@ Result<Tensor> from_device(std::span<const std::byte> bytes, DeviceFormat format
     const int64_t e = static_cast<int64_t>(i);
     switch (format) {
       case DeviceFormat::kF32:
-        tensor.set_double(e, static_cast<double>(at.operator()<float>(i)));
+        if (const auto small = float8_of(dtype)) {
+          tensor.mutable_data<uint8_t>()[i] =
+              float_to_float8(at.operator()<float>(i), *small, false);
+        } else {
+          tensor.set_double(e, static_cast<double>(at.operator()<float>(i)));
+        }
         break;
       case DeviceFormat::kI32:
         tensor.set_int(e, at.operator()<int32_t>(i));

@@ -36,7 +36,7 @@ inline std::string compare(const Value& got, const Value& want, double atol, dou
     } else if (is_floating(a.dtype())) {
       const double x = a.get_double(i), y = b.get_double(i);
       if ((std::isnan(x) && std::isnan(y)) || x == y) continue;
-      if (!(std::fabs(x - y) <= atol + rtol * std::fabs(y)))
+      if (!std::isfinite(y) || !(std::fabs(x - y) <= atol + rtol * std::fabs(y)))
         return cat("element ", i, ": ", x, " against ", y);
     } else if (is_complex(a.dtype())) {
       continue;

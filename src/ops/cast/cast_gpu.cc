@@ -110,12 +110,8 @@ Result<void> lower_cast(LowerContext& context) {
   }
   Knobs knobs{.SRC = *src};
   set_target(knobs, to, context.out_format(0));
-  if (from == to && knobs.DST == 6) {  // already rounded: a copy
-    knobs.DST = 0;
-    knobs.SMALL = 0;
-  }
-  if (from == to && (knobs.DST == 7 || knobs.DST == 5)) {
-    return context.refuse("a cast to the same type is left to the CPU");
+  if (from == to && knobs.DST >= 5) {  // rounded already, or 64 bits: a copy of the words
+    knobs = knobs.DST == 5 ? Knobs{.SRC = 5, .DST = 4} : Knobs{.SRC = 0, .DST = 0};
   }
   knobs.SATURATE = context.attrs().int_or("saturate", 1) != 0;
   const std::string mode = context.attrs().string_or("round_mode", "up");

@@ -411,13 +411,17 @@ Result<void> image_scaler(LowerContext& context) {
   const std::vector<float> bias = context.attrs().floats_or("bias");
   if (bias.empty()) return map(context, {kAffine, scale, 0});
   const Dims& dims = context.in_dims(0);
-  const auto channels = static_cast<int64_t>(bias.size());
-  if (dims.size() != 4 || !(dims[1] == Dim(channels))) {
-    return context.refuse(cat("the input has shape ", dims_text(dims), " (its axis 1 must have ",
-                              channels, " channels)"));
+  const auto given = static_cast<int64_t>(bias.size());
+  if (dims.size() != 4) return context.refuse(cat("the input has ", dims.size(), " axes (4)"));
+  const int64_t channels = dims[1].is_known() ? dims[1].value() : given;
+  if (!(dims[1] == Dim(channels)) || channels > given) {
+    context.made.wants_static = !dims[1].is_known();
+    return context.refuse(cat("the input has shape ", dims_text(dims), " (there are ", given,
+                              " biases of its axis 1)"));
   }
-  const plan::SlotId shift =
-      context.constant(Tensor::of<float>(Shape{channels}, bias), "ImageScaler bias");
+  const plan::SlotId shift = context.constant(
+      Tensor::of<float>(Shape{channels}, std::span(bias).first(static_cast<size_t>(channels))),
+      "ImageScaler bias");
   return two_floats(context, kTwoScaleAdd, scale, dims, context.in(0), dims, shift, {dims[1], 1, 1},
                     context.out(0));
 }
