@@ -15,6 +15,7 @@
 #include "shader/attn_rotate.h"
 #include "shader/attn_softmax.h"
 #include "shader/attn_state.h"
+#include "shader/matmul_requant.h"
 #include "shader/norm_rows.h"
 #include "shader/product.h"
 
@@ -534,10 +535,82 @@ Result<void> read_key_mask(LowerContext& context, int input, const Problem& prob
   return {};
 }
 
+// The exact product of 8-bit operands, scaled and biased: [rows, columns] in float32.
+Result<SlotId> quantized_projection(LowerContext& context, const Dim& rows, int64_t columns,
+                                    const Dim& inner) {
+  const auto one = [&](int input) { return is_value(op::elements(context.in_dims(input)), 1); };
+  const auto per_column = [&](int input) {
+    const Dims& dims = context.in_dims(input);
+    return dims.size() == 1 && is_value(dims[0], columns);
+  };
+  for (const int i : {3, 6}) {
+    if (context.has_input(i) && !one(i)) {
+      return context.refuse("the input's scale or zero point is not one number");
+    }
+  }
+  for (const int i : {4, 7}) {
+    if (context.has_input(i) && !one(i) && !per_column(i)) {
+      return context.refuse("the weights' scale or zero point is not one number or a vector");
+    }
+  }
+  if (context.in_format(3) != context.in_format(4) ||
+      (context.has_input(2) && context.in_format(2) != context.in_format(3))) {
+    return context.refuse("scales and bias are of two element types");
+  }
+  const SlotId sums = context.temp(DeviceFormat::kI32, rows * columns);
+  shader::Product product{.m = rows,
+                          .n = columns,
+                          .k = inner,
+                          .a_ld = inner,
+                          .b_ld = columns,
+                          .y_ld = columns,
+                          .a = context.in(0),
+                          .b = context.in(1),
+                          .y = sums,
+                          .a_format = context.in_format(0),
+                          .b_format = context.in_format(1),
+                          .y_format = DeviceFormat::kI32};
+  if (context.has_input(6)) {
+    product.a_zero = context.in(6);
+    product.a_zero_format = context.in_format(6);
+  }
+  if (context.has_input(7)) {
+    product.b_zero = context.in(7);
+    product.b_zero_format = context.in_format(7);
+    product.b_zero_per_column = !one(7);
+  }
+  context.add(shader::product(product));
+  const SlotId projected = context.temp(DeviceFormat::kF32, rows * columns);
+  const Dim total = rows * columns;
+  context.dispatch(shader::matmul_requant::Call{
+      .knobs = {.SA = wgsl_type(context.in_format(3)), .HAS_BIAS = context.has_input(2)},
+      .params = {.total = total,
+                 .m = rows,
+                 .n = columns,
+                 .b_step = one(4) ? 0 : 1,
+                 .bias_step = 1,
+                 .alpha = 1},
+      .sums = sums,
+      .a_scale = context.in(3),
+      .b_scale = context.in(4),
+      .bias = context.in(2),
+      .y = projected,
+      .workgroups = op::workgroups(total, 256)});
+  return projected;
+}
+
+// Attention (kQuantized: QAttention, whose operands are 8-bit) with its input projection.
+template <bool kQuantized>
 Result<void> lower_ms_attention(LowerContext& context) {
-  SLUICE_TRY(require_floats(context, {0, 1, 2, 4, 5}));
+  constexpr int kMask = kQuantized ? 5 : 3, kPast = kQuantized ? 8 : 4;
+  const int added = !kQuantized && context.has_input(5) ? 5 : -1;
+  if constexpr (kQuantized) {
+    SLUICE_TRY(require_floats(context, {2, 3, 4, 8}));
+  } else {
+    SLUICE_TRY(require_floats(context, {0, 1, 2, 4, 5}));
+  }
   const AttrMap& attrs = context.attrs();
-  if (context.has_input(6) || attrs.int_or("past_present_share_buffer", 0) != 0 ||
+  if ((!kQuantized && context.has_input(6)) || attrs.int_or("past_present_share_buffer", 0) != 0 ||
       attrs.int_or("do_rotary", 0) != 0) {
     return context.refuse("shared past buffers and rotary positions are not supported");
   }
@@ -556,24 +629,29 @@ Result<void> lower_ms_attention(LowerContext& context) {
   if (!fits || sizes[0] != sizes[1] || sizes[0] + sizes[1] + sizes[2] != columns) {
     return context.refuse(cat("weights of ", columns, " columns do not split into heads"));
   }
-  const DeviceFormat format = context.in_format(0);
+  const DeviceFormat format = kQuantized ? DeviceFormat::kF32 : context.in_format(0);
   const Dim rows = x[0] * x[1];
-  const SlotId projected = context.temp(DeviceFormat::kF32, rows * columns);
-  context.add(shader::product(
-      {.m = rows,
-       .n = columns,
-       .k = x[2],
-       .a_ld = x[2],
-       .b_ld = columns,
-       .y_ld = columns,
-       .a = context.in(0),
-       .b = context.in(1),
-       .y = projected,
-       .c = context.in(2),
-       .c_n = 1,
-       .a_format = format,
-       .b_format = context.in_format(1),
-       .c_format = context.has_input(2) ? context.in_format(2) : DeviceFormat::kF32}));
+  SlotId projected = kNoSlot;
+  if constexpr (kQuantized) {
+    SLUICE_ASSIGN(projected, quantized_projection(context, rows, columns, x[2]));
+  } else {
+    projected = context.temp(DeviceFormat::kF32, rows * columns);
+    context.add(shader::product(
+        {.m = rows,
+         .n = columns,
+         .k = x[2],
+         .a_ld = x[2],
+         .b_ld = columns,
+         .y_ld = columns,
+         .a = context.in(0),
+         .b = context.in(1),
+         .y = projected,
+         .c = context.in(2),
+         .c_n = 1,
+         .a_format = format,
+         .b_format = context.in_format(1),
+         .c_format = context.has_input(2) ? context.in_format(2) : DeviceFormat::kF32}));
+  }
   Problem problem;
   View* const parts[] = {&problem.q, &problem.k, &problem.v};
   int64_t column = 0;
@@ -587,15 +665,15 @@ Result<void> lower_ms_attention(LowerContext& context) {
   if (present && sizes[0] != sizes[2]) {
     return context.refuse("keys and values of two sizes in one present state");
   }
-  if (context.has_input(4) || present) {
-    const Dims* past = context.has_input(4) ? &context.in_dims(4) : nullptr;
+  if (context.has_input(kPast) || present) {
+    const Dims* past = context.has_input(kPast) ? &context.in_dims(kPast) : nullptr;
     if (past != nullptr && past->size() != 5) return context.refuse("the past has not five axes");
     for (const int64_t which : {0, 1}) {
       View& view = which == 0 ? problem.k : problem.v;
       std::optional<View> old;
       if (past != nullptr) {
         const Dims& d = *past;
-        old = split(context.in(4), context.in_format(4), d[1], d[2], d[3], d[4]);
+        old = split(context.in(kPast), context.in_format(kPast), d[1], d[2], d[3], d[4]);
         old->offset = old->elements() * Dim(which);
       }
       const Dim length = old ? old->length + view.length : view.length;
@@ -610,9 +688,9 @@ Result<void> lower_ms_attention(LowerContext& context) {
                                          : Dim(0)});
     }
   }
-  SLUICE_TRY(read_key_mask(context, 3, problem, problem.bias));
-  if (context.has_input(5)) {
-    SLUICE_TRY(add_broadcast(context, 5, problem, problem.k.length, problem.bias));
+  SLUICE_TRY(read_key_mask(context, kMask, problem, problem.bias));
+  if (added >= 0) {
+    SLUICE_TRY(add_broadcast(context, added, problem, problem.k.length, problem.bias));
   }
   problem.bias.causal = attrs.int_or("unidirectional", 0) != 0 ? 2 : 0;
   SLUICE_ASSIGN(problem.scale, ms_scale(context, problem.q.size));
@@ -1080,7 +1158,8 @@ constexpr Row kRows[] = {
     {"", "Attention", {"attention.products", &lower_attention}},
     {"", "RotaryEmbedding", {"rotary_embedding.pairs", &lower_rotary}},
     {"", "LinearAttention", {"linear_attention.columns", &lower_linear}},
-    {kMicrosoft, "Attention", {"ms_attention.products", &lower_ms_attention}},
+    {kMicrosoft, "Attention", {"ms_attention.products", &lower_ms_attention<false>}},
+    {kMicrosoft, "QAttention", {"qattention.products", &lower_ms_attention<true>}},
     {kMicrosoft, "MultiHeadAttention", {"multi_head_attention.products", &lower_multi_head}},
     {kMicrosoft, "GroupQueryAttention", {"group_query_attention.products", &lower_group_query}},
     {kMicrosoft, "RotaryEmbedding", {"ms_rotary_embedding.pairs", &lower_ms_rotary}},

@@ -68,6 +68,10 @@ Result<std::vector<double>> nbits_weights(const NBitsShape& shape, const Tensor&
                                           const Tensor& scales, const Tensor* zero_points,
                                           const Tensor* group_index);
 
+// MatMulBnb4's real weights, [outputs, inputs]. Checks every size.
+Result<std::vector<double>> bnb4_weights(const AttrMap& attrs, const Tensor& packed,
+                                         const Tensor& absmax);
+
 // Reference kernels.
 Result<void> matmul_reference(plan::KernelContext& context);
 Result<void> fused_matmul_reference(plan::KernelContext& context);

@@ -804,6 +804,23 @@ Result<void> lower_nbits(LowerContext& context) {
   return {};
 }
 
+// Weights in code books: as real numbers, since the books' entries are no linear codes.
+Result<void> lower_bnb4(LowerContext& context) {
+  if (!is_float_format(context.in_format(0))) return context.refuse("A is not a float here");
+  SLUICE_ASSIGN(const Tensor packed, context.need_constant(1));
+  SLUICE_ASSIGN(const Tensor absmax, context.need_constant(2));
+  const AttrMap& attrs = context.attrs();
+  SLUICE_ASSIGN(const std::vector<double> weights, bnb4_weights(attrs, packed, absmax));
+  const bool transposed = attrs.int_or("transB", 1) != 0;
+  const int64_t k = attrs.int_or(transposed ? "K" : "N", 0);
+  const int64_t n = attrs.int_or(transposed ? "N" : "K", 0);
+  shader::Product product = weight_product(context, n, k);
+  product.b =
+      context.constant(Tensor::of_doubles(DType::kFloat32, Shape{n, k}, weights), "weights");
+  context.add(shader::product(product));
+  return {};
+}
+
 struct Row {
   std::string_view domain, op;
   std::array<op::GpuCandidate, 2> candidates;
@@ -847,6 +864,7 @@ constexpr Row kRows[] = {
      {{{"dynamic_quantize_matmul.tiled", &lower_dynamic}, {}}},
      1},
     {kMicrosoft, "QGemm", {{{"qgemm.tiled", &lower_qgemm}, {}}}, 1},
+    {kMicrosoft, "MatMulBnb4", {{{"matmul_bnb4.tiled", &lower_bnb4}, {}}}, 1},
     {kMicrosoft, "MatMulNBits", {{{"matmul_nbits.tiled", &lower_nbits}, {}}}, 1},
 };
 

@@ -393,8 +393,8 @@ Result<void> matmul_nbits_reference(plan::KernelContext& context) {
                         optional_input(context, 5));
 }
 
-Result<void> matmul_bnb4_reference(plan::KernelContext& context) {
-  SLUICE_TRY(op::require_numbers(context, {0, 1, 2}));
+Result<std::vector<double>> bnb4_weights(const AttrMap& attrs, const Tensor& packed,
+                                         const Tensor& absmax) {
   // Code books of bitsandbytes: FP4 (a sign bit and seven magnitudes) and NF4 (quantiles of the
   // normal distribution).
   static constexpr double kFp4[16] = {
@@ -416,9 +416,6 @@ Result<void> matmul_bnb4_reference(plan::KernelContext& context) {
                                       0.5626170039176941,
                                       0.7229568362236023,
                                       1.0};
-  const AttrMap& attrs = context.attrs();
-  const Tensor& packed = context.in(1);
-  const Tensor& absmax = context.in(2);
   const int64_t k = attrs.int_or("K", 0), n = attrs.int_or("N", 0);
   const int64_t block = attrs.int_or("block_size", 0);
   const int64_t quant_type = attrs.int_or("quant_type", -1);
@@ -449,6 +446,16 @@ Result<void> matmul_bnb4_reference(plan::KernelContext& context) {
     const int64_t at = transposed ? i : i % k * n + i / k;
     weights[static_cast<size_t>(at)] = value;
   }
+  return weights;
+}
+
+Result<void> matmul_bnb4_reference(plan::KernelContext& context) {
+  SLUICE_TRY(op::require_numbers(context, {0, 1, 2}));
+  const AttrMap& attrs = context.attrs();
+  const int64_t k = attrs.int_or("K", 0), n = attrs.int_or("N", 0);
+  const bool transposed = attrs.int_or("transB", 1) != 0;
+  SLUICE_ASSIGN(const std::vector<double> weights,
+                bnb4_weights(attrs, context.in(1), context.in(2)));
   return transposed ? weight_product(context, context.in(0), weights, n, k, nullptr)
                     : weight_product(context, context.in(0), weights, k, n, nullptr);
 }
