@@ -75,6 +75,27 @@ var<workgroup> seen : array<u32, WG>;
 // exp for arguments up to 0.
 fn decay(v : f32) -> f32 { return select(exp(v), 0.0, v < -87.0); }
 
+// Hidden by its place.
+fn unseen(i : u32, j : u32, valid : i32, position : i32) -> bool {
+  let at = i32(j);
+  var hidden = at >= valid || j >= p.added_keys;
+  if (CAUSAL == 1u) { hidden = hidden || at > position; }
+  // The last query sees all keys, also where there are more of them than queries.
+  if (CAUSAL == 2u) { hidden = hidden || (i + 1u < p.queries && at > position); }
+  if (LEFT) { hidden = hidden || position - at > p.left; }
+  if (RIGHT) { hidden = hidden || at - position > p.right; }
+  return hidden;
+}
+
+// Whether `mask_value` is added.
+fn masked_out(b : u32, i : u32, j : u32) -> bool {
+  let at = i32(j);
+  if (MASKED == 1u) { return at >= masked[b]; }
+  if (MASKED == 2u) { return at >= masked[b] || at < masked[p.batch + b]; }
+  if (MASKED == 3u) { return masked[p.m_offset + b * p.m_b + i * p.m_i + j * p.m_j] <= 0; }
+  return false;
+}
+
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) wid : vec3<u32>, @builtin(num_workgroups) nwg : vec3<u32>,
         @builtin(local_invocation_index) lid : u32) {
@@ -104,6 +125,24 @@ fn main(@builtin(workgroup_id) wid : vec3<u32>, @builtin(num_workgroups) nwg : v
     position = i32(i) + max(select(valid - i32(p.queries), 0, p.prompt != 0u), 0);
   }
 
+  // Where all keys are masked the value is common to all of them and changes nothing, but adding it
+  // would round the scores to its own coarse steps.
+  var some_unmasked = true;
+  if (MASKED != 0u) {
+    var found = 0u;
+    for (var j = lid; j < p.keys; j += WG) {
+      if (!unseen(i, j, valid, position) && !masked_out(b, i, j)) { found = 1u; }
+    }
+    seen[lid] = found;
+    for (var s = WG / 2u; s > 0u; s /= 2u) {
+      workgroupBarrier();
+      if (lid < s) { seen[lid] |= seen[lid + s]; }
+    }
+    workgroupBarrier();
+    some_unmasked = seen[0] != 0u;
+    workgroupBarrier();
+  }
+
   var top = LOWEST;
   var sum = 0.0;
   var any_seen = 0u;
@@ -112,19 +151,9 @@ fn main(@builtin(workgroup_id) wid : vec3<u32>, @builtin(num_workgroups) nwg : v
     if (CAPTURE == 0u) { captured[base + j] = TC(s); }
     if (SOFTCAP) { s = p.softcap * tanh(clamp(s / p.softcap, -10.0, 10.0)); }
     if (CAPTURE == 1u) { captured[base + j] = TC(s); }
-    let at = i32(j);
-    var hidden = at >= valid || j >= p.added_keys;
-    if (CAUSAL == 1u) { hidden = hidden || at > position; }
-    // The last query sees all keys, also where there are more of them than queries.
-    if (CAUSAL == 2u) { hidden = hidden || (i + 1u < p.queries && at > position); }
-    if (LEFT) { hidden = hidden || position - at > p.left; }
-    if (RIGHT) { hidden = hidden || at - position > p.right; }
-    if (MASKED == 1u) { s += select(0.0, p.mask_value, at >= masked[b]); }
-    if (MASKED == 2u) { s += select(0.0, p.mask_value, at >= masked[b] || at < masked[p.batch + b]); }
-    if (MASKED == 3u) {
-      let m = masked[p.m_offset + b * p.m_b + i * p.m_i + j * p.m_j];
-      s += select(0.0, p.mask_value, m <= 0);
-    }
+    var hidden = unseen(i, j, valid, position);
+    let out = masked_out(b, i, j);
+    if (out && some_unmasked) { s += p.mask_value; }
     if (ADDED != 0u && !hidden) {
       let v = f32(added[b * p.a_b + h * p.a_h + i * p.a_i + j * p.a_j]);
       if (ADDED == 2u) {
@@ -146,7 +175,9 @@ fn main(@builtin(workgroup_id) wid : vec3<u32>, @builtin(num_workgroups) nwg : v
         sum += decay(s - top);
       }
     }
-    if (CAPTURE == 2u) { captured[base + j] = TC(s); }
+    if (CAPTURE == 2u) {
+      captured[base + j] = TC(s + select(0.0, p.mask_value, out && !some_unmasked && !hidden));
+    }
     scores[base + j] = s;
   }
   tops[lid] = top;

@@ -261,59 +261,74 @@ fn main(@builtin(workgroup_id) wid : vec3<u32>, @builtin(num_workgroups) nwg : v
   var s130 = vec4<ACC>();
   var s131 = vec4<ACC>();
 
-  var a_next = load_a(a_base, a_row, a_k);
-  var b_next = load_b(b_base, b_column, b_k);
+  // Turn i fetches step i while step i - 1 is multiplied, and stores it behind.
   var stage = 0u;
-  for (var k0 = 0u; k0 < p.k; k0 += TILE_K) {
-    a_tile[stage + a_put] = a_next;
-    b_tile[stage + b_put] = b_next;
-    workgroupBarrier();
-    a_next = load_a(a_base, a_row, k0 + TILE_K + a_k);
-    b_next = load_b(b_base, b_column, k0 + TILE_K + b_k);
-    for (var k = 0u; k < TILE_K; k++) {
-      let row = stage + k * QUADS;
-      var a_get = row + ty;
-      if (!A_T) { a_get = row + (ty ^ (k % min(8u, TX))); }
-      var b_get = row + tx;
-      if (B_ALONG_K) { b_get = row + (tx ^ (k % min(8u, TX))); }
-      let a0 = a_tile[a_get];
-      let b0 = b_tile[b_get];
-      s000 += a0.x * b0;
-      s010 += a0.y * b0;
-      s020 += a0.z * b0;
-      s030 += a0.w * b0;
-      if (R == 8u) {
-        let a1 = a_tile[a_get + TX];
-        let b1 = b_tile[b_get + TX];
-        s001 += a0.x * b1;
-        s011 += a0.y * b1;
-        s021 += a0.z * b1;
-        s031 += a0.w * b1;
-        s100 += a1.x * b0;
-        s101 += a1.x * b1;
-        s110 += a1.y * b0;
-        s111 += a1.y * b1;
-        s120 += a1.z * b0;
-        s121 += a1.z * b1;
-        s130 += a1.w * b0;
-        s131 += a1.w * b1;
+  let turns = (p.k + TILE_K - 1u) / TILE_K;
+  for (var turn = 0u; turn <= turns; turn++) {
+    let a_next = load_a(a_base, a_row, turn * TILE_K + a_k);
+    let b_next = load_b(b_base, b_column, turn * TILE_K + b_k);
+    if (turn > 0u) {
+      for (var k = 0u; k < TILE_K; k++) {
+        let row = STAGE - stage + k * QUADS;
+        var a_get = row + ty;
+        if (!A_T) { a_get = row + (ty ^ (k % min(8u, TX))); }
+        var b_get = row + tx;
+        if (B_ALONG_K) { b_get = row + (tx ^ (k % min(8u, TX))); }
+        let a0 = a_tile[a_get];
+        let b0 = b_tile[b_get];
+        s000 += a0.x * b0;
+        s010 += a0.y * b0;
+        s020 += a0.z * b0;
+        s030 += a0.w * b0;
+        if (R == 8u) {
+          let a1 = a_tile[a_get + TX];
+          let b1 = b_tile[b_get + TX];
+          s001 += a0.x * b1;
+          s011 += a0.y * b1;
+          s021 += a0.z * b1;
+          s031 += a0.w * b1;
+          s100 += a1.x * b0;
+          s101 += a1.x * b1;
+          s110 += a1.y * b0;
+          s111 += a1.y * b1;
+          s120 += a1.z * b0;
+          s121 += a1.z * b1;
+          s130 += a1.w * b0;
+          s131 += a1.w * b1;
+        }
       }
     }
+    a_tile[stage + a_put] = a_next;
+    b_tile[stage + b_put] = b_next;
     stage = STAGE - stage;
+    workgroupBarrier();
   }
 
-  // One call for all quads: inlined a dozen times, the epilogue would swell the shader.
+  // One call for all quads: inlined a dozen times, the epilogue would swell the shader. (The clamped
+  // indices are those of R = 4, where the branch is dead.)
+  const COUNT = R * R / 4u;
+  var quads : array<vec4<ACC>, COUNT>;
+  quads[0] = s000;
+  quads[1] = s010;
+  quads[2] = s020;
+  quads[3] = s030;
+  if (R == 8u) {
+    quads[min(4u, COUNT - 1u)] = s001;
+    quads[min(5u, COUNT - 1u)] = s011;
+    quads[min(6u, COUNT - 1u)] = s021;
+    quads[min(7u, COUNT - 1u)] = s031;
+    quads[min(8u, COUNT - 1u)] = s100;
+    quads[min(9u, COUNT - 1u)] = s110;
+    quads[min(10u, COUNT - 1u)] = s120;
+    quads[min(11u, COUNT - 1u)] = s130;
+    quads[min(12u, COUNT - 1u)] = s101;
+    quads[min(13u, COUNT - 1u)] = s111;
+    quads[min(14u, COUNT - 1u)] = s121;
+    quads[min(15u, COUNT - 1u)] = s131;
+  }
   let row = first_row + ty * 4u;
   let column = first_column + tx * 4u;
-  if (R == 4u) {
-    var quads = array<vec4<ACC>, 4>(s000, s010, s020, s030);
-    for (var i = 0u; i < 4u; i++) { store(y_base, c_base, row + i, column, quads[i]); }
-  } else {
-    var quads = array<vec4<ACC>, 16>(s000, s010, s020, s030, s001, s011, s021, s031,
-                                     s100, s110, s120, s130, s101, s111, s121, s131);
-    for (var i = 0u; i < 16u; i++) {
-      store(y_base, c_base, row + i % 4u + i / 8u * TX * 4u, column + i / 4u % 2u * TX * 4u,
-            quads[i]);
-    }
+  for (var i = 0u; i < COUNT; i++) {
+    store(y_base, c_base, row + i % 4u + i / 8u * TX * 4u, column + i / 4u % 2u * TX * 4u, quads[i]);
   }
 }
