@@ -178,6 +178,55 @@ void add_conv(std::vector<Case>& out) {
                        .attrs = {{"pads", Ints{1, 1, 1, 1}}, {"strides", Ints{2, 2}}},
                        .bench = true}));
 
+  // No two axes alike, so that none can be taken for another.
+  out.push_back(layer("Conv", "unlike_axes",
+                      {.x = {2, 20, 9, 11},
+                       .w = {24, 10, 3, 2},
+                       .attrs = {{"group", int64_t{2}},
+                                 {"strides", Ints{1, 2}},
+                                 {"dilations", Ints{2, 1}},
+                                 {"pads", Ints{1, 0, 2, 3}}}}));
+  out.push_back(layer("Conv", "unlike_axes_3d",
+                      {.x = {2, 9, 4, 5, 8},
+                       .w = {12, 9, 2, 3, 2},
+                       .attrs = {{"strides", Ints{1, 2, 1}},
+                                 {"dilations", Ints{2, 1, 3}},
+                                 {"pads", Ints{1, 0, 2, 0, 2, 1}}}}));
+  out.push_back(layer("Conv", "unlike_axes_few_rows",
+                      {.x = {2, 6, 4, 5, 8},
+                       .w = {6, 3, 2, 3, 2},
+                       .attrs = {{"group", int64_t{2}},
+                                 {"strides", Ints{2, 1, 3}},
+                                 {"dilations", Ints{1, 2, 3}},
+                                 {"pads", Ints{1, 0, 2, 0, 2, 1}}}}));
+  out.push_back(layer("Conv", "unlike_axes_few_rows_3d_sliding",
+                      {.x = {2, 3, 4, 5, 9},
+                       .w = {5, 3, 2, 3, 4},
+                       .attrs = {{"strides", Ints{2, 1, 1}},
+                                 {"dilations", Ints{1, 2, 1}},
+                                 {"pads", Ints{1, 0, 2, 0, 2, 1}}}}));
+  out.push_back(layer("Conv", "unlike_axes_depthwise",
+                      {.x = {2, 6, 7, 9},
+                       .w = {12, 1, 3, 2},
+                       .attrs = {{"group", int64_t{6}},
+                                 {"strides", Ints{1, 2}},
+                                 {"dilations", Ints{2, 1}},
+                                 {"pads", Ints{1, 0, 2, 3}}}}));
+  out.push_back(layer("Conv", "unlike_axes_depthwise_3d",
+                      {.x = {2, 4, 3, 6, 9},
+                       .w = {4, 1, 2, 3, 4},
+                       .attrs = {{"group", int64_t{4}},
+                                 {"strides", Ints{2, 1, 1}},
+                                 {"dilations", Ints{1, 2, 1}},
+                                 {"pads", Ints{1, 0, 2, 0, 2, 1}}}}));
+  for (const int64_t groups : {1, 2}) {
+    Case c = layer("Conv", cat("weight_made_by_the_run_", groups),
+                   {.x = {1, 12, 6, 7},
+                    .w = {22, 12 / groups, 3, 2},
+                    .attrs = {{"group", groups}, {"pads", Ints{1, 1, 1, 0}}}});
+    c.constant_inputs.clear();
+    out.push_back(std::move(c));
+  }
   // Small outputs with long sums: executors may cut these along the sum.
   out.push_back(
       layer("Conv", "long_sums_7x7",
@@ -254,6 +303,28 @@ void add_conv_transpose(std::vector<Case>& out) {
   out.push_back(
       layer("ConvTranspose", "three_dimensional",
             {.x = {1, 2, 3, 2, 4}, .w = {2, 3, 2, 2, 2}, .attrs = {{"strides", Ints{2, 1, 2}}}}));
+  out.push_back(layer("ConvTranspose", "unlike_axes_3d",
+                      {.x = {2, 6, 3, 4, 2},
+                       .w = {6, 10, 2, 3, 4},
+                       .attrs = {{"strides", Ints{1, 3, 2}},
+                                 {"dilations", Ints{2, 1, 3}},
+                                 {"pads", Ints{1, 0, 2, 0, 2, 1}},
+                                 {"output_padding", Ints{0, 2, 1}}}}));
+  out.push_back(layer("ConvTranspose", "unlike_axes_groups",
+                      {.x = {2, 6, 4, 3},
+                       .w = {6, 11, 3, 2},
+                       .attrs = {{"group", int64_t{2}},
+                                 {"strides", Ints{2, 3}},
+                                 {"dilations", Ints{1, 2}},
+                                 {"pads", Ints{1, 0, 0, 2}}}}));
+  out.push_back(layer("ConvTranspose", "four_dimensional",
+                      {.x = {1, 2, 2, 3, 2, 3},
+                       .w = {2, 2, 2, 1, 2, 3},
+                       .attrs = {{"strides", Ints{1, 2, 3, 2}}}}));
+  Case made = layer("ConvTranspose", "weight_made_by_the_run",
+                    {.x = {1, 7, 4, 5}, .w = {7, 18, 3, 2}, .attrs = {{"strides", Ints{2, 1}}}});
+  made.constant_inputs.clear();
+  out.push_back(std::move(made));
   for (const DType dtype : {DType::kFloat16, DType::kFloat64}) {
     out.push_back(layer("ConvTranspose", cat("dtype_", dtype_name(dtype)),
                         {.x = {1, 3, 4, 4}, .w = {3, 2, 2, 2}, .dtype = dtype}));
@@ -337,6 +408,22 @@ void add_others(std::vector<Case>& out) {
                      .constant_inputs = {1, 3}});
     }
   }
+  out.push_back({.name = "one_dimensional",
+                 .op = "DeformConv",
+                 .attrs = {{"strides", Ints{2}}, {"dilations", Ints{2}}, {"pads", Ints{1, 2}}},
+                 .inputs = {case_floats({2, 3, 9}, 1), case_floats({4, 3, 3}, 2),
+                            case_floats({2, 3, 4}, 3, 1.5)}});
+  out.push_back({.name = "unlike_axes_3d",
+                 .op = "DeformConv",
+                 .attrs = {{"strides", Ints{1, 2, 1}},
+                           {"dilations", Ints{1, 1, 2}},
+                           {"pads", Ints{0, 1, 2, 1, 0, 1}},
+                           {"offset_group", int64_t{2}}},
+                 .inputs = {case_floats({1, 4, 3, 4, 5}, 1), case_floats({10, 4, 2, 1, 3}, 2),
+                            case_floats({1, 36, 3, 3, 4}, 3, 1.5), case_floats({10}, 4),
+                            case_floats({1, 12, 3, 3, 4}, 5)},
+                 .atol = 1e-4,
+                 .rtol = 1e-4});
   for (const char* activation : {"none", "silu"}) {
     for (const int64_t taps : {1, 2, 4}) {
       for (const bool past : {false, true}) {

@@ -176,6 +176,37 @@ std::vector<Case> cases() {
                  .inputs = {floats({1, 1, 2}, {7, 8}), Tensor::of<int64_t>({1, 1, 2}, {1, 2}),
                             Tensor::of<int64_t>({3}, {1, 1, 5})},
                  .outputs = {floats({1, 1, 5}, {0, 7, 8, 0, 0})}});
+  for (const int64_t order : {0, 1}) {
+    out.push_back({.name = cat("indices_3d_order_", order),
+                   .op = "MaxPool",
+                   .attrs = {{"kernel_shape", Ints{2, 3, 2}},
+                             {"strides", Ints{1, 2, 3}},
+                             {"dilations", Ints{2, 1, 1}},
+                             {"pads", Ints{1, 0, 1, 0, 1, 0}},
+                             {"storage_order", order}},
+                   .inputs = {case_floats({2, 3, 4, 5, 6}, 1)},
+                   .output_count = 2});
+  }
+  for (const float p : {1.0f, 3.0f}) {
+    out.push_back({.name = cat("power_", p),
+                   .op = "LpPool",
+                   .attrs = {{"kernel_shape", Ints{2, 3}}, {"p", static_cast<int64_t>(p)}},
+                   .inputs = {case_floats({1, 2, 5, 6}, 1)}});
+    out.push_back({.name = cat("global_power_", p),
+                   .op = "GlobalLpPool",
+                   .attrs = {{"p", static_cast<int64_t>(p)}},
+                   .inputs = {case_floats({2, 3, 5, 6}, 1)}});
+  }
+  out.push_back({.name = "unpool_2d",
+                 .op = "MaxUnpool",
+                 .attrs = {{"kernel_shape", Ints{2, 3}}, {"strides", Ints{2, 3}}},
+                 .inputs = {case_floats({2, 1, 2, 2}, 1),
+                            Tensor::of<int64_t>({2, 1, 2, 2}, {1, 10, 12, 23, 24, 35, 38, 45})}});
+  out.push_back({.name = "regions_of_two_images",
+                 .op = "MaxRoiPool",
+                 .attrs = {{"pooled_shape", Ints{3, 2}}, {"spatial_scale", 0.5f}},
+                 .inputs = {case_floats({2, 3, 7, 9}, 1),
+                            floats({3, 5}, {0, 0, 0, 12, 9, 1, 4, 3, 30, 11, 1, 8, 8, 5, 2})}});
   out.push_back({.name = "golden_quarters",
                  .op = "MaxRoiPool",
                  .attrs = {{"pooled_shape", Ints{2, 2}}},

@@ -219,6 +219,13 @@ void add_blocks(std::vector<Case>& out) {
                    .attrs = {{"blocksize", block}},
                    .inputs = {case_floats({2, 3, 2 * block, 3 * block}, 1)}});
   }
+  for (const DType dtype : {DType::kInt64, DType::kBool, DType::kFloat16}) {
+    out.push_back({.name = cat("moved_", dtype_name(dtype)),
+                   .op = "SpaceToDepth",
+                   .attrs = {{"blocksize", int64_t{2}}},
+                   .inputs = {case_ints(dtype, {2, 3, 4, 6}, dtype == DType::kBool ? 0 : -100,
+                                        dtype == DType::kBool ? 1 : 100)}});
+  }
   out.push_back({.name = "golden_odd_crop_and_pad",
                  .op = "CenterCropPad",
                  .inputs = {floats({1, 4}, {1, 2, 3, 4}), ints({2, 1})},
