@@ -1,12 +1,15 @@
 // How the unary family runs on the GPU.
 #include <array>
+#include <cmath>
 #include <limits>
+#include <optional>
 
 #include "base/text.h"
 #include "op/elementwise.h"
 #include "op/lower.h"
 #include "shader/bias_split_gelu.h"
 #include "shader/binary_float.h"
+#include "shader/binary_float4.h"
 #include "shader/binary_int.h"
 #include "shader/binary_long.h"
 #include "shader/clip.h"
@@ -87,6 +90,7 @@ enum FloatOp : uint32_t {
   kAffine,
   kScaledTanh,
   kParametricSoftplus,
+  kClip,
 };
 // Functions of unary_int.wgsl and unary_long.wgsl; kNoInt: integers are not computed.
 enum IntOp : uint32_t {
@@ -231,6 +235,18 @@ Result<void> clip(LowerContext& context) {
   }
   const Dim n = op::elements(context.in_dims(0));
   const uint32_t bytes = plan::element_bytes(format);
+  // Bounds that are known go along as numbers.
+  const auto known_low = context.constant_double(1), known_high = context.constant_double(2);
+  if (is_float(format) && has_low == known_low.has_value() && has_high == known_high.has_value()) {
+    // A bound that is NaN doesn't bind.
+    const auto bound = [](const std::optional<double>& known, float none) {
+      return known && !std::isnan(*known) ? static_cast<float>(*known) : none;
+    };
+    const float infinity = std::numeric_limits<float>::infinity();
+    map_floats(context, {kClip, bound(known_low, -infinity), bound(known_high, infinity)},
+               context.in(0), context.out(0), n);
+    return {};
+  }
   const plan::SlotId low = has_low ? context.in(1) : plan::kNoSlot;
   const plan::SlotId high = has_high ? context.in(2) : plan::kNoSlot;
   for (const op::Range& range : op::ranges(context, n, bytes)) {
@@ -274,6 +290,31 @@ Result<void> two_floats(LowerContext& context, uint32_t function, float alpha, c
   }
   const std::array<const Dims*, 2> operands = {&a_dims, &b_dims};
   SLUICE_ASSIGN(const op::BroadcastLayout layout, op::broadcast_layout(context, out, operands));
+  // Four at a time, where the last axis allows it. A single float16 can't be spread by a
+  // conversion.
+  const op::WideLayout wide = op::wide_layout(layout);
+  if (wide.fits && (wide.wide[0] || fa == DeviceFormat::kF32) &&
+      (wide.wide[1] || fb == DeviceFormat::kF32)) {
+    const op::BroadcastLayout& l = wide.layout;
+    context.dispatch(shader::binary_float4::Call{
+        .knobs = {.OP = function,
+                  .MODE_A = l.mode(0),
+                  .MODE_B = l.mode(1),
+                  .RANK = l.rank(),
+                  .A = wide.wide[0] ? wide_type(fa) : plan::wgsl_type(fa),
+                  .B = wide.wide[1] ? wide_type(fb) : plan::wgsl_type(fb),
+                  .R = wide_type(fy)},
+        .params = {.shape = l.shape8(),
+                   .a_strides = l.strides8(0),
+                   .b_strides = l.strides8(1),
+                   .n = l.n,
+                   .alpha = alpha},
+        .a = a,
+        .b = b,
+        .y = y,
+        .workgroups = op::workgroups(l.n, 256)});
+    return {};
+  }
   context.dispatch(shader::binary_float::Call{.knobs = {.OP = function,
                                                         .MODE_A = layout.mode(0),
                                                         .MODE_B = layout.mode(1),

@@ -76,6 +76,7 @@ fn float_unary(v : f32, alpha : f32, beta : f32) -> f32 {
     case 42u: { return alpha * v + beta; }
     case 43u: { return alpha * math_tanh(beta * v); }
     case 44u: { return alpha * math_softplus(beta * v); }
+    case 45u: { return min(max(v, alpha), beta); }  // Clip
     default: { return v; }
   }
 }
