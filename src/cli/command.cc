@@ -41,6 +41,8 @@ Result<session::Options> BackendOptions::parse() const {
   options.threads = threads;
   options.allow_software = allow_software;
   options.strict = strict;
+  // Where the CPU is the GPU, compiling waits for everybody else on it.
+  if (allow_software) options.deadline_seconds = 60;
   if (backend == "cpu") {
     options.backend = session::Backend::kCpu;
   } else if (backend == "reference") {

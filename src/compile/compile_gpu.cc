@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "compile/compile_cpu.h"
+#include "compile/place_slices.h"
 #include "op/lower.h"
 #include "ops/registry.h"
 #include "shader/shader.h"
@@ -47,6 +48,7 @@ class Compiler {
       if (!lowered) pending_.push_back(static_cast<ir::NodeId>(n));
     }
     SLUICE_TRY(flush_island());
+    if (options_.reuse_memory) place_slices(*plan_);
     keep_on_host_what_the_device_never_reads();
     set_lifetimes();
     program_.plan = plan_;

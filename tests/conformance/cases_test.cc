@@ -7,8 +7,8 @@
 #include <cstring>
 
 #include "base/text.h"
-#include "conformance/case_graph.h"
 #include "compile/compile_cpu.h"
+#include "conformance/case_graph.h"
 #include "exec/cpu/executor.h"
 #include "ir/verify.h"
 #include "op/interpreter.h"

@@ -30,6 +30,7 @@ TEST_P(GpuCaseTable, AgreesWithReference) {
   options.backend = session::Backend::kWebGpu;
   options.allow_software = true;
   options.threads = 1;
+  options.deadline_seconds = 60;  // compiling shares the cores with everybody else
   // Kept, so that the sessions share it and its self-test.
   auto device = session::acquire_device(options);
   if (!device.ok()) GTEST_SKIP() << "not run: " << device.error().text();
