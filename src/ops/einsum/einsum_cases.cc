@@ -43,10 +43,17 @@ std::vector<Case> cases() {
       {"ij,jk->ik", {{3, 0}, {0, 7}}},
       {"aB,Ba->aB", {{3, 4}, {4, 3}}},
       {"Zb->bZ", {{3, 4}}},
+      // Few results of many terms, and products that fill tiles in other orders of axes.
+      {"ij->", {{30, 40}}},
+      {"ij,ij->i", {{3, 700}, {3, 700}}},
+      {"ijk,jkl->il", {{2, 35, 9}, {35, 9, 3}}},
+      {"bhqk,bkhd->bqhd", {{2, 3, 20, 70}, {2, 70, 3, 17}}},
+      {"ji,jk->ki", {{37, 70}, {37, 66}}},
   };
   int number = 0;
   for (const Row& row : rows) {
-    for (const DType dtype : {DType::kFloat32, DType::kInt32, DType::kFloat64, DType::kFloat16}) {
+    for (const DType dtype :
+         {DType::kFloat32, DType::kInt32, DType::kFloat64, DType::kFloat16, DType::kInt64}) {
       Case c{.name = cat(number, "_", dtype_name(dtype)),
              .op = "Einsum",
              .attrs = {{"equation", row.equation}},

@@ -10,6 +10,7 @@
 #include "ops/einsum/einsum.h"
 #include "shader/contract.h"
 #include "shader/contract64.h"
+#include "shader/contract_rows.h"
 #include "shader/contract_tiles.h"
 
 namespace sluice::ops::einsum {
@@ -112,29 +113,41 @@ class Lowering {
       return context_.refuse("more than 8 axes are left after merging");
     }
     const bool floating = is_float();
-    context_.dispatch(
-        shader::contract::Call{.knobs = {.TA = plan::wgsl_type(a.format),
-                                         .TB = plan::wgsl_type(b != nullptr ? b->format : a.format),
-                                         .TY = plan::wgsl_type(out.format),
-                                         .S = floating ? "f32" : plan::wgsl_type(format_),
-                                         .I = format_ == DeviceFormat::kU32 ? "u32" : "i32",
-                                         .FLOAT = floating,
-                                         .HAS_B = b != nullptr,
-                                         .BITS = bits_,
-                                         .OUT_AXES = static_cast<uint32_t>(kept.shape.size()),
-                                         .SUM_AXES = static_cast<uint32_t>(summed.shape.size())},
-                               .params = {.out_shape = op::eight(kept.shape, Dim(1)),
-                                          .a_out = op::eight(kept.a, Dim(0)),
-                                          .b_out = op::eight(kept.b, Dim(0)),
-                                          .sum_shape = op::eight(summed.shape, Dim(1)),
-                                          .a_sum = op::eight(summed.a, Dim(0)),
-                                          .b_sum = op::eight(summed.b, Dim(0)),
-                                          .n = count,
-                                          .terms = op::elements(summed.shape)},
-                               .a = a.slot,
-                               .b = b != nullptr ? b->slot : plan::kNoSlot,
-                               .y = out.slot,
-                               .workgroups = op::workgroups(count, 64)});
+    const Dim terms = op::elements(summed.shape);
+    const auto filled = [&](auto call) {
+      call.knobs.TA = plan::wgsl_type(a.format);
+      call.knobs.TB = plan::wgsl_type(b != nullptr ? b->format : a.format);
+      call.knobs.TY = plan::wgsl_type(out.format);
+      call.knobs.S = floating ? "f32" : plan::wgsl_type(format_);
+      call.knobs.I = format_ == DeviceFormat::kU32 ? "u32" : "i32";
+      call.knobs.FLOAT = floating;
+      call.knobs.HAS_B = b != nullptr;
+      call.knobs.BITS = bits_;
+      call.knobs.OUT_AXES = static_cast<uint32_t>(kept.shape.size());
+      call.knobs.SUM_AXES = static_cast<uint32_t>(summed.shape.size());
+      call.params.out_shape = op::eight(kept.shape, Dim(1));
+      call.params.a_out = op::eight(kept.a, Dim(0));
+      call.params.b_out = op::eight(kept.b, Dim(0));
+      call.params.sum_shape = op::eight(summed.shape, Dim(1));
+      call.params.a_sum = op::eight(summed.a, Dim(0));
+      call.params.b_sum = op::eight(summed.b, Dim(0));
+      call.params.n = count;
+      call.params.terms = terms;
+      call.a = a.slot;
+      call.b = b != nullptr ? b->slot : plan::kNoSlot;
+      call.y = out.slot;
+      return call;
+    };
+    // One invocation for each of few elements would leave the device idle, and take long.
+    if (count.value() <= 4096 && terms.is_known() && terms.value() >= 256) {
+      auto call = filled(shader::contract_rows::Call{});
+      call.workgroups = count;
+      context_.dispatch(call);
+    } else {
+      auto call = filled(shader::contract::Call{});
+      call.workgroups = op::workgroups(count, 64);
+      context_.dispatch(call);
+    }
     return out;
   }
 

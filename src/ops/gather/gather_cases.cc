@@ -140,6 +140,23 @@ std::vector<Case> cases() {
       {.name = "scatter_nd_nothing",
        .op = "ScatterND",
        .inputs = {case_floats(Shape{3, 2}), ints(Shape{0, 1}, {}), case_floats(Shape{0, 2})}});
+  // Many updates of few cells, whose order shows in the rounding, and few of many.
+  for (const std::string reduction : {"none", "add", "mul"}) {
+    for (const int64_t cells : {3, 500}) {
+      out.push_back({.name = cat("scatter_elements_", reduction, "_3000_into_", cells),
+                     .op = "ScatterElements",
+                     .attrs = {{"reduction", reduction}},
+                     .inputs = {case_floats(Shape{cells}),
+                                case_ints(DType::kInt64, Shape{3000}, -cells, cells - 1, 3),
+                                case_floats(Shape{3000}, 1, reduction == "mul" ? 1.5 : 1.0)}});
+      out.push_back({.name = cat("scatter_nd_", reduction, "_400_into_", cells),
+                     .op = "ScatterND",
+                     .attrs = {{"reduction", reduction}},
+                     .inputs = {case_floats(Shape{cells, 4}),
+                                case_ints(DType::kInt32, Shape{20, 20, 1}, 0, cells - 1, 3),
+                                case_floats(Shape{20, 20, 4}, 1)}});
+    }
+  }
   out.push_back({.name = "tensor_scatter",
                  .op = "TensorScatter",
                  .attrs = {{"axis", int64_t{1}}},
@@ -279,6 +296,24 @@ std::vector<Case> cases() {
       }
     }
   }
+  // Rows longer than what one workgroup sorts: few of many, most of many, all; many ties.
+  for (const DType dtype : {DType::kFloat32, DType::kFloat16, DType::kInt64}) {
+    for (const auto& [extent, k] :
+         {std::pair<int64_t, int64_t>{300, 200}, {1025, 1}, {2500, 7}, {3000, 600}, {1500, 1500}}) {
+      out.push_back({.name = cat("top_k_", dtype_name(dtype), "_", k, "_of_", extent),
+                     .op = "TopK",
+                     .attrs = {{"largest", k % 2}},
+                     .inputs = {case_ints(dtype, Shape{2, extent}, -99, 99), ints(Shape{1}, {k})},
+                     .output_count = 2,
+                     .constant_inputs = {1}});
+    }
+  }
+  out.push_back({.name = "top_k_long_columns",
+                 .op = "TopK",
+                 .attrs = {{"axis", int64_t{1}}},
+                 .inputs = {case_floats(Shape{2, 1100, 3}), ints(Shape{1}, {520})},
+                 .output_count = 2,
+                 .constant_inputs = {1}});
   out.push_back({.name = "top_k_large",
                  .op = "TopK",
                  .inputs = {case_floats(Shape{4, 8400}), ints(Shape{1}, {100})},

@@ -150,6 +150,70 @@ std::vector<op::Case> cases() {
       }
     }
   }
+  // Few results of many elements, which devices reduce in shares.
+  const std::pair<Shape, Tensor> long_layouts[] = {{Shape{2, 20000}, axes({1})},
+                                                   {Shape{20000, 2}, axes({0})},
+                                                   {Shape{7, 3, 1200}, axes({0, 2})},
+                                                   {Shape{1200, 3, 7}, axes({0, 2})}};
+  for (const char* name : names) {
+    for (const auto& [shape, over] : long_layouts) {
+      Tensor x = case_floats(shape, ++seed, 0.001);
+      for (int64_t i = 0; i < x.elements(); ++i) x.set_double(i, 1.0 + x.get_double(i));
+      out.push_back({.name = cat(name, "_long_", shape.text()),
+                     .op = name,
+                     .inputs = {x, over},
+                     .atol = 1e-4,
+                     .rtol = 1e-4,
+                     .constant_inputs = {1}});
+    }
+  }
+  for (const char* name :
+       {"ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceSumSquare"}) {
+    for (const DType dtype : {DType::kInt32, DType::kInt64, DType::kUInt64, DType::kInt8}) {
+      out.push_back({.name = cat(name, "_long_", dtype_name(dtype)),
+                     .op = name,
+                     .inputs = {case_ints(dtype, Shape{9000, 2}, dtype == DType::kUInt64 ? 1 : -120,
+                                          127, ++seed),
+                                axes({0})}});
+    }
+  }
+  for (const char* name : {"ReduceMax", "ReduceMin", "ReduceSum", "ReduceLogSumExp"}) {
+    for (const float odd :
+         {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
+          -std::numeric_limits<float>::infinity()}) {
+      Tensor x = case_floats(Shape{2, 300}, ++seed);
+      x.set_double(77, static_cast<double>(odd));
+      out.push_back({.name = cat(name, "_with_", odd), .op = name, .inputs = {x, axes({1})}});
+    }
+  }
+  for (const char* name : {"ArgMax", "ArgMin"}) {
+    for (const DType dtype :
+         {DType::kFloat32, DType::kFloat16, DType::kInt64, DType::kUInt64, DType::kFloat64}) {
+      for (const int64_t last : {0, 1}) {
+        out.push_back({.name = cat(name, "_long_", dtype_name(dtype), "_", last),
+                       .op = name,
+                       .attrs = {{"axis", int64_t{1}}, {"select_last_index", last}},
+                       .inputs = {case_ints(dtype, Shape{3, 700}, 0, 50, ++seed)}});
+      }
+    }
+    Tensor x = case_floats(Shape{2, 300}, ++seed);
+    x.set_double(131, std::numeric_limits<double>::quiet_NaN());
+    out.push_back(
+        {.name = cat(name, "_nan"), .op = name, .attrs = {{"axis", int64_t{1}}}, .inputs = {x}});
+  }
+  for (const DType dtype : {DType::kFloat32, DType::kInt32, DType::kInt64}) {
+    for (int64_t mode = 0; mode < 4; ++mode) {
+      out.push_back({.name = cat("CumSum_long_", dtype_name(dtype), "_mode_", mode),
+                     .op = "CumSum",
+                     .attrs = {{"exclusive", mode & 1}, {"reverse", mode >> 1}},
+                     .inputs = {dtype == DType::kFloat32
+                                    ? case_floats(Shape{2, 3000, 3}, ++seed)
+                                    : case_ints(dtype, Shape{2, 3000, 3}, -99, 99, ++seed),
+                                Tensor::scalar<int64_t>(1)},
+                     .atol = 1e-4,
+                     .rtol = 1e-4});
+    }
+  }
   const Shape big{1, 64, 128, 128};
   out.push_back({.name = "mean_spatial_bench",
                  .op = "ReduceMean",

@@ -75,7 +75,11 @@ Result<Axes> split_axes(LowerContext& context) {
 
 // Into how many shares the elements of each result are cut, so that few results keep a device busy.
 int64_t shares(const Axes& axes, bool rows) {
-  if (!axes.outputs.is_known() || !axes.count.is_known()) return 1;
+  if (!axes.outputs.is_known() || !axes.count.is_known()) {
+    // Whole workgroups are never too few; a single invocation might get a long way to go.
+    const bool perhaps_long = !axes.count.is_known() || axes.count.value() > 2048;
+    return !rows && perhaps_long ? 32 : 1;
+  }
   const int64_t outputs = std::max<int64_t>(axes.outputs.value(), 1), count = axes.count.value();
   // A workgroup should have 4096 elements at least, an invocation 64.
   const int64_t wanted = rows ? 256 / outputs : 32768 / outputs;
@@ -308,7 +312,9 @@ Result<void> lower_arg(LowerContext& context) {
   if (extent == Dim(0)) return context.refuse("an empty axis has no extreme element");
   const Dim outputs = outer * inner;
   const bool last = context.attrs().int_or("select_last_index", 0) != 0;
-  const bool rows = inner == Dim(1) && !is_short(extent);
+  const bool few_long =
+      extent.is_known() && extent.value() > 1024 && outputs.is_known() && outputs.value() < 4096;
+  const bool rows = (inner == Dim(1) && !is_short(extent)) || few_long;
   const auto fill = [&](auto call) {
     call.knobs.FORMAT = format;
     call.knobs.SMALLEST = kSmallest;

@@ -20,6 +20,10 @@ inline constexpr int64_t kMaxTransform = int64_t{1} << 24;
 
 Result<DType> output_datatype(const AttrMap& attrs);
 
+// [DFT length / 2 + 1, bands]: triangles over the spectrum, evenly spaced in mel.
+Result<Tensor> mel_weight_matrix(int64_t bands, int64_t dft_length, int64_t sample_rate,
+                                 const Tensor& lower_hertz, const Tensor& upper_hertz, DType dtype);
+
 Result<void> dft_reference(plan::KernelContext& context);
 Result<void> stft_reference(plan::KernelContext& context);
 Result<void> hann_window_reference(plan::KernelContext& context);

@@ -180,6 +180,25 @@ Result<void> lower_window(LowerContext& context) {
                                                                  .to_strides = {Dim(1)}});
 }
 
+Result<void> lower_mel(LowerContext& context) {
+  SLUICE_ASSIGN(const int64_t bands, one_number(context, 0));
+  SLUICE_ASSIGN(const int64_t dft_length, one_number(context, 1));
+  SLUICE_ASSIGN(const int64_t sample_rate, one_number(context, 2));
+  SLUICE_ASSIGN(const Tensor lower, context.need_constant(3));
+  SLUICE_ASSIGN(const Tensor upper, context.need_constant(4));
+  const auto made =
+      mel_weight_matrix(bands, dft_length, sample_rate, lower, upper, context.output_type(0).dtype);
+  if (!made.ok()) return context.refuse(made.error().message);
+  const Dim n = op::elements(context.out_dims(0));
+  const plan::SlotId table =
+      made->elements() == 0 ? plan::kNoSlot : context.constant(*made, "mel weights");
+  return op::dispatch_copy<shader::strided_copy::Call>(context, {.from = table,
+                                                                 .to = context.out(0),
+                                                                 .shape = {n},
+                                                                 .from_strides = {Dim(1)},
+                                                                 .to_strides = {Dim(1)}});
+}
+
 Result<void> lower_det(LowerContext& context) {
   SLUICE_ASSIGN(const std::string_view type, float_type(context));
   const Dims& in = context.in_dims(0);
@@ -211,6 +230,7 @@ constexpr Row kRows[] = {
     {"HannWindow", {"window.table", &lower_window<kHann>}},
     {"HammingWindow", {"window.table", &lower_window<kHamming>}},
     {"BlackmanWindow", {"window.table", &lower_window<kBlackman>}},
+    {"MelWeightMatrix", {"mel.table", &lower_mel}},
     {"Det", {"det", &lower_det}},
 };
 

@@ -189,26 +189,17 @@ Result<void> blackman_window_reference(KernelContext& context) {
   return cosine_window(context, 0.42, 0.5, 0.08);
 }
 
-Result<void> mel_weight_matrix_reference(KernelContext& context) {
-  SLUICE_ASSIGN(const int64_t bands, op::input_int(context, 0));
-  SLUICE_ASSIGN(const int64_t dft_length, op::input_int(context, 1));
-  SLUICE_ASSIGN(const int64_t sample_rate, op::input_int(context, 2));
-  const op::DTypeSet floats = op::kFloats;
-  SLUICE_ASSIGN(const Tensor* lower, input_tensor(context, 3, floats));
-  SLUICE_ASSIGN(const Tensor* upper, input_tensor(context, 4, floats));
-  SLUICE_ASSIGN(const DType dtype, output_datatype(context.attrs()));
+Result<Tensor> mel_weight_matrix(int64_t bands, int64_t dft_length, int64_t sample_rate,
+                                 const Tensor& lower, const Tensor& upper, DType dtype) {
   if (bands < 0 || bands > 1 << 20 || dft_length < 0 || dft_length > kMaxTransform ||
-      sample_rate <= 0 || lower->elements() != 1 || upper->elements() != 1) {
+      sample_rate <= 0 || lower.elements() != 1 || upper.elements() != 1) {
     return usage_error(cat("MelWeightMatrix has ", bands, " bands, the DFT length ", dft_length,
                            " and the sample rate ", sample_rate));
   }
   const int64_t bins = dft_length / 2 + 1;
-  SLUICE_ASSIGN(Tensor * out, context.out(0, dtype, Shape{bins, bands}));
-  const double none = 0;
-  op::fill_elements(Tensor::of_doubles(dtype, Shape{}, std::span(&none, 1)), 0, *out, 0,
-                    out->elements());
+  SLUICE_ASSIGN(Tensor out, Tensor::allocate(dtype, Shape{bins, bands}));
   const auto mel = [](double hertz) { return 2595 * std::log10(1 + hertz / 700); };
-  const double low = mel(lower->get_double(0)), high = mel(upper->get_double(0));
+  const double low = mel(lower.get_double(0)), high = mel(upper.get_double(0));
   const double step = (high - low) / static_cast<double>(bands + 2);
   // DFT bin at which the n-th edge lies.
   const auto edge = [&](int64_t n) {
@@ -226,16 +217,30 @@ Result<void> mel_weight_matrix_reference(KernelContext& context) {
     const auto left = static_cast<int64_t>(edges[0]), center = static_cast<int64_t>(edges[1]),
                right = static_cast<int64_t>(edges[2]);
     // Rises to 1 at the center, falls to 0 at the right edge.
-    if (left == center) out->set_double(center * bands + band, 1);
+    if (left == center) out.set_double(center * bands + band, 1);
     for (int64_t k = left; center > left && k <= center; ++k) {
-      out->set_double(k * bands + band,
-                      static_cast<double>(k - left) / static_cast<double>(center - left));
+      out.set_double(k * bands + band,
+                     static_cast<double>(k - left) / static_cast<double>(center - left));
     }
     for (int64_t k = center; k < right; ++k) {
-      out->set_double(k * bands + band,
-                      static_cast<double>(right - k) / static_cast<double>(right - center));
+      out.set_double(k * bands + band,
+                     static_cast<double>(right - k) / static_cast<double>(right - center));
     }
   }
+  return out;
+}
+
+Result<void> mel_weight_matrix_reference(KernelContext& context) {
+  SLUICE_ASSIGN(const int64_t bands, op::input_int(context, 0));
+  SLUICE_ASSIGN(const int64_t dft_length, op::input_int(context, 1));
+  SLUICE_ASSIGN(const int64_t sample_rate, op::input_int(context, 2));
+  const op::DTypeSet floats = op::kFloats;
+  SLUICE_ASSIGN(const Tensor* lower, input_tensor(context, 3, floats));
+  SLUICE_ASSIGN(const Tensor* upper, input_tensor(context, 4, floats));
+  SLUICE_ASSIGN(const DType dtype, output_datatype(context.attrs()));
+  SLUICE_ASSIGN(Tensor out,
+                mel_weight_matrix(bands, dft_length, sample_rate, *lower, *upper, dtype));
+  context.set_out(0, Value(std::move(out)));
   return {};
 }
 
