@@ -112,8 +112,27 @@ class Lowering {
     if (kept.shape.size() > 8 || summed.shape.size() > 8) {
       return context_.refuse("more than 8 axes are left after merging");
     }
-    const bool floating = is_float();
     const Dim terms = op::elements(summed.shape);
+    if (format_ == DeviceFormat::kI64 || format_ == DeviceFormat::kU64) {
+      context_.dispatch(shader::contract64::Call{
+          .knobs = {.HAS_B = b != nullptr,
+                    .OUT_AXES = static_cast<uint32_t>(kept.shape.size()),
+                    .SUM_AXES = static_cast<uint32_t>(summed.shape.size())},
+          .params = {.out_shape = op::eight(kept.shape, Dim(1)),
+                     .a_out = op::eight(kept.a, Dim(0)),
+                     .b_out = op::eight(kept.b, Dim(0)),
+                     .sum_shape = op::eight(summed.shape, Dim(1)),
+                     .a_sum = op::eight(summed.a, Dim(0)),
+                     .b_sum = op::eight(summed.b, Dim(0)),
+                     .n = count,
+                     .terms = terms},
+          .a = a.slot,
+          .b = b != nullptr ? b->slot : plan::kNoSlot,
+          .y = out.slot,
+          .workgroups = op::workgroups(count, 64)});
+      return out;
+    }
+    const bool floating = is_float();
     const auto filled = [&](auto call) {
       call.knobs.TA = plan::wgsl_type(a.format);
       call.knobs.TB = plan::wgsl_type(b != nullptr ? b->format : a.format);
