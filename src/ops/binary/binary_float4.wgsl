@@ -38,7 +38,7 @@ fn main(@builtin(workgroup_id) wid : vec3<u32>, @builtin(num_workgroups) nwg : v
         @builtin(local_invocation_index) lid : u32) {
   let i = workgroup_index(wid, nwg) * WG + lid;
   if (i >= p.n) { return; }
-  let at = broadcast_offsets(i, p.shape, p.a_strides, p.b_strides);
+  let at = broadcast_offsets(i);
   let u = vec4<f32>(a[at.x]);
   let v = vec4<f32>(b[at.y]);
   y[i] = R(vec4<f32>(float_binary(u.x, v.x, p.alpha), float_binary(u.y, v.y, p.alpha),

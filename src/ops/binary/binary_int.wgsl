@@ -95,6 +95,6 @@ fn main(@builtin(workgroup_id) wid : vec3<u32>, @builtin(num_workgroups) nwg : v
         @builtin(local_invocation_index) lid : u32) {
   let i = workgroup_index(wid, nwg) * WG + lid;
   if (i >= p.n) { return; }
-  let at = broadcast_offsets(i, p.shape, p.a_strides, p.b_strides);
+  let at = broadcast_offsets(i);
   y[i] = R((apply(a[at.x], b[at.y]) << SHIFT) >> SHIFT);
 }

@@ -38,7 +38,7 @@ fn main(@builtin(workgroup_id) wid : vec3<u32>, @builtin(num_workgroups) nwg : v
         @builtin(local_invocation_index) lid : u32) {
   let i = workgroup_index(wid, nwg) * WG + lid;
   if (i >= p.n) { return; }
-  let at = broadcast_offsets(i, p.shape, p.a_strides, p.b_strides);
+  let at = broadcast_offsets(i);
   let u = math_pair_product(pack[0], f32(a[at.x]) - pack[3]);
   let v = math_pair_product(pack[1], f32(b[at.y]) - pack[4]);
   var w = u;
