@@ -176,6 +176,116 @@ TEST(Failover, StrictFailsInsteadOfFinishingElsewhere) {
   EXPECT_EQ(got.error().code, ErrorCode::kDevice) << got.error().text();
 }
 
+TEST(Failover, ABatchGoesOnAtTheItemInFlight) {
+  std::string why;
+  if (!device_is_here(why)) GTEST_SKIP() << "not run: " << why;
+  for (const Stage stage : {Stage::kFirstDispatch, Stage::kMiddleDispatch, Stage::kReadback}) {
+    SCOPED_TRACE(exec::webgpu::name(stage));
+    FaultInjector faults;
+    auto session = Session::from_graph(chain(), "chain", gpu_options(&faults, Backend::kWebGpu));
+    ASSERT_TRUE(session.ok()) << session.error().text();
+    for (int item = 0; item < 6; ++item) {
+      if (item == 3) faults = FaultInjector({{FaultKind::kForceLoss, stage}});
+      const auto got = run_once(**session, item);
+      ASSERT_TRUE(got.ok()) << got.error().text();
+      const Tensor truth = cpu_result(item);
+      if (item < 3) {
+        EXPECT_EQ((*session)->binding().bound, Backend::kWebGpu);
+        for (int64_t i = 0; i < got->elements(); ++i) {
+          ASSERT_NEAR(got->get_double(i), truth.get_double(i), 2e-6);
+        }
+      } else {
+        EXPECT_TRUE(same_bits(*got, truth)) << "item " << item;
+      }
+    }
+    const Binding& binding = (*session)->binding();
+    ASSERT_EQ(binding.failovers.size(), 1U);
+    EXPECT_EQ(binding.failovers[0].stage, "run 4");
+    EXPECT_TRUE(binding.failovers[0].device_lost);
+    EXPECT_EQ(binding.runs, 6);
+  }
+}
+
+// The state of a recurrent model is an output that the caller hands in again: what had been read
+// back before the loss is what the CPU goes on from.
+TEST(Failover, AStatefulModelGoesOnFromTheLastStateReadBack) {
+  std::string why;
+  if (!device_is_here(why)) GTEST_SKIP() << "not run: " << why;
+  const auto recurrent = [] {
+    auto graph = std::make_unique<ir::Graph>();
+    const Type type = Type::tensor(DType::kFloat32, Dims{Dim(1), Dim(65)});
+    const ir::ValueId x = graph->add_input("x", type);
+    const ir::ValueId state = graph->add_input("state", type);
+    const ir::NodeId sum = graph->add_node("Add", {x, state});
+    const ir::NodeId next = graph->add_node("Tanh", {graph->node(sum).outputs[0]});
+    graph->outputs() = {graph->node(next).outputs[0]};
+    EXPECT_TRUE(op::infer_graph(ops::registry(), *graph).ok());
+    return graph;
+  };
+  const auto input = [](int step) {
+    auto tensor = Tensor::allocate(DType::kFloat32, Shape{1, 65});
+    for (int64_t i = 0; i < 65; ++i) {
+      tensor->set_double(i, static_cast<double>((i * 7 + step * 3) % 19) / 10 - 0.9);
+    }
+    return std::move(tensor).value();
+  };
+  const auto all_steps = [&](Session& session, FaultInjector* faults) {
+    Tensor state = Tensor::allocate(DType::kFloat32, Shape{1, 65}).value();
+    for (int step = 0; step < 8; ++step) {
+      if (faults != nullptr && step == 5) {
+        *faults = FaultInjector({{FaultKind::kForceLoss, Stage::kSubmit}});
+      }
+      auto out = session.run({{"x", Value(input(step))}, {"state", Value(state)}});
+      EXPECT_TRUE(out.ok()) << out.error().text();
+      if (!out.ok()) break;
+      state = (*out)[0].second.tensor();
+    }
+    return state;
+  };
+  Options cpu;
+  cpu.backend = Backend::kCpu;
+  cpu.threads = 1;
+  auto truth = Session::from_graph(recurrent(), "recurrent", cpu);
+  FaultInjector faults;
+  auto session =
+      Session::from_graph(recurrent(), "recurrent", gpu_options(&faults, Backend::kWebGpu));
+  ASSERT_TRUE(truth.ok() && session.ok());
+  const Tensor want = all_steps(**truth, nullptr);
+  const Tensor got = all_steps(**session, &faults);
+  for (int64_t i = 0; i < 65; ++i) ASSERT_NEAR(got.get_double(i), want.get_double(i), 2e-5);
+  EXPECT_EQ((*session)->binding().failovers.size(), 1U);
+  EXPECT_EQ((*session)->binding().bound, Backend::kCpu);
+}
+
+TEST(Failover, HalfPrecisionWeightsWidenWhereTheDeviceHasNoF16AndTheRecordSaysSo) {
+  std::string why;
+  if (!device_is_here(why)) GTEST_SKIP() << "not run: " << why;
+  auto graph = std::make_unique<ir::Graph>();
+  const ir::ValueId x = graph->add_input("x", Type::tensor(DType::kFloat16, Dims{Dim(1), Dim(33)}));
+  auto weight = Tensor::allocate(DType::kFloat16, Shape{1, 33});
+  for (int64_t i = 0; i < 33; ++i) weight->set_double(i, static_cast<double>(i) / 8 - 2);
+  const ir::ValueId w = graph->add_constant("w", *weight);
+  graph->outputs() = {graph->node(graph->add_node("Mul", {x, w})).outputs[0]};
+  ASSERT_TRUE(op::infer_graph(ops::registry(), *graph).ok());
+  auto session =
+      Session::from_graph(std::move(graph), "half", gpu_options(nullptr, Backend::kWebGpu));
+  ASSERT_TRUE(session.ok()) << session.error().text();
+  const auto out = (*session)->run({{"x", Value(*weight)}});
+  ASSERT_TRUE(out.ok()) << out.error().text();
+  const Tensor& got = (*out)[0].second.tensor();
+  EXPECT_EQ(got.dtype(), DType::kFloat16);
+  for (int64_t i = 0; i < 33; ++i) {
+    EXPECT_EQ(got.get_double(i), weight->get_double(i) * weight->get_double(i));
+  }
+  const Binding& binding = (*session)->binding();
+  EXPECT_EQ(binding.bound, Backend::kWebGpu);
+  EXPECT_EQ(binding.widened_float16, !binding.adapter.features.f16);
+  EXPECT_EQ(binding.precision,
+            binding.adapter.features.f16 ? Precision::kFloat16 : Precision::kWidened);
+  EXPECT_NE(binding.console_line("half").find(binding.adapter.features.f16 ? "f16" : "widened"),
+            std::string::npos);
+}
+
 TEST(Failover, TheGpuIsTakenAgainOnlyWhenAskedAndRarely) {
   std::string why;
   if (!device_is_here(why)) GTEST_SKIP() << "not run: " << why;

@@ -12,7 +12,6 @@
 #include "ops/registry.h"
 #include "passes/fix_inputs.h"
 #include "passes/optimize.h"
-#include "passes/widen_float16.h"
 #include "session/gate.h"
 
 namespace sluice::session {
@@ -40,6 +39,14 @@ struct Program {
   std::vector<std::unique_ptr<exec::cpu::Executor>> islands;  // by step
   std::unique_ptr<exec::webgpu::Executor> executor;
 };
+
+bool has_float16(const ir::Graph& graph) {
+  for (size_t v = 0; v < graph.value_count(); ++v) {
+    const Type& type = graph.type(static_cast<ir::ValueId>(v));
+    if (type.is_tensor() && type.dtype == DType::kFloat16) return true;
+  }
+  return false;
+}
 
 std::string key_of(const ir::Graph& graph, std::span<const Value> inputs,
                    const std::set<std::string>& constants, bool fixed_shapes) {
@@ -271,7 +278,7 @@ Result<std::unique_ptr<Gpu>> Gpu::create(std::shared_ptr<const ir::Graph> graph,
   }
   binding.init_seconds = seconds_since(start);
   state->limits = options.limits.value_or(plan::Limits{});
-  if (passes::has_float16_weights(*state->graph)) {
+  if (has_float16(*state->graph)) {
     binding.widened_float16 = !state->device->features().f16;
     binding.precision = binding.widened_float16 ? Precision::kWidened : Precision::kFloat16;
   }
