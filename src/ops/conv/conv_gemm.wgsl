@@ -9,7 +9,8 @@
 //   3        bias    read        [M], when HAS_BIAS
 //   4        z       read        like y, added before the activation, when HAS_RESIDUAL
 //   5        factor  read        [M], when QUANT: x_scale * w_scale / y_scale
-//   6        y       read_write  [N, M, D', H', W']
+//   6        zero    read        x's zero point, when RUN_ZERO: one that only the run knows
+//   7        y       read_write  [N, M, D', H', W']
 //
 // One workgroup computes TM rows by TN positions, one invocation RM by RN of them in registers
 // (128 x 128 and 8 x 8 in the largest variant). Per chunk of BK terms the workgroup reads TM * BK
@@ -47,6 +48,7 @@ const TAIL : bool = true; // knob: true false
 const TRANSPOSED : bool = false; // knob: true false
 const SPLIT : bool = false; // knob: true false
 const INTEGER : bool = false; // knob: true false
+const RUN_ZERO : bool = false; // knob: true false
 const QUANT : bool = false; // knob: true false
 const HAS_BIAS : bool = false; // knob: true false
 const HAS_RESIDUAL : bool = false; // knob: true false
@@ -94,7 +96,10 @@ struct Params {
 @group(0) @binding(3) var<storage, read> bias : array<B>;
 @group(0) @binding(4) var<storage, read> z : array<Y>;
 @group(0) @binding(5) var<storage, read> factor : array<f32>;
-@group(0) @binding(6) var<storage, read_write> y : array<Y>;
+@group(0) @binding(6) var<storage, read> zero : array<T>;
+@group(0) @binding(7) var<storage, read_write> y : array<Y>;
+
+var<private> x_zero : A;
 
 var<workgroup> a_tile : array<vec4<A>, 2u * A_VECS>;
 var<workgroup> b_tile : array<vec4<A>, 2u * B_VECS>;
@@ -135,7 +140,7 @@ fn next_tap(tap : u32, phase : vec3<u32>) -> u32 {
 }
 
 fn load(i : u32) -> A {
-  if (INTEGER) { return A(x[i]) - A(p.x_zero); }
+  if (INTEGER) { return A(x[i]) - x_zero; }
   return A(x[i]);
 }
 
@@ -217,6 +222,10 @@ fn main(@builtin(workgroup_id) wid : vec3<u32>, @builtin(num_workgroups) nwg : v
         @builtin(local_invocation_index) lid : u32) {
   let tile = workgroup_index(wid, nwg);
   if (tile >= p.tiles) { return; }
+  if (INTEGER) {
+    x_zero = A(p.x_zero);
+    if (RUN_ZERO) { x_zero = A(zero[0]); }
+  }
   // Row tiles are neighbours: they read the same part of x.
   let row_tile = tile % p.row_tiles;
   let position_tile = (tile / p.row_tiles) % p.position_tiles;

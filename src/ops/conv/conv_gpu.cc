@@ -217,6 +217,9 @@ std::array<Dim, 4> four(const std::array<Axis, 3>& axes, int64_t Axis::* number)
 struct Quantized {
   bool integer = false, scaled = false;
   std::vector<int32_t> w_zero;  // per row, or empty
+  // Zero points that only the run knows; kNoSlot: those above and below.
+  SlotId run_w_zero = kNoSlot, run_x_zero = kNoSlot;
+  bool run_w_zero_per_row = false;
   int32_t x_zero = 0, y_zero = 0, y_low = 0, y_high = 0;
   std::vector<float> factor;
 };
@@ -244,18 +247,25 @@ Result<SlotId> tiled_weight(LowerContext& context, const WeightTiles& tiles, con
     return context.refuse("the tiled weight is larger than one binding holds");
   }
   const int w = product.w_input;
-  if (const Tensor* known = static_cast<const op::NodeView&>(context).constant(w)) {
+  const Quantized& q = product.quantized;
+  if (const Tensor* known = static_cast<const op::NodeView&>(context).constant(w);
+      known != nullptr && q.run_w_zero == kNoSlot) {
     const DType dtype = f16 ? DType::kFloat16 : integer ? DType::kInt32 : DType::kFloat32;
-    SLUICE_ASSIGN(Tensor packed, pack_weights(tiles, *known, product.quantized.w_zero, dtype));
+    SLUICE_ASSIGN(Tensor packed, pack_weights(tiles, *known, q.w_zero, dtype));
     return context.constant(std::move(packed), "tiled weight");
   }
   const SlotId slot = context.temp(format, *count);
-  SlotId zero = kNoSlot;
-  if (!product.quantized.w_zero.empty()) {
-    zero = context.constant(
-        Tensor::of<int32_t>(Shape{static_cast<int64_t>(product.quantized.w_zero.size())},
-                            std::span<const int32_t>(product.quantized.w_zero)),
-        "zero points of the weight");
+  SlotId zero = q.run_w_zero;
+  bool zero_per_row = q.run_w_zero_per_row;
+  if (zero == kNoSlot && !q.w_zero.empty()) {
+    zero_per_row = true;
+    const Shape rows{static_cast<int64_t>(q.w_zero.size())};
+    // In the weight's own format on the device.
+    const std::vector<uint32_t> as_unsigned(q.w_zero.begin(), q.w_zero.end());
+    zero = context.constant(context.in_format(w) == DeviceFormat::kU32
+                                ? Tensor::of<uint32_t>(rows, std::span<const uint32_t>(as_unsigned))
+                                : Tensor::of<int32_t>(rows, std::span<const int32_t>(q.w_zero)),
+                            "zero points of the weight");
   }
   context.dispatch(
       shader::conv_pack::Call{.knobs = {.T = plan::wgsl_type(context.in_format(w)),
@@ -270,6 +280,7 @@ Result<SlotId> tiled_weight(LowerContext& context, const WeightTiles& tiles, con
                                          .chunks = tiles.chunks(),
                                          .tap_chunks = tiles.flat ? 0 : tiles.tap_chunks(),
                                          .row_tiles = tiles.row_tiles(),
+                                         .zero_step = zero_per_row ? 1 : 0,
                                          .n = *count},
                               .w = context.in(w),
                               .zero = zero,
@@ -402,6 +413,7 @@ Result<void> emit_gemm(LowerContext& context, const Product& product) {
                                         .TRANSPOSED = layer.transposed,
                                         .SPLIT = split,
                                         .INTEGER = q.integer,
+                                        .RUN_ZERO = q.run_x_zero != kNoSlot,
                                         .QUANT = q.scaled && !split,
                                         .HAS_BIAS = bias != kNoSlot,
                                         .HAS_RESIDUAL = residual != kNoSlot},
@@ -436,6 +448,7 @@ Result<void> emit_gemm(LowerContext& context, const Product& product) {
                               .bias = bias,
                               .z = residual,
                               .factor = split ? kNoSlot : factor,
+                              .zero = q.run_x_zero,
                               .y = y,
                               .workgroups = count * Dim(parts)});
   if (!split) return {};
@@ -497,6 +510,7 @@ Result<void> emit_narrow(LowerContext& context, const Product& product) {
                                           .TRANSPOSED = layer.transposed,
                                           .SLIDING = sliding,
                                           .INTEGER = q.integer,
+                                          .RUN_ZERO = q.run_x_zero != kNoSlot,
                                           .QUANT = q.scaled,
                                           .HAS_BIAS = product.epilogue.bias != kNoSlot,
                                           .HAS_RESIDUAL = product.epilogue.residual != kNoSlot},
@@ -526,6 +540,7 @@ Result<void> emit_narrow(LowerContext& context, const Product& product) {
                                 .bias = product.epilogue.bias,
                                 .z = product.epilogue.residual,
                                 .factor = factor_slot(context, q),
+                                .zero = q.run_x_zero,
                                 .y = context.out(0),
                                 .workgroups = count});
   return {};
@@ -688,6 +703,12 @@ Result<std::vector<int32_t>> zero_points(LowerContext& context, int input, int64
   return out;
 }
 
+// Whether operand `input` is absent or its contents are known now.
+bool known_now(const LowerContext& context, int input) {
+  return !context.has_input(input) ||
+         static_cast<const op::NodeView&>(context).constant(input) != nullptr;
+}
+
 Result<Product> integer_product(LowerContext& context, int w_input, int x_zero, int w_zero) {
   Product out;
   if (!is_byte(context.input_type(0).dtype) || !is_byte(context.input_type(w_input).dtype)) {
@@ -698,19 +719,35 @@ Result<Product> integer_product(LowerContext& context, int w_input, int x_zero, 
   SLUICE_ASSIGN(out.layer, read_layer(context, w_input, false));
   SLUICE_ASSIGN(out.axes, three_axes(context, out.layer));
   SLUICE_TRY(check_sizes(context, {0, w_input}));
-  SLUICE_ASSIGN(const double zero, one_number(context, x_zero, 0));
-  SLUICE_ASSIGN(out.quantized.w_zero, zero_points(context, w_zero, out.layer.rows));
-  out.quantized.x_zero = static_cast<int32_t>(zero);
-  out.quantized.integer = true;
+  Quantized& q = out.quantized;
+  q.integer = true;
   out.x = context.in(0);
+  // Zero points made by the graph (DynamicQuantizeLinear) are read on the device.
+  if (known_now(context, x_zero)) {
+    SLUICE_ASSIGN(const double zero, one_number(context, x_zero, 0));
+    q.x_zero = static_cast<int32_t>(zero);
+  } else {
+    if (!(op::elements(context.in_dims(x_zero)) == Dim(1)) ||
+        context.in_format(x_zero) != context.in_format(0)) {
+      return context.refuse("the input's zero point is not one element of the input's kind");
+    }
+    q.run_x_zero = context.in(x_zero);
+  }
+  if (known_now(context, w_zero)) {
+    SLUICE_ASSIGN(q.w_zero, zero_points(context, w_zero, out.layer.rows));
+  } else {
+    const Dim count = op::elements(context.in_dims(w_zero));
+    q.run_w_zero_per_row = count == Dim(out.layer.rows);
+    if ((!q.run_w_zero_per_row && !(count == Dim(1))) ||
+        context.in_format(w_zero) != context.in_format(w_input)) {
+      return context.refuse("the weight's zero points are not one, or one per row");
+    }
+    q.run_w_zero = context.in(w_zero);
+  }
   return out;
 }
 
 Result<void> lower_integer(LowerContext& context) {
-  for (const int i : {2, 3}) {
-    // Both are asked for before one is waited for.
-    if (context.has_input(i)) (void)context.need_constant(i).ok();
-  }
   SLUICE_ASSIGN(const Product product, integer_product(context, 1, 2, 3));
   return emit_product(context, product);
 }
@@ -718,10 +755,11 @@ Result<void> lower_integer(LowerContext& context) {
 Result<void> lower_qlinear(LowerContext& context) {
   // Asked for together, so that one more compilation suffices when they are known at the run only.
   bool known = true;
-  for (const int i : {1, 2, 4, 5, 6, 7}) {
+  for (const int i : {1, 4, 6, 7}) {
     if (context.has_input(i) && !context.need_constant(i).ok()) known = false;
   }
-  if (!known) return context.refuse("scales or zero points are not known before the run");
+  if (!known)
+    return context.refuse("scales or the output's zero point are not known before the run");
   SLUICE_ASSIGN(Product product, integer_product(context, 3, 2, 5));
   Quantized& q = product.quantized;
   const int64_t rows = product.layer.rows;

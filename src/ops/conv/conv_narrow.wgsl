@@ -8,7 +8,8 @@
 //   3        bias    read        [M], when HAS_BIAS
 //   4        z       read        like y, added before the activation, when HAS_RESIDUAL
 //   5        factor  read        [M], when QUANT: x_scale * w_scale / y_scale
-//   6        y       read_write  [N, M, D', H', W']
+//   6        zero    read        x's zero point, when RUN_ZERO: one that only the run knows
+//   7        y       read_write  [N, M, D', H', W']
 //
 // One invocation computes four rows (output channels) of one output position, or, when SLIDING
 // (stride and dilation 1 along the row), of four neighbours, which share most of their elements of x
@@ -28,6 +29,7 @@ alias Y = f32; // knob: f32 f16 i32 u32
 const TRANSPOSED : bool = false; // knob: true false
 const SLIDING : bool = false; // knob: true false
 const INTEGER : bool = false; // knob: true false
+const RUN_ZERO : bool = false; // knob: true false
 const QUANT : bool = false; // knob: true false
 const HAS_BIAS : bool = false; // knob: true false
 const HAS_RESIDUAL : bool = false; // knob: true false
@@ -63,10 +65,13 @@ struct Params {
 @group(0) @binding(3) var<storage, read> bias : array<B>;
 @group(0) @binding(4) var<storage, read> z : array<Y>;
 @group(0) @binding(5) var<storage, read> factor : array<f32>;
-@group(0) @binding(6) var<storage, read_write> y : array<Y>;
+@group(0) @binding(6) var<storage, read> zero : array<T>;
+@group(0) @binding(7) var<storage, read_write> y : array<Y>;
+
+var<private> x_zero : A;
 
 fn load(i : u32) -> A {
-  if (INTEGER) { return A(x[i]) - A(p.x_zero); }
+  if (INTEGER) { return A(x[i]) - x_zero; }
   return A(x[i]);
 }
 
@@ -117,6 +122,10 @@ fn main(@builtin(workgroup_id) wid : vec3<u32>, @builtin(num_workgroups) nwg : v
         @builtin(local_invocation_index) lid : u32) {
   let tile = workgroup_index(wid, nwg);
   if (tile >= p.tiles) { return; }
+  if (INTEGER) {
+    x_zero = A(p.x_zero);
+    if (RUN_ZERO) { x_zero = A(zero[0]); }
+  }
   let n = (tile % p.blocks) * WG + lid;
   if (n >= p.positions) { return; }
   let row_tile = (tile / p.blocks) % p.row_tiles;

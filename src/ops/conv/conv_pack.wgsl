@@ -3,7 +3,7 @@
 //   binding  name  access      what
 //   0        p     uniform     Params
 //   1        w     read        [M, C / groups, kernel]; TRANSPOSED: [C, M / groups, kernel]
-//   2        zero  read        [M] zero points of integer weights, when HAS_ZERO
+//   2        zero  read        [M] or one zero point of integer weights, when HAS_ZERO
 //   3        y     read_write  [group][row tile][chunk][BK][TM]
 //
 // One invocation writes one element of y. Terms are ordered [tap][channel]; each tap is padded to
@@ -26,12 +26,13 @@ struct Params {
   chunks : u32,         // of one row tile
   tap_chunks : u32,     // of one tap; 0: flat
   row_tiles : u32,      // of one group
+  zero_step : u32,      // from one row's zero point to the next: 1, or 0 when there is one
   n : u32,              // elements of y
 }
 
 @group(0) @binding(0) var<uniform> p : Params;
 @group(0) @binding(1) var<storage, read> w : array<T>;
-@group(0) @binding(2) var<storage, read> zero : array<i32>;
+@group(0) @binding(2) var<storage, read> zero : array<T>;
 @group(0) @binding(3) var<storage, read_write> y : array<Y>;
 
 @compute @workgroup_size(WG)
@@ -61,7 +62,7 @@ fn main(@builtin(workgroup_id) wid : vec3<u32>, @builtin(num_workgroups) nwg : v
     } else {
       v = Y(w[(m * p.group_channels + c) * p.taps + tap]);
     }
-    if (HAS_ZERO) { v -= Y(zero[m]); }
+    if (HAS_ZERO) { v -= Y(zero[m * p.zero_step]); }
   }
   y[i] = v;
 }
