@@ -184,10 +184,12 @@ Result<void> lower_mel(LowerContext& context) {
   SLUICE_ASSIGN(const int64_t bands, one_number(context, 0));
   SLUICE_ASSIGN(const int64_t dft_length, one_number(context, 1));
   SLUICE_ASSIGN(const int64_t sample_rate, one_number(context, 2));
-  SLUICE_ASSIGN(const Tensor lower, context.need_constant(3));
-  SLUICE_ASSIGN(const Tensor upper, context.need_constant(4));
-  const auto made =
-      mel_weight_matrix(bands, dft_length, sample_rate, lower, upper, context.output_type(0).dtype);
+  // Both are asked for before either's absence ends this attempt.
+  auto lower = context.need_constant(3), upper = context.need_constant(4);
+  if (!lower.ok()) return lower.error();
+  if (!upper.ok()) return upper.error();
+  const auto made = mel_weight_matrix(bands, dft_length, sample_rate, *lower, *upper,
+                                      context.output_type(0).dtype);
   if (!made.ok()) return context.refuse(made.error().message);
   const Dim n = op::elements(context.out_dims(0));
   const plan::SlotId table =
