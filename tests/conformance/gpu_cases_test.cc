@@ -39,6 +39,8 @@ TEST_P(GpuCaseTable, AgreesWithReference) {
   const session::GateDecision decision = session::gate(*device, nullptr, gate);
   ASSERT_TRUE(decision.passed) << decision.refusal();
   const op::Registry& registry = ops::registry();
+  const char* const wanted = std::getenv("SLUICE_LONG");
+  const bool everything = wanted != nullptr && *wanted != 0;
   int count = 0, whole = 0;
   std::map<std::string, int> reasons;
   for (const op::Case& c : GetParam().cases()) {
@@ -48,6 +50,7 @@ TEST_P(GpuCaseTable, AgreesWithReference) {
     ++count;
     std::vector<Value> truth;
     for (const bool symbolic : {false, true}) {
+      if (symbolic && !everything && count % 3 != 0) continue;
       auto graph = graph_of(c, symbolic);
       const auto inferred = op::infer_graph(registry, *graph);
       ASSERT_TRUE(inferred.ok()) << inferred.error().text();
@@ -63,6 +66,7 @@ TEST_P(GpuCaseTable, AgreesWithReference) {
       }
       std::vector<Value> first;
       for (const uint32_t fill : {0x7fc0ffeeU, 0x3f8ccccdU}) {
+        if (fill == 0x3f8ccccdU && !everything && count % 5 != 0) continue;
         options.fill_word = fill;
         auto session = session::Session::from_graph(graph->clone(), c.name, options);
         ASSERT_TRUE(session.ok()) << session.error().text();
