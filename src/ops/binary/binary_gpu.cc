@@ -241,7 +241,23 @@ Result<void> logical(LowerContext& context) {
   return comparison<kFunction>(context);
 }
 
+// A device has no way to report a zero divisor; one that is known is left to the CPU, which does.
+Result<void> refuse_known_zero(const LowerContext& context) {
+  const Tensor* divisor = context.NodeView::constant(1);
+  if (divisor == nullptr || !is_integer(divisor->dtype())) return {};
+  for (int64_t i = 0; i < divisor->elements(); ++i) {
+    if (divisor->get_int(i) == 0) return context.refuse(cat("the divisor at element ", i, " is 0"));
+  }
+  return {};
+}
+
+Result<void> divide(LowerContext& context) {
+  SLUICE_TRY(refuse_known_zero(context));
+  return compute(context, of_node(context, kDiv));
+}
+
 Result<void> mod(LowerContext& context) {
+  SLUICE_TRY(refuse_known_zero(context));
   const bool truncated = context.attrs().int_or("fmod", 0) != 0;
   return compute(context, of_node(context, truncated ? kFmod : kMod));
 }
@@ -408,7 +424,7 @@ constexpr Row kRows[] = {
     {"Add", {"binary.add", arithmetic<kAdd>}},
     {"Sub", {"binary.sub", arithmetic<kSub>}},
     {"Mul", {"binary.mul", arithmetic<kMul>}},
-    {"Div", {"binary.div", arithmetic<kDiv>}},
+    {"Div", {"binary.div", divide}},
     {"Pow", {"binary.pow", pow}},
     {"Mod", {"binary.mod", mod}},
     {"Max", {"binary.max", variadic<kMax>}},
