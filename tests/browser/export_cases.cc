@@ -2,7 +2,7 @@
 // programs (exec/null/program.h) with the reference's results, for tests/browser/run.mjs to run in
 // browsers.
 //
-//   sluice_export_cases OUT [--limit N] [--long] [--family NAME]
+//   sluice_export_cases OUT [--limit N] [--long] [--family NAME] [--model NAME=FILE]...
 //
 // Each case is compiled with fixed and with symbolic shapes ("fixed", "symbolic"), and once more
 // for a device with shader-f16, its float32 inputs rounded to float16 ("half", "half_symbolic"). Of
@@ -26,6 +26,7 @@
 #include "passes/fix_inputs.h"
 #include "passes/optimize.h"
 #include "plan/device_layout.h"
+#include "session/session.h"
 
 namespace sluice {
 namespace {
@@ -35,6 +36,7 @@ struct Options {
   size_t limit = 60;  // cases of a family, beyond those that the knobs need
   bool all = false;
   std::string family;
+  std::vector<std::string> models;  // NAME=FILE
 };
 
 // A case that costs more is not among those taken evenly: software adapters compute 1e9 a second.
@@ -82,45 +84,37 @@ op::Case with_halves(op::Case c) {
   return c;
 }
 
-struct Compiled {
-  const op::Case* original = nullptr;
-  op::Case c;
-  const Variant* variant = nullptr;
+struct PlanAndInputs {
   std::shared_ptr<plan::Plan> plan;
-  std::vector<Value> inputs;    // in the plan's order
-  std::set<std::string> pairs;  // shaders with two of their knobs
-  double flops = 0;
-  uint64_t bytes = 0;
-  bool has_half = false;
+  std::vector<Value> inputs;  // in the plan's order
+  bool has_island() const {
+    return std::ranges::any_of(plan->steps,
+                               [&](const plan::Step& step) { return plan->is_island(step); });
+  }
 };
 
 // As a session does: what a compilation asks for is told to the next one.
-Result<Compiled> compile(const op::Case& c, const Variant& variant) {
-  Compiled made;
-  made.c = variant.half ? with_halves(c) : c;
-  made.variant = &variant;
+Result<PlanAndInputs> plan_of(const ir::Graph& graph, std::span<const Value> feeds, bool half) {
   const op::Registry& registry = ops::registry();
-  auto graph = conformance::graph_of(made.c, variant.symbolic);
-  SLUICE_TRY(op::infer_graph(registry, *graph));
-  const std::vector<Value> feeds = conformance::feeds_of(made.c);
+  PlanAndInputs made;
   std::set<std::string> constants;
   bool fixed_shapes = false;
   constexpr int kMaxRounds = 4;
   for (int round = 0; round < kMaxRounds; ++round) {
-    auto g = graph->clone();
+    auto g = graph.clone();
     if (round > 0) SLUICE_TRY(passes::fix_inputs(registry, *g, feeds, constants, fixed_shapes));
     passes::OptimizeOptions how;
     how.keep_outputs = true;
     how.widen_float16 = false;
     SLUICE_TRY(passes::optimize(registry, *g, how));
     compile::GpuOptions gpu;
-    gpu.features.f16 = variant.half;
+    gpu.features.f16 = half;
     SLUICE_ASSIGN(compile::GpuProgram program, compile::compile_gpu(registry, *g, gpu));
     made.plan = program.plan;
     made.inputs.clear();
     for (const ir::ValueId id : g->inputs()) {
       for (size_t i = 0; i < feeds.size(); ++i) {
-        if (graph->value(graph->inputs()[i]).name == g->value(id).name)
+        if (graph.value(graph.inputs()[i]).name == g->value(id).name)
           made.inputs.push_back(feeds[i]);
       }
     }
@@ -130,7 +124,28 @@ Result<Compiled> compile(const op::Case& c, const Variant& variant) {
     fixed_shapes |= program.wants_static;
     if (constants.size() == known && fixed == fixed_shapes) break;
   }
-  for (const plan::Pipeline& pipeline : made.plan->pipelines) {
+  return made;
+}
+
+struct Compiled {
+  const op::Case* original = nullptr;
+  op::Case c;
+  const Variant* variant = nullptr;
+  PlanAndInputs run;
+  std::set<std::string> pairs;  // shaders with two of their knobs
+  double flops = 0;
+  uint64_t bytes = 0;
+  bool has_half = false;
+};
+
+Result<Compiled> compile(const op::Case& c, const Variant& variant) {
+  Compiled made;
+  made.c = variant.half ? with_halves(c) : c;
+  made.variant = &variant;
+  auto graph = conformance::graph_of(made.c, variant.symbolic);
+  SLUICE_TRY(op::infer_graph(ops::registry(), *graph));
+  SLUICE_ASSIGN(made.run, plan_of(*graph, conformance::feeds_of(made.c), variant.half));
+  for (const plan::Pipeline& pipeline : made.run.plan->pipelines) {
     made.pairs.insert(pipeline.shader);
     for (size_t i = 0; i < pipeline.knobs.size(); ++i) {
       for (size_t j = i + 1; j < pipeline.knobs.size(); ++j) {
@@ -142,8 +157,8 @@ Result<Compiled> compile(const op::Case& c, const Variant& variant) {
       made.pairs.insert(cat(pipeline.shader, " ", name, "=", value));
     }
   }
-  for (const plan::Step& step : made.plan->steps) made.flops += step.flops;
-  for (const plan::Slot& slot : made.plan->slots) {
+  for (const plan::Step& step : made.run.plan->steps) made.flops += step.flops;
+  for (const plan::Slot& slot : made.run.plan->slots) {
     made.has_half |= slot.type.dtype == DType::kFloat16;
   }
   for (const Value& value : made.c.inputs) {
@@ -152,33 +167,40 @@ Result<Compiled> compile(const op::Case& c, const Variant& variant) {
   return made;
 }
 
-// {"name", "op", "variant", "program", "expected"}, or why there is none.
-Result<std::string> write(const Compiled& made) {
-  const op::Registry& registry = ops::registry();
-  auto graph = conformance::graph_of(made.c, false);
-  SLUICE_TRY(op::infer_graph(registry, *graph));
-  SLUICE_ASSIGN(const std::vector<Value> truth,
-                op::interpret(registry, *graph, conformance::feeds_of(made.c)));
-  SLUICE_ASSIGN(const std::string program, exec::null::to_program(*made.plan, made.inputs));
+// {"name", "op", "variant", "f16", "program", "expected"}.
+Result<std::string> to_json(std::string_view op, std::string_view name, std::string_view variant,
+                            bool half, const PlanAndInputs& run, std::span<const Value> truth,
+                            FunctionRef<std::string(const Tensor&)> tolerance) {
+  SLUICE_ASSIGN(const std::string program, exec::null::to_program(*run.plan, run.inputs));
   std::string expected;
   for (size_t i = 0; i < truth.size(); ++i) {
     if (!expected.empty()) expected += ",";
-    const plan::SlotId id = made.plan->outputs[i];
+    const plan::SlotId id = run.plan->outputs[i];
     if (id == plan::kNoSlot || !truth[i].is_tensor() ||
-        made.plan->slot(id).format == plan::DeviceFormat::kNone) {
+        run.plan->slot(id).format == plan::DeviceFormat::kNone) {
       expected += "null";
       continue;
     }
     const Tensor& tensor = truth[i].tensor();
     SLUICE_ASSIGN(const std::vector<std::byte> bytes,
-                  plan::to_device(tensor, made.plan->slot(id).format));
-    const Tolerance t = tolerance_of(*made.original, tensor.dtype());
-    expected += cat("{\"atol\":", t.atol, ",\"rtol\":", t.rtol, ",\"data\":\"",
-                    exec::null::base64(bytes), "\"}");
+                  plan::to_device(tensor, run.plan->slot(id).format));
+    expected += cat("{", tolerance(tensor), ",\"data\":\"", exec::null::base64(bytes), "\"}");
   }
-  return cat("{\"name\":\"", made.c.name, "\",\"op\":\"", made.c.op, "\",\"variant\":\"",
-             made.variant->name, "\",\"f16\":", made.variant->half, ",\"program\":", program,
-             ",\"expected\":[", expected, "]}");
+  return cat("{\"name\":\"", name, "\",\"op\":\"", op, "\",\"variant\":\"", variant,
+             "\",\"f16\":", half, ",\"program\":", program, ",\"expected\":[", expected, "]}");
+}
+
+Result<std::string> write(const Compiled& made) {
+  auto graph = conformance::graph_of(made.c, false);
+  SLUICE_TRY(op::infer_graph(ops::registry(), *graph));
+  SLUICE_ASSIGN(const std::vector<Value> truth,
+                op::interpret(ops::registry(), *graph, conformance::feeds_of(made.c)));
+  const auto tolerance = [&](const Tensor& tensor) {
+    const Tolerance t = tolerance_of(*made.original, tensor.dtype());
+    return cat("\"atol\":", t.atol, ",\"rtol\":", t.rtol);
+  };
+  return to_json(made.c.op, made.c.name, made.variant->name, made.variant->half, made.run, truth,
+                 tolerance);
 }
 
 struct Count {
@@ -196,7 +218,7 @@ bool export_family(const ops::CaseTable& table, const Options& options, Count& t
       auto made = compile(c, variant);
       if (!made.ok()) {
         // Half inputs need not suit the operator; the cases as they stand must compile.
-        if (!variant.half) {
+        if (!variant.half || made.error().code == ErrorCode::kInternal) {
           std::fprintf(stderr, "%s %s: %s\n", c.op.c_str(), c.name.c_str(),
                        made.error().text().c_str());
           return false;
@@ -205,8 +227,7 @@ bool export_family(const ops::CaseTable& table, const Options& options, Count& t
         continue;
       }
       if (variant.half && !made->has_half) continue;
-      if (std::ranges::any_of(made->plan->steps,
-                              [&](const auto& step) { return made->plan->is_island(step); })) {
+      if (made->run.has_island()) {
         ++count.islands;
         continue;
       }
@@ -251,7 +272,7 @@ bool export_family(const ops::CaseTable& table, const Options& options, Count& t
     }
     const auto text = write(all[i]);
     if (!text.ok()) {
-      if (all[i].variant->half) {
+      if (all[i].variant->half && text.error().code != ErrorCode::kInternal) {
         ++count.no_half_form;
         continue;
       }
@@ -279,6 +300,79 @@ bool export_family(const ops::CaseTable& table, const Options& options, Count& t
   return true;
 }
 
+// --- whole models, on inputs made up, against the CPU backend
+
+// float32: the bar for layers of real models, |e| <= 1e-4 + 1e-3 |r|, with the first term taken of
+// the largest number where that is above 1: inputs made up give results of any size. Quantized
+// models amplify a last bit into whole steps and float16 rounds in each layer, so that only the
+// mean error says something: 1 % of the largest number (the CPU backend and the reference are half
+// that apart on quantized ones), and 0.5 %.
+std::string model_tolerance(const plan::Plan& plan, bool half, const Tensor& truth) {
+  double largest = 1;
+  if (is_floating(truth.dtype())) {
+    for (int64_t i = 0; i < truth.elements(); ++i) {
+      if (std::isfinite(truth.get_double(i)))
+        largest = std::max(largest, std::fabs(truth.get_double(i)));
+    }
+  }
+  const bool quantized = std::ranges::any_of(plan.steps, [](const plan::Step& step) {
+    return step.op.find("Quantize") != std::string::npos ||
+           step.op.find("QLinear") != std::string::npos;
+  });
+  if (quantized) return cat("\"mean\":", 1e-2 * largest);
+  if (half) return cat("\"mean\":", 5e-3 * largest);
+  return cat("\"atol\":", 1e-4 * largest, ",\"rtol\":1e-3");
+}
+
+Result<std::string> model_programs(const std::string& name, const std::string& path) {
+  SLUICE_ASSIGN(const auto graph, session::load_graph(path));
+  std::vector<Value> feeds;
+  session::NamedValues named;
+  for (const ir::ValueId id : graph->inputs()) {
+    const Type& type = graph->type(id);
+    if (!type.dims)
+      return unsupported(cat("The rank of ", sluice::quoted(graph->value(id).name), " is open"));
+    Shape shape;
+    for (const Dim& dim : *type.dims) shape.push_back(dim.is_known() ? dim.value() : 1);
+    feeds.push_back(is_floating(type.dtype) ? op::case_floats(shape, 1, 1.0, type.dtype)
+                                            : op::case_ints(type.dtype, shape, 0, 2, 1));
+    named.emplace_back(graph->value(id).name, feeds.back());
+  }
+  session::Options options;
+  options.backend = session::Backend::kCpu;
+  SLUICE_ASSIGN(const auto session, session::Session::from_graph(graph->clone(), name, options));
+  SLUICE_ASSIGN(const session::NamedValues results, session->run(named));
+  std::vector<Value> truth;
+  for (const auto& [_, value] : results) truth.push_back(value);
+  std::string out;
+  for (const bool half : {false, true}) {
+    SLUICE_ASSIGN(const PlanAndInputs run, plan_of(*graph, feeds, half));
+    const bool any_half = std::ranges::any_of(run.plan->slots, [](const plan::Slot& slot) {
+      return slot.format == plan::DeviceFormat::kF16;
+    });
+    if (half && !any_half) continue;
+    const auto tolerance = [&](const Tensor& tensor) {
+      return model_tolerance(*run.plan, half, tensor);
+    };
+    SLUICE_ASSIGN(const std::string text,
+                  to_json("model", name, half ? "half" : "fixed", half, run, truth, tolerance));
+    out += cat(out.empty() ? "" : ",\n", text);
+  }
+  return out;
+}
+
+bool export_model(const std::string& name, const std::string& path, const Options& options) {
+  const auto text = model_programs(name, path);
+  if (!text.ok()) {
+    std::printf("model %s: %s\n", name.c_str(), text.error().text().c_str());
+    return text.error().code == ErrorCode::kUnsupported;
+  }
+  std::ofstream file(cat(options.out, "/model-", name, ".json"), std::ios::binary);
+  file << "{\"family\":\"" << name << "\",\"cases\":[\n" << *text << "\n]}\n";
+  std::printf("model %s: %zu bytes\n", name.c_str(), text->size());
+  return static_cast<bool>(file.flush());
+}
+
 int run(std::span<char*> args) {
   Options options;
   for (size_t i = 1; i < args.size(); ++i) {
@@ -289,6 +383,8 @@ int run(std::span<char*> args) {
       options.limit = static_cast<size_t>(parse_int(args[++i]).value_or(0));
     } else if (arg == "--family" && i + 1 < args.size()) {
       options.family = args[++i];
+    } else if (arg == "--model" && i + 1 < args.size()) {
+      options.models.emplace_back(args[++i]);
     } else if (options.out.empty() && !arg.starts_with("-")) {
       options.out = arg;
     } else {
@@ -297,13 +393,20 @@ int run(std::span<char*> args) {
     }
   }
   if (options.out.empty()) {
-    std::fprintf(stderr, "usage: sluice_export_cases OUT [--limit N] [--long] [--family NAME]\n");
+    std::fprintf(stderr,
+                 "usage: sluice_export_cases OUT [--limit N] [--long] [--family NAME] [--model "
+                 "NAME=FILE]...\n");
     return 2;
   }
   Count total;
   for (const ops::CaseTable& table : ops::case_tables()) {
     if (!options.family.empty() && table.family != options.family) continue;
     if (!export_family(table, options, total)) return 1;
+  }
+  for (const std::string& model : options.models) {
+    const size_t cut = model.find('=');
+    if (cut == std::string::npos) return 2;
+    if (!export_model(model.substr(0, cut), model.substr(cut + 1), options)) return 1;
   }
   std::printf("%d programs; %d plans need an island\n", total.written, total.islands);
   return 0;

@@ -186,17 +186,27 @@ function reader(bytes, format) {
 function difference(got, want, output) {
   const a = reader(got, output.format), b = reader(bytesOf(want.data), output.format);
   if (b.count < a.count) return `${a.count} elements against ${b.count}`;
-  let wrong = 0, first = '';
+  let wrong = 0, first = '', sum = 0, largest = 0, scale = 0;
   for (let i = 0; i < a.count; ++i) {
     let x = a.at(i);
     const y = b.at(i);
     if (a.real && output.dtype === 'float16') x = rounded(x, 11, 2 ** -24, 65504);
     if (a.real && output.dtype === 'bfloat16') x = rounded(x, 8, 2 ** -133, 3.3895313892515355e38);
+    if (a.real && Number.isFinite(y)) scale = Math.max(scale, Math.abs(y));
     if (x === y || (x !== x && y !== y)) continue;
+    if (a.real) {
+      sum += Math.abs(x - y);
+      largest = Math.max(largest, Math.abs(x - y));
+      if (want.mean !== undefined) continue;
+    }
     if (a.real && Math.abs(x - y) <= want.atol + want.rtol * Math.abs(y)) continue;
     if (wrong++ === 0) first = `element ${i} of ${a.count}: ${x} against ${y}`;
   }
-  return wrong === 0 ? '' : `${first} (${wrong} wrong)`;
+  if (want.mean !== undefined && !(sum <= want.mean * a.count)) {
+    return `the mean error is ${sum / a.count} (${want.mean} is allowed), of numbers up to ${scale}`;
+  }
+  const errors = a.real ? `, mean error ${sum / a.count}, largest ${largest} of ${scale}` : '';
+  return wrong === 0 ? '' : `${first} (${wrong} wrong${errors})`;
 }
 
 async function runCase(one) {
