@@ -15,6 +15,7 @@
 
 #include "base/text.h"
 #include "format/tflite/reader.h"
+#include "gpu/on_device.h"
 #include "image/image.h"
 #include "session/session.h"
 
@@ -491,7 +492,7 @@ TEST(TfliteModels, OneOperatorModelsAgreeWithLiteRt) {
   EXPECT_GE(ran, 230);
 }
 
-TEST(TfliteModels, IntermediatesAgreeWithLiteRt) {
+void intermediates_agree(const session::Options& how) {
   const fs::path folder = fs::path(SLUICE_BINARY_DIR) / "suites" / "tflite-ops";
   if (!fs::exists(folder)) GTEST_SKIP() << "not run: tests/oracle/tflite_ops.mjs has not been run";
   int models = 0;
@@ -501,7 +502,7 @@ TEST(TfliteModels, IntermediatesAgreeWithLiteRt) {
     SCOPED_TRACE(name);
     const auto golden = nlohmann::json::parse(file_text(entry.path()));
     // Asking for every intermediate keeps all of them, in TFLite's own layout and under its names.
-    session::Options options;
+    session::Options options = how;
     for (const auto& output : golden["outputs"]) options.outputs.push_back(output["name"]);
     auto session = session::Session::load(
         (fs::path(SLUICE_BINARY_DIR) / "models" / (name + ".tflite")).string(), options);
@@ -510,11 +511,35 @@ TEST(TfliteModels, IntermediatesAgreeWithLiteRt) {
     ASSERT_TRUE(results.ok()) << results.error().text();
     double worst = 0;
     check_golden(*results, golden, worst);
+    const session::Binding& binding = (*session)->binding();
+    EXPECT_EQ(binding.bound, how.backend);
+    EXPECT_TRUE(binding.islands.empty() && binding.failovers.empty());
     std::printf("  %-32s %zu intermediates, worst %.3g of the tolerance\n", name.c_str(),
                 results->size(), worst);
+    if (how.backend == session::Backend::kWebGpu) {
+      std::printf(
+          "    %d dispatches; none binds more than %u storage buffers, largest binding %llu "
+          "bytes\n",
+          binding.plan.dispatches, binding.plan.most_storage_buffers,
+          static_cast<unsigned long long>(binding.plan.largest_binding_bytes));
+      EXPECT_LE(binding.plan.most_storage_buffers, 8u);
+    }
     ++models;
   }
   EXPECT_GE(models, 4);
+}
+
+TEST(TfliteModels, IntermediatesAgreeWithLiteRt) {
+  session::Options options;
+  options.backend = session::Backend::kCpu;
+  intermediates_agree(options);
+}
+
+TEST(TfliteModels, IntermediatesOnWebGpuAgreeWithLiteRt) {
+  SLUICE_NEED_DEVICE();
+  session::Options options = gpu_tests::software();
+  options.strict = true;
+  intermediates_agree(options);
 }
 
 }  // namespace

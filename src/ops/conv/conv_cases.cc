@@ -126,6 +126,27 @@ void add_conv(std::vector<Case>& out) {
                          .w = {12, 6 / groups, 3, 3},
                          .attrs = {{"group", groups}, {"pads", Ints{1, 1, 1, 1}}}}));
   }
+  // Enough rows for tiles, with what makes places differ along every axis.
+  out.push_back(layer(
+      "Conv", "tiles_oblong_dilated",
+      {.x = {1, 20, 12, 17},
+       .w = {33, 20, 3, 5},
+       .attrs = {{"dilations", Ints{2, 3}}, {"strides", Ints{1, 2}}, {"pads", Ints{1, 2, 3, 4}}}}));
+  out.push_back(layer("Conv", "tiles_groups_of_odd_width",
+                      {.x = {2, 46, 9, 7},
+                       .w = {40, 23, 3, 2},
+                       .attrs = {{"group", int64_t{2}}, {"dilations", Ints{2, 1}}}}));
+  out.push_back(layer("Conv", "tiles_three_axes",
+                      {.x = {1, 18, 5, 7, 8},
+                       .w = {24, 18, 2, 3, 4},
+                       .attrs = {{"dilations", Ints{2, 1, 2}}, {"pads", Ints{1, 0, 2, 0, 1, 3}}}}));
+  out.push_back(layer("Conv", "four_axes_in_groups",
+                      {.x = {2, 4, 4, 5, 6, 4},
+                       .w = {6, 2, 2, 3, 2, 3},
+                       .attrs = {{"group", int64_t{2}},
+                                 {"dilations", Ints{1, 1, 2, 1}},
+                                 {"strides", Ints{2, 1, 1, 2}},
+                                 {"pads", Ints{1, 2, 0, 1, 0, 1, 2, 3}}}}));
   for (const int64_t channels : {2, 3, 8, 17, 129}) {
     for (const int64_t kernel : {3, 5}) {
       for (const int64_t stride : {1, 2}) {
@@ -371,6 +392,13 @@ void add_integer(std::vector<Case>& out) {
                        .attrs = {{"strides", Ints{2, 1}}},
                        .inputs = {xs, ws, x_zero, w_zero},
                        .constant_inputs = {1}});
+        // Rows for tiles.
+        out.push_back({.name = cat("integer_tiles_", types),
+                       .op = "ConvInteger",
+                       .attrs = {{"pads", Ints{1, 0, 1, 2}}, {"strides", Ints{1, 2}}},
+                       .inputs = {xs, case_ints(w, {20, channels, 3, 2}, w_low, w_low + 255, 7),
+                                  x_zero, case_ints(w, {}, w_low + 120, w_low + 130, 4)},
+                       .constant_inputs = {1, 2, 3}});
         Tensor scales = case_floats({7}, 5, 0.001);
         for (int64_t i = 0; i < 7; ++i) scales.set_double(i, 0.002 + scales.get_double(i));
         out.push_back(

@@ -1,0 +1,330 @@
+// Does anything notice a wrong kernel? Mistakes of the kind that people make are planted in the
+// WGSL of plans, one at a time (a plan's pipelines are data), and the operators' case tables run on
+// the device until one of them sees it. A mistake that none sees, and one that no case's plan
+// contains any more, is named.
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <map>
+#include <set>
+
+#include "base/text.h"
+#include "exec/webgpu/executor.h"
+#include "gpu/on_device.h"
+#include "ops/case_tables.h"
+
+namespace sluice {
+namespace {
+
+using namespace gpu_tests;
+
+struct Mutation {
+  std::string_view what;
+  std::string_view shader;  // file name without .wgsl
+  std::string_view find;    // its first occurrence in the shader's text is replaced
+  std::string_view replace;
+  std::string_view knob = {};  // a line that the text must hold, too: a branch that is taken
+};
+
+constexpr Mutation kMutations[] = {
+    // Bounds and tails.
+    {"last element not computed", "unary", "i >= p.n", "i + 1u >= p.n"},
+    {"last vector not computed", "unary4", "i >= p.n", "i + 1u >= p.n"},
+    {"one lane of a vector", "unary4", "float_unary(v.w", "float_unary(v.z"},
+    {"last row of workgroups", "reduce_rows", "group >= p.outputs * p.parts",
+     "group + 1u >= p.outputs * p.parts"},
+    {"last column not computed", "reduce_columns", "i >= p.outputs * p.parts",
+     "i + 1u >= p.outputs * p.parts"},
+    {"last element of a row left out", "reduce_rows", "min(first + p.share, p.count)",
+     "min(first + p.share, p.count - 1u)"},
+    {"first element of a column left out", "reduce_columns", "var r = first; r < end",
+     "var r = first + 1u; r < end"},
+    {"tail of four columns", "matmul_tiled", "column + 3u < p.n) { y", "column + 4u < p.n) { y"},
+    {"rows beyond the matrix written", "matmul_tiled", "row >= p.m || column >= p.n",
+     "row > p.m || column >= p.n"},
+    {"tail of the inner extent", "matmul_tiled", "(p.k + TILE_K - 1u) / TILE_K", "p.k / TILE_K"},
+    {"terms beyond the inner extent", "matmul_tiled", "if (k >= p.k || row >= p.m) { return v; }",
+     "if (row >= p.m) { return v; }"},
+    {"one term too few", "matmul_rows", "for (; k < p.k; k += SLICES)",
+     "for (; k + 1u < p.k; k += SLICES)"},
+    {"right edge of a row of outputs", "conv_depthwise", "if (left > 3u)", "if (left > 4u)"},
+    {"right edge computed from the next line", "conv_depthwise",
+     "if (u32(at) >= p.in_dims.z) { return 0.0; }", "if (u32(at) > p.in_dims.z) { return 0.0; }"},
+    {"last position of a tile", "conv_gemm", "if (n >= p.positions) { return; }",
+     "if (n + 1u >= p.positions) { return; }"},
+    {"last channel of a quad", "conv_gemm", "c + 3u < p.group_channels",
+     "c + 4u < p.group_channels", "const TAIL : bool = true"},
+    {"last row of a group", "conv_gemm", "if (row >= p.group_rows) { return; }",
+     "if (row + 1u >= p.group_rows) { return; }"},
+    {"tile edge of a transposition", "transpose_tiles", "l < p.l_extent && k < p.k_extent",
+     "l < p.l_extent && k + 1u < p.k_extent"},
+    {"last line of softmax", "softmax_lines", "let there = line < p.lines",
+     "let there = line + 1u < p.lines"},
+
+    // Strides and indices.
+    {"strides of the operands swapped", "binary_float", "f32(b[at.y])", "f32(b[at.x])"},
+    {"condition by the wrong stride", "where", "condition[at.x]", "condition[at.y]"},
+    {"stride swap in a copy", "strided_copy", "i32(at) * p.from_stride", "i32(at) * p.to_stride"},
+    {"start of a copy forgotten", "strided_copy", "i32(p.from_at)", "0"},
+    {"output start of a copy forgotten", "strided_copy", "i32(p.to_at)", "0"},
+    {"padding of shared memory", "transpose_tiles", "tile[local.x * 33u + r]",
+     "tile[r * 33u + local.x]"},
+    {"picks and rows swapped", "gather", "row % p.picks", "row / p.picks"},
+    {"batch of tuples ignored", "gather_nd", "tuple / p.per_batch * p.batch_units", "0u"},
+    {"axis stride forgotten", "gather_elements", "at * p.axis_stride", "at"},
+    {"high words of indices ignored", "gather", "high = index[j * WORDS + 1u]", "high = 0u"},
+    {"cells of updates", "scatter_set", "y[cell * p.size + i % p.size]", "y[cell + i % p.size]"},
+    {"updates linked to the wrong list", "scatter_link", "atomicExchange(&head[cell], u + 1u)",
+     "atomicExchange(&head[cell], u)", "const LINK : bool = true"},
+    {"diagonal of the other side", "trilu", "select(at <= d, at >= d, UPPER)",
+     "select(at <= d, at > d, UPPER)"},
+    {"one-hot without negative indices", "one_hot", "at + i32(p.depth) == d", "at == d"},
+    {"inner stride of a sum", "contract", "at * p.a_sum", "at * p.b_sum"},
+    {"strides of kept and reduced axes", "reduce_columns", "rest % extent * p.reduced_stride",
+     "rest % extent * p.kept_stride", "const REDUCED_AXES : u32 = 2u"},
+
+    // Padding, windows, groups.
+    {"wrong pad", "conv_depthwise", "let first = i32(ox * p.stride.z) - p.pad.z",
+     "let first = i32(ox * p.stride.z) - p.pad.y - 1"},
+    {"pad of another axis", "conv_direct", "- p.pad[a][b] + reach", "- p.pad[1][3] + reach"},
+    {"padding not recognised", "conv_direct",
+     "inside = inside && place >= 0 && u32(place) < p.in_dims[a][b]",
+     "inside = inside && place >= -1 && u32(place + 1) <= p.in_dims[a][b]"},
+    {"group index", "conv_narrow", "(image * p.channels + g * p.group_channels) * p.in_dims.w",
+     "image * p.channels * p.in_dims.w"},
+    {"weights of another group", "conv_direct", "(m * p.group_channels + c) * p.taps",
+     "(m % p.group_rows * p.group_channels + c) * p.taps"},
+    {"dilation ignored", "conv_gemm", "offset.z += i32(p.dilation.z)", "offset.z += 1",
+     "const FLAT : bool = false"},
+    {"second axis of the kernel", "conv_gemm", "if (k.x == p.kernel.z)", "if (k.x == p.kernel.y)",
+     "const FLAT : bool = false"},
+    {"stride ignored", "conv_narrow", "vec3<i32>(o * p.stride.xyz)", "vec3<i32>(o)"},
+    {"channel multiplier", "conv_depthwise", "let c = m / (p.rows / p.channels)",
+     "let c = m % p.channels"},
+    {"average counts the padding", "pool_window", "select(seen, padded, COUNT_PADDING)", "padded"},
+    {"average never counts the padding", "pool_window", "select(seen, padded, COUNT_PADDING)",
+     "seen"},
+    {"window past the edge", "pool_window", "ceil_div(limit[axis] - at[axis], step[axis])",
+     "ceil_div(limit[axis] - 1 - at[axis], step[axis])"},
+    {"index of a later equal maximum", "pool_window", "best_at < 0 || v > best",
+     "best_at < 0 || v >= best"},
+    {"reflection repeats the edge", "pad", "max(2 * (n - 1), 1)", "2 * n"},
+    {"interpolation past the edge", "grid_sample", "clamp(at, 0, top)", "clamp(at, 0, top - 1)"},
+    {"weights of a resize", "resize_axis", "let entry = o * p.taps + t", "let entry = t"},
+
+    // Barriers and trees.
+    {"missing barrier", "reduce_rows", "workgroupBarrier();", ""},
+    {"missing barrier in the tree", "reduce_rows",
+     "partial[lid] = combine(partial[lid], partial[lid + half]); }\n    workgroupBarrier();",
+     "partial[lid] = combine(partial[lid], partial[lid + half]); }"},
+    {"missing barrier between halves", "softmax_lines",
+     "    workgroupBarrier();\n    if (lane < s)", "    if (lane < s)"},
+    {"missing barrier of a tile", "matmul_tiled", "workgroupBarrier();", ""},
+    {"missing barrier of a tile", "conv_gemm", "workgroupBarrier();", ""},
+    {"missing barrier of a tile", "transpose_tiles", "workgroupBarrier();", ""},
+    {"half of the tree", "pool_global", "WG / 2u; width > 0u", "WG / 2u; width > 1u"},
+    {"missing barrier of a scan", "cumulate_rows", "totals[lid] = sum;\n    workgroupBarrier();",
+     "totals[lid] = sum;"},
+    {"tree begins too low", "norm_rows", "var s = WG / 2u", "var s = WG / 4u"},
+    {"sort stops early", "top_k_sort", "stage <= P; stage *= 2u", "stage < P; stage *= 2u"},
+    {"state of the step before", "recurrent_layer", "state[u] = next[u];", "state[u] = state[u];"},
+
+    // Arithmetic and epilogues.
+    {"dropped bias", "conv_gemm", "if (HAS_BIAS) { v += A(bias[m]); }", ""},
+    {"dropped bias", "conv_depthwise", "if (HAS_BIAS) { v += f32(bias[m]); }", ""},
+    {"dropped scale", "matmul_rows", "p.alpha * sums[out_row]", "sums[out_row]"},
+    {"dropped addend", "matmul_rows", "if (HAS_C)", "if (false)"},
+    {"zero point of the input", "conv_gemm", "A(x[i]) - x_zero", "A(x[i])",
+     "const INTEGER : bool = true"},
+    {"zero point of the output", "quantize", "if (HAS_ZERO) { z = zero[at]; }", ""},
+    {"zero point", "dequantize", "if (HAS_ZERO) { z = zero[at]; }", ""},
+    {"scale of the first channel only", "dequantize", "f32(scale[at])", "f32(scale[0])"},
+    {"zero point of the columns", "matmul_tiled", "if (B_ZERO) { zero", "if (false) { zero",
+     "const B_ZERO : bool = true"},
+    {"maximum not subtracted", "softmax_lines", "decay(f32(x[at]) - top) / sum",
+     "decay(f32(x[at])) / sum"},
+    {"epsilon outside the root", "norm_rows", "1.0 / sqrt(variance + p.epsilon)",
+     "1.0 / (sqrt(variance) + p.epsilon)"},
+    {"epsilon forgotten", "norm_apply", "1.0 / sqrt(v + p.epsilon)", "1.0 / sqrt(v)"},
+    {"scale forgotten", "norm_apply", "r * f32(scale[channel]) + f32(shift[channel])",
+     "r + f32(shift[channel])"},
+    {"remainder has the sign of the dividend", "binary_int",
+     "r != T(0) && (r < T(0)) != (v < T(0))", "false"},
+    {"narrow results do not wrap", "binary_int", "(apply(a[at.x], b[at.y]) << SHIFT) >> SHIFT",
+     "apply(a[at.x], b[at.y])", "const SHIFT : u32 = 24u"},
+    {"first of equal extremes", "arg_rows", "(at_a < at_b), (at_a > at_b), LAST",
+     "(at_a > at_b), (at_a < at_b), LAST"},
+    {"exclusive sums", "cumulate_rows", "select(next, running, EXCLUSIVE)", "next"},
+    {"gates swapped", "recurrent_layer", "f * c + i * candidate", "i * c + f * candidate"},
+    {"direction", "recurrent_layer", "if (backwards)", "if (false)"},
+    {"peepholes of another gate", "recurrent_layer", "(d * 3u + gate) * p.hidden",
+     "d * 3u * p.hidden"},
+};
+
+// Cases tried before a mistake counts as unseen, taken evenly from all whose plans contain it.
+constexpr size_t kMostCases = 120;
+constexpr double kDeviceTolerance = 2e-6;  // as in the conformance tests
+
+struct Prepared {
+  std::string label;
+  const op::Case* c = nullptr;
+  std::shared_ptr<plan::Plan> plan;
+  std::vector<Value> feeds, truth;  // truth: filled in when first needed
+  std::unique_ptr<ir::Graph> graph;
+};
+
+void fix_small_operands(op::Case& c) {
+  for (size_t i = 1; i < c.inputs.size(); ++i) {
+    if (!c.inputs[i].is_tensor()) continue;
+    const Tensor& tensor = c.inputs[i].tensor();
+    if (tensor.shape().rank() > 1 || tensor.elements() > 16 || !is_integer(tensor.dtype()))
+      continue;
+    if (std::ranges::count(c.constant_inputs, static_cast<int>(i)) != 0) continue;
+    c.constant_inputs.push_back(static_cast<int>(i));
+  }
+}
+
+// Empty when the plan's results are the reference's.
+Result<std::string> difference(const Prepared& p, std::shared_ptr<plan::Plan> plan,
+                               const std::shared_ptr<exec::webgpu::Device>& device) {
+  exec::webgpu::ExecutorOptions options;
+  options.fill_word = 0x7fc0ffee;
+  SLUICE_ASSIGN(auto executor, exec::webgpu::Executor::create(std::move(plan), device, options));
+  SLUICE_ASSIGN(const std::vector<Value> got, executor->run(p.feeds, {}));
+  for (size_t i = 0; i < got.size(); ++i) {
+    const std::string why =
+        conformance::compare(got[i], p.truth[i], std::max(p.c->atol, kDeviceTolerance),
+                             std::max(p.c->rtol, kDeviceTolerance));
+    if (!why.empty()) return why;
+  }
+  // What a session reports as an error.
+  if (executor->last_run().saw_poison) return std::string("outputs are not written");
+  return std::string();
+}
+
+TEST(GpuMutations, AreSeenByTheOperatorsCases) {
+  SLUICE_NEED_DEVICE();
+  const auto begin = std::chrono::steady_clock::now();
+  std::map<std::string_view, std::vector<size_t>> by_shader;
+  for (const Mutation& m : kMutations) by_shader[m.shader];
+  std::vector<std::vector<op::Case>> tables;
+  std::vector<Prepared> cases;
+  for (const ops::CaseTable& table : ops::case_tables()) {
+    tables.push_back(table.cases());
+    for (const op::Case& c : tables.back()) {
+      const op::OpDef* def = ops::registry().find(c.domain, c.op);
+      if (def == nullptr || !def->deterministic) continue;
+      Prepared p;
+      p.label = cat(table.family, "/", c.op, " ", c.name);
+      p.c = &c;
+      // What a session would learn from the run: operands that decide shapes.
+      op::Case known = c;
+      Result<session::Planned> planned = session::Planned{};
+      for (const bool fixed : {false, true}) {
+        if (fixed) fix_small_operands(known);
+        p.graph = conformance::graph_of(known, false);
+        if (!op::infer_graph(ops::registry(), *p.graph).ok()) break;
+        planned = session::plan_for_gpu(*p.graph, software(), held.device->features());
+        if (!planned.ok() || planned->islands.empty()) break;
+      }
+      if (!planned.ok() || planned->plan == nullptr || !planned->islands.empty()) continue;
+      p.plan = planned->plan;
+      p.feeds = conformance::feeds_of(known);
+      if (p.plan->inputs.size() != p.feeds.size()) continue;
+      for (const plan::Pipeline& pipeline : p.plan->pipelines) {
+        const auto at = by_shader.find(pipeline.shader);
+        if (at == by_shader.end()) continue;
+        if (at->second.empty() || at->second.back() != cases.size()) {
+          at->second.push_back(cases.size());
+        }
+      }
+      cases.push_back(std::move(p));
+    }
+  }
+  int killed = 0, planted = 0, runs = 0;
+  std::vector<std::string> survivors;
+  std::set<std::string> unsound;
+  // All of them take minutes: without --long a tenth.
+  const char* const env = std::getenv("SLUICE_LONG");
+  const bool all = (env != nullptr && *env != 0) || std::getenv("SLUICE_SHOW_MUTATIONS") != nullptr;
+  for (size_t number = 0; number < std::size(kMutations); number += all ? 1 : 10) {
+    const Mutation& m = kMutations[number];
+    SCOPED_TRACE(cat(m.shader, ": ", m.what));
+    std::vector<size_t> able;
+    for (const size_t i : by_shader[m.shader]) {
+      for (const plan::Pipeline& pipeline : cases[i].plan->pipelines) {
+        if (pipeline.shader != m.shader || pipeline.wgsl.find(m.find) == std::string::npos ||
+            pipeline.wgsl.find(m.knob) == std::string::npos) {
+          continue;
+        }
+        able.push_back(i);
+        break;
+      }
+    }
+    if (able.empty()) {
+      ADD_FAILURE() << "no case's plan contains " << quoted(m.find);
+      continue;
+    }
+    ++planted;
+    // Every n-th first, so that few runs see many kinds of cases.
+    std::vector<size_t> order;
+    const size_t step = std::max<size_t>(1, able.size() / 8);
+    for (size_t start = 0; start < step; ++start) {
+      for (size_t i = start; i < able.size(); i += step) order.push_back(able[i]);
+    }
+    if (order.size() > kMostCases) order.resize(kMostCases);
+    std::string seen;
+    for (const size_t i : order) {
+      Prepared& p = cases[i];
+      if (p.truth.empty()) {
+        auto truth = op::interpret(ops::registry(), *p.graph, p.feeds);
+        ASSERT_TRUE(truth.ok()) << truth.error().text();
+        p.truth = std::move(truth).value();
+      }
+      auto wrong = std::make_shared<plan::Plan>(*p.plan);
+      for (plan::Pipeline& pipeline : wrong->pipelines) {
+        const size_t at =
+            pipeline.shader == m.shader ? pipeline.wgsl.find(m.find) : std::string::npos;
+        if (at != std::string::npos) pipeline.wgsl.replace(at, m.find.size(), m.replace);
+      }
+      const auto why = difference(p, wrong, held.device);
+      ++runs;
+      // A mistake that does not compile is none.
+      ASSERT_TRUE(why.ok()) << p.label << ": " << why.error().text();
+      if (why->empty()) continue;
+      // Not seen by a case that fails anyway.
+      const auto sound = difference(p, p.plan, held.device);
+      ++runs;
+      ASSERT_TRUE(sound.ok()) << p.label << ": " << sound.error().text();
+      if (!sound->empty()) {
+        unsound.insert(cat(p.label, ": ", *sound));
+        continue;
+      }
+      seen = cat(p.label, ": ", *why);
+      break;
+    }
+    if (!seen.empty()) {
+      ++killed;
+    } else {
+      survivors.push_back(
+          cat(m.shader, ": ", m.what, " (", order.size(), " of ", able.size(), " cases tried)"));
+    }
+    if (std::getenv("SLUICE_SHOW_MUTATIONS") != nullptr) {
+      std::printf("  %-18s %-40s %s\n", std::string(m.shader).c_str(), std::string(m.what).c_str(),
+                  seen.empty() ? "NOT SEEN" : seen.c_str());
+      std::fflush(stdout);
+    }
+  }
+  std::printf("  %d of %d planted mistakes are seen; %d runs, %.0f s\n", killed, planted, runs,
+              std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+  for (const std::string& line : survivors) std::printf("    not seen: %s\n", line.c_str());
+  for (const std::string& line : unsound) {
+    std::printf("    fails without any mistake: %s\n", line.c_str());
+  }
+  EXPECT_GE(planted, all ? 40 : 5);
+  EXPECT_GE(killed * 100, planted * 95);
+}
+
+}  // namespace
+}  // namespace sluice
