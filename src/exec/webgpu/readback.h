@@ -1,7 +1,7 @@
 // Readback: brings slots back to the host, all in one staging buffer, one submit and one map (more
-// only where they exceed the largest buffer). What comes back counts only if the device itself wrote
-// a number chosen for this readback (the sentinel) after all work before it: a lost or stale device
-// can't pass old memory off as a result.
+// only where they exceed the largest buffer). What comes back counts only if the device itself
+// wrote a number chosen for this readback (the sentinel) after all work before it: a lost or stale
+// device can't pass old memory off as a result.
 #pragma once
 
 #include <memory>
