@@ -9,11 +9,13 @@ namespace {
 class ReferenceContext final : public plan::KernelContext {
  public:
   ReferenceContext(const Registry& registry, const ir::Node& node, std::span<const Value> inputs,
-                   std::span<Value> outputs, const std::function<Value(ir::ValueId)>& capture)
+                   std::span<Value> outputs, const std::function<Value(ir::ValueId)>& capture,
+                   const InterpretOptions& options)
       : KernelContext(node.attrs, inputs, outputs),
         registry_(registry),
         node_(node),
-        capture_(capture) {}
+        capture_(capture),
+        options_(options) {}
 
   bool wants(int i) const override { return node_.output(i) != ir::kNoValue; }
 
@@ -34,26 +36,35 @@ class ReferenceContext final : public plan::KernelContext {
                                " are given)"));
     }
     for (const ir::ValueId id : sub->captures) feeds.push_back(capture_(id));
-    return interpret(registry_, *sub->graph, feeds);
+    InterpretOptions inner;
+    if (options_.observe_branch && node_.op == "If" && node_.domain.empty()) {
+      inner.observe_branch = options_.observe_branch;
+      inner.observe = [&](ir::ValueId id, const Value& value) {
+        return options_.observe_branch(sub->graph->value(id).name, value);
+      };
+    }
+    return interpret(registry_, *sub->graph, feeds, inner);
   }
 
  private:
   const Registry& registry_;
   const ir::Node& node_;
   const std::function<Value(ir::ValueId)>& capture_;
+  const InterpretOptions& options_;
 };
 
 }  // namespace
 
 Result<std::vector<Value>> run_node(const Registry& registry, const ir::Graph& /*graph*/,
                                     const ir::Node& node, std::span<const Value> inputs,
-                                    const std::function<Value(ir::ValueId)>& capture) {
+                                    const std::function<Value(ir::ValueId)>& capture,
+                                    const InterpretOptions& options) {
   const OpDef* def = registry.find(node.domain, node.op);
   if (def == nullptr || def->reference == nullptr) {
     return unsupported(cat("The operator ", node.full_op(), " has no reference kernel"));
   }
   std::vector<Value> outputs(node.outputs.size());
-  ReferenceContext context(registry, node, inputs, outputs, capture);
+  ReferenceContext context(registry, node, inputs, outputs, capture, options);
   if (auto done = def->reference(context); !done) {
     return std::move(done).error().while_doing("running " + node.label());
   }
@@ -99,7 +110,8 @@ Result<std::vector<Value>> interpret(const Registry& registry, const ir::Graph& 
     for (const ir::ValueId id : node.inputs) {
       node_inputs.push_back(id == ir::kNoValue ? Value() : values[static_cast<size_t>(id)]);
     }
-    SLUICE_ASSIGN(std::vector<Value> made, run_node(registry, graph, node, node_inputs, capture));
+    SLUICE_ASSIGN(std::vector<Value> made,
+                  run_node(registry, graph, node, node_inputs, capture, options));
     for (size_t i = 0; i < made.size(); ++i) {
       const ir::ValueId id = node.outputs[i];
       if (id == ir::kNoValue) continue;

@@ -255,6 +255,12 @@ Result<std::vector<Value>> Session::State::run_reference(std::span<const Value> 
     how.observe = [&](ir::ValueId id, const Value& value) {
       return observer.value(graph->value(id).name, value);
     };
+    // A branch has names of its own, under which it is found where it has been put in its If's
+    // place.
+    how.observe_branch = [&](std::string_view made, const Value& value) -> Result<void> {
+      if (graph->find(made) != ir::kNoValue) return {};
+      return observer.value(made, value);
+    };
   }
   return op::interpret(ops::registry(), *graph, feeds, how);
 }
