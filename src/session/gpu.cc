@@ -62,6 +62,31 @@ std::string key_of(const ir::Graph& graph, std::span<const Value> inputs,
   return key;
 }
 
+// Changes `graph`. The passes and the compilation of every GPU plan, whether it is run or only
+// shown.
+Result<compile::GpuProgram> optimize_and_compile(ir::Graph& graph, const Options& options,
+                                                 const plan::Features& features,
+                                                 std::vector<std::string>& pass_log) {
+  passes::OptimizeOptions how;
+  how.fuse = options.fuse;
+  how.keep_outputs = true;
+  how.widen_float16 = false;
+  SLUICE_ASSIGN(pass_log, passes::optimize(ops::registry(), graph, how));
+  compile::GpuOptions gpu;
+  gpu.limits = options.limits.value_or(plan::Limits{});
+  gpu.features = features;
+  gpu.reuse_memory = options.fuse;
+  return compile::compile_gpu(ops::registry(), graph, gpu);
+}
+
+std::vector<Island> islands_of(const std::vector<compile::Refusal>& refusals) {
+  std::vector<Island> islands;
+  for (const compile::Refusal& refusal : refusals) {
+    islands.push_back({refusal.node, refusal.op, refusal.why});
+  }
+  return islands;
+}
+
 }  // namespace
 
 struct Gpu::State {
@@ -69,7 +94,6 @@ struct Gpu::State {
   Options options;
   std::shared_ptr<exec::webgpu::Device> device;
   std::shared_ptr<exec::cpu::ThreadPool> pool;  // of the islands; made when the first appears
-  plan::Limits limits;
   GateOptions gate_options;
   GateDecision decision;
   std::vector<std::unique_ptr<Program>> programs;  // latest first
@@ -130,21 +154,11 @@ Result<std::shared_ptr<exec::webgpu::Device>> acquire_device(const Options& opti
 Result<Planned> plan_for_gpu(const ir::Graph& graph, const Options& options,
                              const plan::Features& features) {
   auto g = graph.clone();
-  passes::OptimizeOptions how;
-  how.fuse = options.fuse;
-  how.keep_outputs = true;
-  how.widen_float16 = false;
   Planned planned;
-  SLUICE_ASSIGN(planned.pass_log, passes::optimize(ops::registry(), *g, how));
-  compile::GpuOptions gpu;
-  gpu.limits = options.limits.value_or(plan::Limits{});
-  gpu.features = features;
-  gpu.reuse_memory = options.fuse;
-  SLUICE_ASSIGN(compile::GpuProgram compiled, compile::compile_gpu(ops::registry(), *g, gpu));
+  SLUICE_ASSIGN(compile::GpuProgram compiled,
+                optimize_and_compile(*g, options, features, planned.pass_log));
   planned.plan = compiled.plan;
-  for (const compile::Refusal& refusal : compiled.refusals) {
-    planned.islands.push_back({refusal.node, refusal.op, refusal.why});
-  }
+  planned.islands = islands_of(compiled.refusals);
   return planned;
 }
 
@@ -159,11 +173,8 @@ Result<std::unique_ptr<Program>> Gpu::State::compile(std::span<const Value> inpu
     program->key = key_of(*graph, inputs, constants, fixed_shapes);
     SLUICE_TRY(passes::fix_inputs(ops::registry(), *g, inputs, constants, fixed_shapes));
   }
-  passes::OptimizeOptions how;
-  how.fuse = options.fuse;
-  how.keep_outputs = true;
-  how.widen_float16 = false;
-  SLUICE_ASSIGN(program->pass_log, passes::optimize(ops::registry(), *g, how));
+  SLUICE_ASSIGN(compile::GpuProgram compiled,
+                optimize_and_compile(*g, options, device->features(), program->pass_log));
   for (const ir::ValueId id : g->inputs()) {
     const std::string& name = g->value(id).name;
     const auto at = std::ranges::find_if(
@@ -173,11 +184,6 @@ Result<std::unique_ptr<Program>> Gpu::State::compile(std::span<const Value> inpu
     }
     program->feeds.push_back(static_cast<size_t>(at - graph->inputs().begin()));
   }
-  compile::GpuOptions gpu;
-  gpu.limits = limits;
-  gpu.features = device->features();
-  gpu.reuse_memory = options.fuse;
-  SLUICE_ASSIGN(compile::GpuProgram compiled, compile::compile_gpu(ops::registry(), *g, gpu));
   program->plan = compiled.plan;
   program->refusals = compiled.refusals;
   if (made != nullptr) *made = std::move(compiled);
@@ -215,10 +221,7 @@ Result<void> Gpu::State::load(Program& program, Binding& binding) {
   }
   if (!fits.passed) return resource_error(fits.refusal());
 
-  binding.islands.clear();
-  for (const compile::Refusal& refusal : program.refusals) {
-    binding.islands.push_back({refusal.node, refusal.op, refusal.why});
-  }
+  binding.islands = islands_of(program.refusals);
   binding.plan = PlanFigures{};
   binding.plan.pipelines = static_cast<int>(program.plan->pipelines.size());
   for (const plan::Step& step : program.plan->steps) {
@@ -277,7 +280,6 @@ Result<std::unique_ptr<Gpu>> Gpu::create(std::shared_ptr<const ir::Graph> graph,
     }
   }
   binding.init_seconds = seconds_since(start);
-  state->limits = options.limits.value_or(plan::Limits{});
   if (has_float16(*state->graph)) {
     binding.widened_float16 = !state->device->features().f16;
     binding.precision = binding.widened_float16 ? Precision::kWidened : Precision::kFloat16;

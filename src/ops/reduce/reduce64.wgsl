@@ -11,6 +11,7 @@
 // wrap modulo 2^64; a mean rounds towards zero.
 
 // use grid
+// use reduce_axes
 // use i64
 
 // Elements: 0 i64, 1 u64, 2 i32, 3 u32
@@ -65,31 +66,6 @@ fn combine(a : vec2<u32>, b : vec2<u32>) -> vec2<u32> {
   }
   if (SIGNED) { return i64_min(a, b); }
   return u64_min(a, b);
-}
-
-fn kept_offset(output : u32) -> u32 {
-  var rest = output;
-  var offset = 0u;
-  for (var k = 0u; k < KEPT_AXES; k++) {
-    let axis = 7u - k;
-    let extent = p.kept_shape[axis / 4u][axis % 4u];
-    offset += rest % extent * p.kept_stride[axis / 4u][axis % 4u];
-    rest = rest / extent;
-  }
-  return offset;
-}
-
-fn reduced_offset(r : u32) -> u32 {
-  if (REDUCED_AXES == 1u) { return r * p.reduced_stride[1].w; }
-  var rest = r;
-  var offset = 0u;
-  for (var k = 0u; k < REDUCED_AXES; k++) {
-    let axis = 7u - k;
-    let extent = p.reduced_shape[axis / 4u][axis % 4u];
-    offset += rest % extent * p.reduced_stride[axis / 4u][axis % 4u];
-    rest = rest / extent;
-  }
-  return offset;
 }
 
 @compute @workgroup_size(WG)

@@ -11,6 +11,7 @@
 // Precision: float32; the order of additions is fixed by the shape.
 
 // use grid
+// use reduce_axes
 // use reduction
 
 alias X = f32; // knob: f32 f16 i32 u32
@@ -46,31 +47,6 @@ var<workgroup> partial : array<vec2<A>, WG>;
 fn load(i : u32) -> vec2<A> {
   if (FROM_PARTIALS) { return vec2<A>(A(x[2u * i]), A(x[2u * i + 1u])); }
   return element(A(x[i]));
-}
-
-fn kept_offset(output : u32) -> u32 {
-  var rest = output;
-  var offset = 0u;
-  for (var k = 0u; k < KEPT_AXES; k++) {
-    let axis = 7u - k;
-    let extent = p.kept_shape[axis / 4u][axis % 4u];
-    offset += rest % extent * p.kept_stride[axis / 4u][axis % 4u];
-    rest = rest / extent;
-  }
-  return offset;
-}
-
-fn reduced_offset(r : u32) -> u32 {
-  if (REDUCED_AXES == 1u) { return r * p.reduced_stride[1].w; }
-  var rest = r;
-  var offset = 0u;
-  for (var k = 0u; k < REDUCED_AXES; k++) {
-    let axis = 7u - k;
-    let extent = p.reduced_shape[axis / 4u][axis % 4u];
-    offset += rest % extent * p.reduced_stride[axis / 4u][axis % 4u];
-    rest = rest / extent;
-  }
-  return offset;
 }
 
 @compute @workgroup_size(WG)
