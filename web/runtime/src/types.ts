@@ -1,0 +1,114 @@
+// The public types of sluice-web. A Session lives in the page; the work is done in a worker, so that the
+// page never blocks.
+
+export type DType =
+  | 'float32' | 'float16' | 'float64' | 'bfloat16'
+  | 'int8' | 'int16' | 'int32' | 'int64' | 'uint8' | 'uint16' | 'uint32' | 'uint64'
+  | 'bool' | 'string';
+
+export type TensorData =
+  | Float32Array | Float64Array | Int8Array | Int16Array | Int32Array | BigInt64Array
+  | Uint8Array | Uint16Array | Uint32Array | BigUint64Array | readonly string[];
+
+/** A dense tensor, row-major. float16 and bfloat16 elements are their bits (Uint16Array), bool one byte each. */
+export interface Tensor {
+  readonly dtype: DType;
+  readonly dims: readonly number[];
+  readonly data: TensorData;
+}
+
+export type Feeds = Readonly<Record<string, Tensor>>;
+export type Results = Record<string, Tensor>;
+
+export type BackendName = 'webgpu' | 'cpu';
+
+/** What is going on, in order: a model's bytes arrive, it is read, the backend is chosen, weights move to it. */
+export type ProgressEvent =
+  | { readonly phase: 'download'; readonly loadedBytes: number; readonly totalBytes?: number; readonly fromCache: boolean }
+  | { readonly phase: 'read' | 'gate' | 'compile' | 'upload' | 'first-run' | 'ready' };
+
+export interface CacheOptions {
+  /** Name of the store; pages of one origin that give the same name share it. */
+  readonly name?: string;
+  /** Ask the browser to keep it under pressure (navigator.storage.persist). */
+  readonly persist?: boolean;
+}
+
+export interface SessionOptions {
+  /** Tried in this order. Default: webgpu, then cpu. ['webgpu'] alone fails instead of falling back at load. */
+  readonly backends?: readonly BackendName[];
+  readonly onProgress?: (event: ProgressEvent) => void;
+  /** Ends loading (and, given to run(), a run) with its reason. */
+  readonly signal?: AbortSignal;
+  /** false: don't store the model's bytes. Default: they are stored under their SHA-256 or URL. */
+  readonly cache?: boolean | CacheOptions;
+  /** Lower-case hexadecimal SHA-256 of the model file. A mismatch is an error after one re-fetch. */
+  readonly sha256?: string;
+  /** 'float32' keeps float16 models from computing in float16 where the device could. Default 'auto'. */
+  readonly dtype?: 'auto' | 'float32';
+  /** Threads of the CPU path. Default: as many as the machine has, if the page is cross-origin isolated; else 1. */
+  readonly threads?: number;
+  /** Where the package's worker and .wasm files lie. Default: beside this module. */
+  readonly assets?: string | URL;
+  /** Only these values are computed (outputs or intermediates, by name). */
+  readonly outputs?: readonly string[];
+  /** Extents for inputs that leave them open. */
+  readonly inputShapes?: Readonly<Record<string, readonly number[]>>;
+  /** Refuse nodes that would run on the CPU, and fail instead of finishing there. */
+  readonly strict?: boolean;
+  /** Accept an adapter that computes on the CPU (SwiftShader, lavapipe): for tests. */
+  readonly allowSoftware?: boolean;
+  /** Limits to ask the device for and to compile for. Default: those that WebGPU guarantees. */
+  readonly limits?: 'guaranteed' | 'adapter';
+  /** One console line for each event, as `?debug=ep` in the page's address does. */
+  readonly debug?: boolean;
+  /** OpenTelemetry collector (OTLP/HTTP, JSON). Nothing leaves the machine unless this is set. */
+  readonly otlp?: { readonly endpoint: string; readonly headers?: Readonly<Record<string, string>> };
+}
+
+export interface RunOptions {
+  readonly signal?: AbortSignal;
+  /** Give the feeds' buffers away instead of copying them. Default false. */
+  readonly transfer?: boolean;
+}
+
+export interface ValueInfo {
+  readonly name: string;
+  readonly dtype: string;
+  /** A number, a symbol's name, or null where nothing is known. */
+  readonly dims: readonly (number | string | null)[] | null;
+}
+
+/** Which backend really runs, and why: the JSON that the command line's --json prints, plus its console line. */
+export interface Binding {
+  readonly requested: string;
+  readonly bound: 'webgpu' | 'cpu';
+  readonly evidence: 'inferred' | 'reported' | 'proven';
+  readonly reason: string;
+  readonly threads: number;
+  readonly console: string;
+  readonly events: readonly string[];
+  readonly islands: readonly { readonly node: string; readonly op: string; readonly reason: string }[];
+  readonly gate: readonly { readonly check: string; readonly passed: boolean; readonly sentence: string }[];
+  readonly failovers: readonly { readonly stage: string; readonly error: string; readonly device_lost: boolean }[];
+  readonly [more: string]: unknown;
+}
+
+export interface Session {
+  readonly inputs: readonly ValueInfo[];
+  readonly outputs: readonly ValueInfo[];
+  /** As of the latest event; a new object after each. */
+  readonly binding: Binding;
+  run(feeds: Feeds, options?: RunOptions): Promise<Results>;
+  /** A run on zeros, so that the first real one meets no compilation. */
+  warmup(): Promise<void>;
+  /** After a failover: back to the GPU through the whole gate, at most once in two minutes. */
+  retryGpu(): Promise<void>;
+  dispose(): Promise<void>;
+}
+
+/** Every error of this package. `code` is one of a few; `message` a whole sentence. */
+export interface SluiceErrorShape {
+  readonly code: 'invalid-model' | 'unsupported' | 'resource' | 'device' | 'internal' | 'network' | 'integrity' | 'aborted' | 'usage';
+  readonly hint?: string;
+}
