@@ -1,0 +1,236 @@
+// Builds build/web/sluice-web (the npm package) and build/web/app (the static site). Run by tools/web.
+//   node web/build.mjs [package] [app]
+// Page-side modules are emitted one by one, so that bundlers can drop what is not used. What runs in a
+// worker is bundled into one file each: every source named worker.ts or thread.ts becomes /worker.js or
+// /thread.js at the package's top, beside the .wasm files. Hence code that runs in a worker writes
+// new URL('./sluice-simd.wasm', import.meta.url) whatever folder its source lies in.
+import { spawnSync } from 'node:child_process';
+import crypto from 'node:crypto';
+import fs from 'node:fs';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
+const tools = path.join(root, 'build/web-node/node_modules');
+const source = path.join(root, 'web/runtime/src');
+const appSource = path.join(root, 'web/app');
+const stage = path.join(root, 'build/web/stage');
+const packageOut = path.join(root, 'build/web/sluice-web');
+const appOut = path.join(root, 'build/web/app');
+const steps = process.argv.slice(2);
+const esbuild = createRequire(path.join(tools, 'x.js'))('esbuild');
+const version = /VERSION (\d+\.\d+\.\d+)/.exec(fs.readFileSync(path.join(root, 'CMakeLists.txt'), 'utf8'))[1];
+
+function filesBelow(folder, keep = () => true) {
+  if (!fs.existsSync(folder)) return [];
+  return fs
+    .readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter(entry => entry.isFile())
+    .map(entry => path.relative(folder, path.join(entry.parentPath ?? entry.path, entry.name)))
+    .filter(name => !name.split(path.sep).includes('node_modules') && keep(name))
+    .sort();
+}
+
+/** A folder's new contents: only what differs is written, what is not named is removed. */
+class Output {
+  constructor(folder) {
+    this.folder = folder;
+    this.names = new Set();
+  }
+  write(name, bytes) {
+    const target = path.join(this.folder, name);
+    this.names.add(path.normalize(name));
+    const data = Buffer.from(bytes);
+    if (fs.existsSync(target) && fs.readFileSync(target).equals(data)) return;
+    fs.mkdirSync(path.dirname(target), { recursive: true });
+    fs.writeFileSync(`${target}.part`, data);
+    fs.renameSync(`${target}.part`, target);
+  }
+  copy(from, name) {
+    this.write(name, fs.readFileSync(from));
+  }
+  /** Large files: a hard link where the file system has them. */
+  link(from, name) {
+    const target = path.join(this.folder, name);
+    this.names.add(path.normalize(name));
+    const wanted = fs.statSync(from);
+    const there = fs.existsSync(target) ? fs.statSync(target) : undefined;
+    if (there && (there.ino === wanted.ino || (there.size === wanted.size && there.mtimeMs >= wanted.mtimeMs))) return;
+    fs.mkdirSync(path.dirname(target), { recursive: true });
+    fs.rmSync(target, { force: true });
+    try {
+      fs.linkSync(fs.realpathSync(from), target);
+    } catch {
+      fs.copyFileSync(from, target);
+    }
+  }
+  finish() {
+    for (const name of filesBelow(this.folder)) {
+      if (!this.names.has(path.normalize(name))) fs.rmSync(path.join(this.folder, name));
+    }
+  }
+}
+
+// --- the compiler's output: one .js and one .d.ts for each source.
+function emit() {
+  fs.rmSync(stage, { recursive: true, force: true });
+  const tsc = spawnSync(process.execPath, [path.join(tools, 'typescript/bin/tsc'), '-p', 'web/runtime/tsconfig.json'], {
+    cwd: root,
+    encoding: 'utf8',
+  });
+  if (tsc.status !== 0) {
+    process.stdout.write(tsc.stdout + tsc.stderr);
+    process.exitCode = 1; // the rest is built all the same
+  }
+}
+
+/** The modules that `entries` need, themselves included, by their relative imports. */
+function reachable(entries) {
+  const found = new Set();
+  const visit = name => {
+    if (found.has(name) || !fs.existsSync(path.join(stage, name))) return;
+    found.add(name);
+    const text = fs.readFileSync(path.join(stage, name), 'utf8');
+    for (const [, specifier] of text.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*['"](\.[^'"]+)['"]/g)) {
+      const next = path.normalize(path.join(path.dirname(name), specifier));
+      visit(name.endsWith('.d.ts') ? next.replace(/\.js$/, '.d.ts') : next);
+    }
+  };
+  entries.forEach(visit);
+  return [...found];
+}
+
+const workerSources = filesBelow(source, name => ['worker.ts', 'thread.ts'].includes(path.basename(name)));
+
+function bundle(entry, options = {}) {
+  const result = esbuild.buildSync({
+    entryPoints: [entry],
+    bundle: true,
+    format: 'esm',
+    target: 'es2022',
+    minify: true,
+    sourcemap: 'linked',
+    write: false,
+    logLevel: 'warning',
+    absWorkingDir: root,
+    outdir: path.join(root, 'build/web/bundle'),
+    alias: { 'sluice-web': path.join(source, 'index.ts'), 'sluice-web/cutout': path.join(source, 'cutout/index.ts') },
+    ...options,
+  });
+  return result.outputFiles.map(file => ({ name: path.basename(file.path), bytes: file.contents }));
+}
+
+/** worker.js, thread.js and the .wasm files: in the package and in the site alike. */
+function addRuntime(output) {
+  for (const name of workerSources) {
+    for (const file of bundle(path.join(source, name))) output.write(file.name, file.bytes);
+  }
+  const wasm = filesBelow(path.join(root, 'build/wasm'), name => /^sluice-[a-z-]+\.wasm$/.test(name));
+  for (const name of wasm) output.copy(path.join(root, 'build/wasm', name), name);
+  return wasm;
+}
+
+function buildPackage() {
+  emit();
+  const output = new Output(packageOut);
+  const entries = ['index', 'cutout/index'].filter(name => fs.existsSync(path.join(stage, `${name}.js`)));
+  for (const name of reachable(entries.flatMap(entry => [`${entry}.js`, `${entry}.d.ts`]))) {
+    output.copy(path.join(stage, name), name);
+  }
+  const wasm = addRuntime(output);
+  const entry = name => ({ types: `./${name}.d.ts`, default: `./${name}.js` });
+  const manifest = {
+    name: 'sluice-web',
+    version,
+    description: 'Runs ONNX and TFLite models on WebGPU or WebAssembly, and says which of them ran.',
+    license: 'Apache-2.0',
+    type: 'module',
+    sideEffects: ['./worker.js', './thread.js'],
+    exports: {
+      '.': entry('index'),
+      './cutout': entry('cutout/index'),
+      './worker.js': './worker.js',
+      './thread.js': './thread.js',
+      './*.wasm': './*.wasm',
+      './package.json': './package.json',
+    },
+    types: './index.d.ts',
+  };
+  output.write('package.json', `${JSON.stringify(manifest, undefined, 2)}\n`);
+  output.copy(path.join(root, 'LICENSE'), 'LICENSE');
+  const readme = path.join(root, 'web/runtime/README.md');
+  if (fs.existsSync(readme)) output.copy(readme, 'README.md');
+  output.finish();
+  const missing = wasm.length === 0 ? '; without .wasm files (tools/wasm makes them)' : '';
+  console.log(`build/web/sluice-web: ${output.names.size} files${missing}`);
+}
+
+// --- the catalogue: the manifests of models/, with the address of each model that can be had.
+function catalogue(output) {
+  const folder = path.join(root, 'build/models');
+  const present = fs.existsSync(folder) ? fs.readdirSync(folder) : [];
+  const models = filesBelow(path.join(root, 'models'), name => name.endsWith('.json')).map(name => {
+    const manifest = JSON.parse(fs.readFileSync(path.join(root, 'models', name), 'utf8'));
+    const local = present.find(file => {
+      const at = path.join(folder, file);
+      if (file !== manifest.file && fs.statSync(at).size !== manifest.bytes) return false;
+      return manifest.sha256 && sha256Of(at) === manifest.sha256;
+    });
+    if (local) output.link(path.join(folder, local), `models/${manifest.file}`);
+    return { ...manifest, url: local ? `models/${manifest.file}` : manifest.url };
+  });
+  const available = name => models.find(model => model.name === name && model.url)?.name ?? null;
+  output.write(
+    'models.json',
+    `${JSON.stringify({ fast: available('selfie'), best: available('isnet'), models }, undefined, 1)}\n`,
+  );
+}
+
+/** Of a file, kept by size and time of change, since models are large. */
+function sha256Of(file) {
+  const store = path.join(root, 'build/web/.sha256.json');
+  const known = fs.existsSync(store) ? JSON.parse(fs.readFileSync(store, 'utf8')) : {};
+  const { size, mtimeMs } = fs.statSync(file);
+  const key = `${fs.realpathSync(file)} ${size} ${mtimeMs}`;
+  if (!known[key]) {
+    known[key] = crypto.createHash('sha256').update(fs.readFileSync(file)).digest('hex');
+    fs.writeFileSync(store, JSON.stringify(known));
+  }
+  return known[key];
+}
+
+function buildApp() {
+  const entry = ['main.ts', 'src/main.ts'].map(name => path.join(appSource, name)).find(file => fs.existsSync(file));
+  if (!entry) {
+    console.log('build/web/app: not built, web/app has no main.ts');
+    return;
+  }
+  const output = new Output(appOut);
+  const sources = filesBelow(appSource);
+  for (const name of sources) {
+    if (!/\.(ts|json|md)$/.test(name)) output.copy(path.join(appSource, name), name);
+  }
+  addRuntime(output);
+  for (const file of bundle(entry)) output.write(file.name, file.bytes);
+  catalogue(output);
+  // Last, since it must know everything else: what the service worker keeps for offline use, and under
+  // which version. Models are not among it: the runtime's own store holds those.
+  const serviceWorker = sources.find(name => path.basename(name) === 'service_worker.ts');
+  if (serviceWorker) {
+    const files = [...output.names].filter(name => !/^models\/|\.map$/.test(name)).sort();
+    const digest = crypto.createHash('sha256');
+    for (const name of files) digest.update(`${name}\n`).update(fs.readFileSync(path.join(appOut, name)));
+    const define = {
+      SLUICE_APP_FILES: JSON.stringify(files),
+      SLUICE_APP_VERSION: JSON.stringify(digest.digest('hex').slice(0, 16)),
+    };
+    const built = bundle(path.join(appSource, serviceWorker), { define, sourcemap: false, format: 'iife' });
+    for (const file of built) output.write(file.name, file.bytes);
+  }
+  output.finish();
+  console.log(`build/web/app: ${output.names.size} files`);
+}
+
+if (steps.includes('package')) buildPackage();
+if (steps.includes('app')) buildApp();
