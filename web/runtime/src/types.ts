@@ -20,6 +20,9 @@ export interface Tensor {
 export type Feeds = Readonly<Record<string, Tensor>>;
 export type Results = Record<string, Tensor>;
 
+/** A model: where it is, or its bytes. Blobs and files are read in the worker, without a copy in the page. */
+export type ModelInput = string | URL | Blob | ArrayBuffer | Uint8Array;
+
 export type BackendName = 'webgpu' | 'cpu';
 
 /** What is going on, in order: a model's bytes arrive, it is read, the backend is chosen, weights move to it. */
@@ -38,7 +41,11 @@ export interface SessionOptions {
   /** Tried in this order. Default: webgpu, then cpu. ['webgpu'] alone fails instead of falling back at load. */
   readonly backends?: readonly BackendName[];
   readonly onProgress?: (event: ProgressEvent) => void;
-  /** Ends loading (and, given to run(), a run) with its reason. */
+  /**
+   * Ends loading (and, given to run(), a run): the promise is rejected at once with a SluiceError of code
+   * 'aborted', name 'AbortError' and the signal's reason as its cause. Kernels under way are not cut short;
+   * what they make is dropped.
+   */
   readonly signal?: AbortSignal;
   /** false: don't store the model's bytes. Default: they are stored under their SHA-256 or URL. */
   readonly cache?: boolean | CacheOptions;
@@ -50,6 +57,8 @@ export interface SessionOptions {
   readonly threads?: number;
   /** Where the package's worker and .wasm files lie. Default: beside this module. */
   readonly assets?: string | URL;
+  /** false: compute in this thread, for callers that are a worker already (and for Node, on the CPU). Default true. */
+  readonly worker?: boolean;
   /** Only these values are computed (outputs or intermediates, by name). */
   readonly outputs?: readonly string[];
   /** Extents for inputs that leave them open. */

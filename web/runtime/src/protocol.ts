@@ -1,0 +1,107 @@
+// What the page and the worker say to each other. A call has a name, parameters and one result, and may
+// send events before it; calls are told apart by number, so several can be under way.
+//
+// A family of calls (a Session's, a Cutter's) is declared by extending `Calls`:
+//   declare module '../protocol.js' {
+//     interface Calls { 'cutout.prepare': Call<PrepareParams, PrepareResult, ProgressEvent> }
+//   }
+// Its worker side is a function that adds handlers to a Host, listed in engine/extensions.ts; its page
+// side calls `runtime.call('cutout.prepare', params, {transfer, signal, onEvent})`, where
+// `channelOf(session)` (session.ts) gives the runtime and the session's number in the worker.
+// Types only, apart from the two small functions below: importing this costs the page nothing.
+import type {WireError} from './errors.js';
+import type {Binding, Results, SessionOptions, Tensor, ValueInfo} from './types.js';
+
+/** One kind of call. `event` is `never` for calls that send none. */
+export interface Call<Params, Result, Event = never> {
+  readonly params: Params;
+  readonly result: Result;
+  readonly event: Event;
+}
+
+/** Where a model's bytes come from. A Blob is read in the worker, piece by piece. */
+export type ModelSource =
+  | {readonly url: string}
+  | {readonly bytes: Uint8Array}
+  | {readonly blob: Blob};
+
+/** Session options as they are posted: no functions, no signal. */
+export type WireOptions = Omit<SessionOptions, 'onProgress' | 'signal' | 'assets' | 'threads' | 'worker'> & {
+  readonly name: string;
+};
+
+export interface OpenResult {
+  readonly session: number;
+  readonly inputs: readonly ValueInfo[];
+  readonly outputs: readonly ValueInfo[];
+  readonly binding: Binding;
+}
+
+export interface StartParams {
+  /** Absolute, ends with a slash: where the .wasm files lie. null: beside the worker's own file. */
+  readonly assets: string | null;
+  readonly threads: number | null;
+  /** When a device of this page was last lost or refused (Date.now()); null: never. */
+  readonly lastDeviceFailure: number | null;
+}
+
+/** Names and types of all calls. Extended by declaration merging, see above. */
+export interface Calls {
+  /** First of all: loads the WebAssembly module. */
+  'start': Call<StartParams, {readonly version: string; readonly flavour: string; readonly threads: number}>;
+  'session.open': Call<{readonly source: ModelSource; readonly options: WireOptions}, OpenResult,
+                       import('./types.js').ProgressEvent>;
+  'session.run': Call<{readonly session: number; readonly feeds: Readonly<Record<string, Tensor>>},
+                      {readonly results: Results; readonly binding: Binding}>;
+  'session.warmup': Call<{readonly session: number}, {readonly binding: Binding}>;
+  'session.retryGpu': Call<{readonly session: number}, {readonly binding: Binding}>;
+  'session.dispose': Call<{readonly session: number}, {readonly done: true}>;
+}
+
+export type CallName = keyof Calls;
+export type Params<K extends CallName> = Calls[K]['params'];
+export type ResultOf<K extends CallName> = Calls[K]['result'];
+export type EventOf<K extends CallName> = Calls[K]['event'];
+
+/** Page to worker. */
+export type ToWorker =
+  | {readonly type: 'call'; readonly id: number; readonly name: string; readonly params: unknown}
+  | {readonly type: 'abort'; readonly id: number; readonly reason: string};
+
+/** Worker to page. */
+export type ToPage =
+  | {readonly type: 'result'; readonly id: number; readonly value: unknown}
+  | {readonly type: 'error'; readonly id: number; readonly error: WireError}
+  | {readonly type: 'event'; readonly id: number; readonly event: unknown}
+  /** A session's record changed outside of a call's result. */
+  | {readonly type: 'binding'; readonly session: number; readonly binding: Binding}
+  /** A device failed: the page remembers it beyond this worker's life. */
+  | {readonly type: 'device-failure'; readonly at: number}
+  /** The module trapped: this worker computes no more. */
+  | {readonly type: 'poisoned'; readonly error: WireError};
+
+/** Either end of the line: a Worker, a worker's global scope, or one half of a pair in one thread. */
+export interface Port<Out, In> {
+  post(message: Out, transfer: Transferable[]): void;
+  /** Set by the receiver before the first message can arrive. */
+  onMessage: ((message: In) => void) | null;
+}
+
+/** Two ends in one thread: messages arrive later, in order, and are not cloned. */
+export function portPair(): [Port<ToWorker, ToPage>, Port<ToPage, ToWorker>] {
+  const page: Port<ToWorker, ToPage> = {
+    post: message => { queueMicrotask(() => worker.onMessage?.(message)); },
+    onMessage: null,
+  };
+  const worker: Port<ToPage, ToWorker> = {
+    post: message => { queueMicrotask(() => page.onMessage?.(message)); },
+    onMessage: null,
+  };
+  return [page, worker];
+}
+
+/** The bytes that a posted array really needs: posting a view would clone or give away its whole buffer. */
+export function ownedArray<A extends Exclude<import('./types.js').TensorData, readonly string[]>>(array: A): A {
+  const whole = array.byteOffset === 0 && array.byteLength === array.buffer.byteLength;
+  return whole && array.buffer instanceof ArrayBuffer ? array : array.slice() as A;
+}

@@ -1,0 +1,174 @@
+// Runtime: the page's side of one worker. Sessions with the same assets and threads share one. When the
+// worker dies or its module traps, every pending call is rejected, and the next session gets a new worker.
+import {SluiceError, abortedError, asSluiceError, fromWire, throwIfAborted} from './errors.js';
+import {portPair} from './protocol.js';
+import type {CallName, EventOf, Params, Port, ResultOf, ToPage, ToWorker} from './protocol.js';
+import type {Binding} from './types.js';
+
+export interface RuntimeOptions {
+  /** Absolute, ends with a slash. null: beside this module, where a bundler finds the files. */
+  readonly assets: string | null;
+  readonly threads: number | null;
+  /** false: in this thread. */
+  readonly worker: boolean;
+}
+
+export interface CallOptions<Event> {
+  readonly transfer?: Transferable[];
+  readonly signal?: AbortSignal | undefined;
+  readonly onEvent?: ((event: Event) => void) | undefined;
+}
+
+interface Pending {
+  resolve(value: unknown): void;
+  reject(error: SluiceError): void;
+  event(event: unknown): void;
+}
+
+const shared = new Map<string, Runtime>();
+let lastDeviceFailure: number | null = null;
+
+export class Runtime {
+  /** Gets each session's record when it changes outside of a call. */
+  readonly bindings = new Map<number, (binding: Binding) => void>();
+  private readonly pending = new Map<number, Pending>();
+  private port: Port<ToWorker, ToPage> | null = null;
+  private nextId = 1;
+  private users = 0;
+  private dead: SluiceError | null = null;
+  private stop: () => void = () => {};
+  private readonly started: Promise<void>;
+
+  private constructor(private readonly key: string, options: RuntimeOptions) {
+    this.started = this.start(options);
+    this.started.catch((thrown: unknown) => { this.die(asSluiceError(thrown)); });
+  }
+
+  /** The runtime of these options, shared; release() it once for each acquire(). */
+  static acquire(options: RuntimeOptions): Runtime {
+    const key = JSON.stringify([options.assets, options.threads, options.worker]);
+    let runtime = shared.get(key);
+    if (!runtime || runtime.dead) {
+      runtime = new Runtime(key, options);
+      shared.set(key, runtime);
+    }
+    ++runtime.users;
+    return runtime;
+  }
+
+  /** The last release ends the worker and gives its memory back. */
+  release(): void {
+    if (--this.users > 0) return;
+    this.die(new SluiceError('usage', 'The session is disposed'));
+  }
+
+  /** Rejects at once when `signal` fires; the worker finishes what can't be interrupted and drops it. */
+  async call<K extends CallName>(
+      name: K, params: Params<K>, options: CallOptions<EventOf<K>> = {}): Promise<ResultOf<K>> {
+    throwIfAborted(options.signal, name);
+    if (name !== 'start') await this.waitForStart(options.signal, name);
+    if (this.dead) throw this.dead;
+    return this.post(name, params, options);
+  }
+
+  private waitForStart(signal: AbortSignal | undefined, name: string): Promise<void> {
+    if (!signal) return this.started;
+    return new Promise((resolve, reject) => {
+      const onAbort = () => { reject(abortedError(signal, name)); };
+      signal.addEventListener('abort', onAbort, {once: true});
+      this.started.then(resolve, reject).finally(() => { signal.removeEventListener('abort', onAbort); });
+    });
+  }
+
+  private post<K extends CallName>(
+      name: K, params: Params<K>, options: CallOptions<EventOf<K>>): Promise<ResultOf<K>> {
+    const {signal} = options;
+    return new Promise<ResultOf<K>>((resolve, reject) => {
+      const port = this.port;
+      if (!port) {
+        reject(this.dead ?? new SluiceError('internal', 'The worker is not there'));
+        return;
+      }
+      const id = this.nextId++;
+      const settle = () => {
+        this.pending.delete(id);
+        signal?.removeEventListener('abort', onAbort);
+      };
+      const onAbort = () => {
+        settle();
+        port.post({type: 'abort', id, reason: String(signal?.reason)}, []);
+        if (signal) reject(abortedError(signal, name));
+      };
+      this.pending.set(id, {
+        resolve: value => { settle(); resolve(value as ResultOf<K>); },
+        reject: error => { settle(); reject(error); },
+        event: event => { options.onEvent?.(event as EventOf<K>); },
+      });
+      signal?.addEventListener('abort', onAbort, {once: true});
+      try {
+        port.post({type: 'call', id, name, params}, options.transfer ?? []);
+      } catch (thrown) {  // not cloneable: the caller's data
+        settle();
+        reject(asSluiceError(thrown, 'usage'));
+      }
+    });
+  }
+
+  private async start(options: RuntimeOptions): Promise<void> {
+    this.port = options.worker ? this.startWorker(options) : await this.startHere();
+    this.port.onMessage = message => { this.receive(message); };
+    await this.post('start', {assets: options.assets, threads: options.threads, lastDeviceFailure}, {});
+  }
+
+  private startWorker(options: RuntimeOptions): Port<ToWorker, ToPage> {
+    // Bundlers find the worker by exactly this expression.
+    const worker = options.assets !== null ?
+        new Worker(new URL('worker.js', options.assets), {type: 'module', name: 'sluice'}) :
+        new Worker(new URL('./worker.js', import.meta.url), {type: 'module', name: 'sluice'});
+    const port: Port<ToWorker, ToPage> = {
+      post: (message, transfer) => { worker.postMessage(message, transfer); },
+      onMessage: null,
+    };
+    worker.onmessage = (event: MessageEvent<ToPage>) => { port.onMessage?.(event.data); };
+    worker.onerror = event => {
+      event.preventDefault();
+      const where = event.filename ? ` (${event.message || 'error'}, ${event.filename}:${event.lineno})` : '';
+      this.die(new SluiceError('internal', `The worker crashed or could not be loaded${where}`, {
+        hint: 'worker.js must be served from the page\'s own origin as JavaScript, and worker-src must allow it.',
+      }));
+    };
+    worker.onmessageerror = () => {
+      this.die(new SluiceError('internal', 'A message from the worker can not be read'));
+    };
+    this.stop = () => { worker.terminate(); };
+    return port;
+  }
+
+  private async startHere(): Promise<Port<ToWorker, ToPage>> {
+    const [{Engine}, {Host}] = await Promise.all([import('./engine/engine.js'), import('./engine/host.js')]);
+    const [page, inside] = portPair();
+    const engine = new Engine(new Host(inside));
+    this.stop = () => { engine.stop(); };
+    return page;
+  }
+
+  private receive(message: ToPage): void {
+    switch (message.type) {
+      case 'result': this.pending.get(message.id)?.resolve(message.value); break;
+      case 'error': this.pending.get(message.id)?.reject(fromWire(message.error)); break;
+      case 'event': this.pending.get(message.id)?.event(message.event); break;
+      case 'binding': this.bindings.get(message.session)?.(message.binding); break;
+      case 'device-failure': lastDeviceFailure = message.at; break;
+      case 'poisoned': this.die(fromWire(message.error)); break;
+    }
+  }
+
+  private die(error: SluiceError): void {
+    if (this.dead) return;
+    this.dead = error;
+    if (shared.get(this.key) === this) shared.delete(this.key);
+    for (const pending of [...this.pending.values()]) pending.reject(error);
+    this.stop();
+    this.port = null;
+  }
+}

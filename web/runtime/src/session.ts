@@ -1,0 +1,196 @@
+// Session: the page's face of one model that is loaded in the worker.
+import {SluiceError, throwIfAborted} from './errors.js';
+import {ownedArray} from './protocol.js';
+import type {ModelSource, OpenResult, WireOptions} from './protocol.js';
+import {Runtime} from './runtime.js';
+import type {
+  Binding, Feeds, ModelInput, Results, RunOptions, Session as SessionShape, SessionOptions, Tensor, ValueInfo,
+} from './types.js';
+
+/** A loaded model. Made by Session.create(). */
+export type Session = SessionShape;
+
+/** Where a session lives: for other families of calls (see protocol.ts). */
+export interface Channel {
+  readonly runtime: Runtime;
+  /** The session's number in the worker. */
+  readonly session: number;
+}
+
+const channels = new WeakMap<SessionShape, Channel>();
+
+/** The worker and number of a session that is not disposed. */
+export function channelOf(session: SessionShape): Channel {
+  const channel = channels.get(session);
+  if (!channel) throw new SluiceError('usage', 'The session is disposed, or was not made by Session.create()');
+  return channel;
+}
+
+class WorkerSession implements SessionShape {
+  readonly inputs: readonly ValueInfo[];
+  readonly outputs: readonly ValueInfo[];
+  private record: Binding;
+  private disposed: Promise<void> | null = null;
+
+  constructor(opened: OpenResult, runtime: Runtime) {
+    this.inputs = opened.inputs;
+    this.outputs = opened.outputs;
+    this.record = opened.binding;
+    channels.set(this, {runtime, session: opened.session});
+    runtime.bindings.set(opened.session, binding => { this.record = binding; });
+  }
+
+  get binding(): Binding {
+    return this.record;
+  }
+
+  async run(feeds: Feeds, options: RunOptions = {}): Promise<Results> {
+    throwIfAborted(options.signal, 'The run');
+    const {runtime, session} = channelOf(this);
+    const transfer: Transferable[] = [];
+    const sent: Record<string, Tensor> = {};
+    for (const [name, tensor] of Object.entries(feeds)) {
+      sent[name] = sendable(tensor, options.transfer === true, transfer);
+    }
+    const {results, binding} = await runtime.call(
+        'session.run', {session, feeds: sent}, {transfer, signal: options.signal});
+    this.record = binding;
+    return results;
+  }
+
+  async warmup(): Promise<void> {
+    const {runtime, session} = channelOf(this);
+    this.record = (await runtime.call('session.warmup', {session})).binding;
+  }
+
+  async retryGpu(): Promise<void> {
+    const {runtime, session} = channelOf(this);
+    this.record = (await runtime.call('session.retryGpu', {session})).binding;
+  }
+
+  dispose(): Promise<void> {
+    this.disposed ??= this.close();
+    return this.disposed;
+  }
+
+  private async close(): Promise<void> {
+    const channel = channels.get(this);
+    if (!channel) return;
+    channels.delete(this);
+    channel.runtime.bindings.delete(channel.session);
+    try {
+      await channel.runtime.call('session.dispose', {session: channel.session});
+    } catch {
+      // A worker that is gone holds nothing any more.
+    } finally {
+      channel.runtime.release();
+    }
+  }
+}
+
+// A tensor as it may be posted: its own bytes, copied by the post unless `give`.
+function sendable(tensor: Tensor, give: boolean, transfer: Transferable[]): Tensor {
+  const {dtype, dims, data} = tensor;
+  if (isText(data)) return {dtype, dims: [...dims], data: [...data]};
+  if (!ArrayBuffer.isView(data)) {
+    throw new SluiceError('usage', `The data of a ${String(dtype)} tensor is no typed array and no list of strings`);
+  }
+  if (give && data.buffer instanceof ArrayBuffer) {
+    if (!transfer.includes(data.buffer)) transfer.push(data.buffer);
+    return {dtype, dims: [...dims], data};
+  }
+  return {dtype, dims: [...dims], data: ownedArray(data)};
+}
+
+function isText(data: Tensor['data']): data is readonly string[] {
+  return Array.isArray(data);
+}
+
+function sourceOf(model: ModelInput): ModelSource {
+  if (typeof model === 'string' || model instanceof URL) {
+    // Relative to the page, as fetch() would have it; the worker's own address means nothing here.
+    const base = typeof document === 'undefined' ? globalThis.location?.href : document.baseURI;
+    try {
+      return {url: new URL(model, base).href};
+    } catch (thrown) {
+      throw new SluiceError('usage', `The model's address is no URL (${String(model)})`, {cause: thrown});
+    }
+  }
+  if (typeof Blob !== 'undefined' && model instanceof Blob) return {blob: model};
+  if (model instanceof ArrayBuffer) return {bytes: new Uint8Array(model)};
+  if (model instanceof Uint8Array) return {bytes: ownedArray(model)};
+  throw new SluiceError('usage', 'A model is an address, a Blob, an ArrayBuffer or a Uint8Array');
+}
+
+function nameOf(model: ModelInput, source: ModelSource): string {
+  if ('url' in source) {
+    const path = source.url.startsWith('data:') || source.url.startsWith('blob:') ? '' : new URL(source.url).pathname;
+    return decodeURIComponent(path.split('/').pop() ?? '') || 'model';
+  }
+  return typeof File !== 'undefined' && model instanceof File && model.name ? model.name : 'model';
+}
+
+// The page's address may ask for the console lines: ?debug=ep, also among others (?debug=net,ep).
+function debugAsked(): boolean {
+  const search = globalThis.location?.search;
+  if (!search) return false;
+  return new URLSearchParams(search).getAll('debug').some(value => value.split(',').includes('ep'));
+}
+
+function assetsOf(options: SessionOptions): string | null {
+  if (options.assets === undefined) return null;
+  const base = typeof document === 'undefined' ? globalThis.location?.href : document.baseURI;
+  const url = new URL(options.assets, base);
+  if (!url.pathname.endsWith('/')) url.pathname += '/';
+  url.search = url.hash = '';
+  return url.href;
+}
+
+function threadsOf(options: SessionOptions): number | null {
+  if (options.threads === undefined) return null;
+  if (!Number.isInteger(options.threads) || options.threads < 1) {
+    throw new SluiceError('usage', `threads is ${options.threads} (a whole number from 1 is wanted)`);
+  }
+  return options.threads;
+}
+
+async function create(model: ModelInput, options: SessionOptions = {}): Promise<Session> {
+  const {signal} = options;
+  throwIfAborted(signal, 'Loading the model');
+  const source = sourceOf(model);
+  const wire: WireOptions = {
+    name: nameOf(model, source),
+    ...(options.backends ? {backends: [...options.backends]} : {}),
+    ...(options.cache !== undefined ? {cache: options.cache} : {}),
+    ...(options.sha256 !== undefined ? {sha256: options.sha256} : {}),
+    ...(options.dtype ? {dtype: options.dtype} : {}),
+    ...(options.outputs ? {outputs: [...options.outputs]} : {}),
+    ...(options.inputShapes ? {inputShapes: options.inputShapes} : {}),
+    ...(options.limits ? {limits: options.limits} : {}),
+    ...(options.otlp ? {otlp: {endpoint: options.otlp.endpoint, headers: {...options.otlp.headers}}} : {}),
+    strict: options.strict ?? false,
+    allowSoftware: options.allowSoftware ?? false,
+    debug: options.debug ?? debugAsked(),
+  };
+  const runtime = Runtime.acquire({
+    assets: assetsOf(options), threads: threadsOf(options), worker: options.worker ?? true,
+  });
+  try {
+    const opened = await runtime.call(
+        'session.open', {source, options: wire}, {signal, onEvent: options.onProgress});
+    return new WorkerSession(opened, runtime);
+  } catch (thrown) {
+    runtime.release();
+    throw thrown;
+  }
+}
+
+/** Makes sessions. */
+export const Session = {
+  /**
+   * Loads a model in a worker (started if need be; sessions share one) and binds it to the first backend
+   * that passes the gate. A GPU that fails later costs no job: it is finished on the CPU, and
+   * `session.binding` says so.
+   */
+  create,
+} as const;
