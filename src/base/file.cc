@@ -53,7 +53,7 @@ std::string_view kind_of(mode_t mode) {
 }  // namespace
 
 MappedFile::~MappedFile() {
-  if (data_ == nullptr) return;
+  if (data_ == nullptr || owner_ != nullptr) return;
   if (mapped_) {
     ::munmap(const_cast<std::byte*>(data_), size_);
   } else {
@@ -156,6 +156,17 @@ std::shared_ptr<const MappedFile> MappedFile::from_bytes(std::span<const std::by
       out->size_ = bytes.size();
     }
   }
+  return out;
+}
+
+std::shared_ptr<const MappedFile> MappedFile::adopt(std::span<const std::byte> bytes,
+                                                    std::shared_ptr<const void> owner,
+                                                    std::string path) {
+  std::shared_ptr<MappedFile> out(new MappedFile());
+  out->data_ = bytes.data();
+  out->size_ = bytes.size();
+  out->owner_ = std::move(owner);
+  out->path_ = std::move(path);
   return out;
 }
 

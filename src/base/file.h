@@ -28,6 +28,10 @@ class MappedFile {
                                                                std::string_view relative);
   // The same ownership for bytes that are already in memory (tests, downloads).
   static std::shared_ptr<const MappedFile> from_bytes(std::span<const std::byte> bytes);
+  // Bytes that lie in memory already and live as long as `owner`; nothing is copied.
+  static std::shared_ptr<const MappedFile> adopt(std::span<const std::byte> bytes,
+                                                 std::shared_ptr<const void> owner,
+                                                 std::string path);
 
   std::span<const std::byte> bytes() const { return {data_, size_}; }
   size_t size() const { return size_; }
@@ -40,6 +44,7 @@ class MappedFile {
   const std::byte* data_ = nullptr;
   size_t size_ = 0;
   bool mapped_ = false;
+  std::shared_ptr<const void> owner_;  // of adopted bytes
   std::string path_;
 };
 

@@ -58,42 +58,51 @@ int32_t sluice_feed(int32_t session, uint32_t input, const char* tensor, uint32_
 SLUICE_EXPORT(sluice_cpu_bind) int32_t sluice_cpu_bind(int32_t session);
 SLUICE_EXPORT(sluice_cpu_run) int32_t sluice_cpu_run(int32_t session);
 
-// --- the GPU, driven by the host. Order: gpu_adapter, the canaries, gpu_prepare, upload, then for
-// each run gpu_prepare (with the feeds set), gpu_input for each Input instruction, dispatches,
-// gpu_island, gpu_output, gpu_finish. A failed call of code "device" or "resource" means: go on
-// with gpu_failover and cpu_run.
+// --- the GPU, driven by the host (session/remote.h). Order: gpu_adapter, the self-test,
+// gpu_prepare, upload, then for each run gpu_prepare (with the feeds set) and what its program
+// says, gpu_finish. A failed call of code "device" or "resource" means: gpu_failover, then cpu_run;
+// any failure before the first run means gpu_failover with stage "".
 //
+// The host asks for a device with the adapter's own maxBufferSize and maxStorageBufferBindingSize
+// (plans stay within the guaranteed values where they can); with the limits "adapter", for all of
+// them.
+
 // What the device is and was granted: the "adapter" object of the Binding's JSON. {"passed",
-// "refusal", "findings": [{"check", "passed", "sentence", "seconds"}]}. Judges what needs no
-// computation.
+// "refusal", "findings": [{"check", "passed", "sentence", "seconds"}], "parts": 2, "rounds": 3}.
+// Judges what needs no computation. Fails (device) within two minutes of the last failure of a
+// device. Programs that an earlier device has seen are fresh again.
 SLUICE_EXPORT(sluice_gpu_adapter)
 int32_t sluice_gpu_adapter(int32_t session, const char* adapter, uint32_t adapter_bytes);
 
-// The self-test, on the device of `session`: number of checks; then each check's program of `round`
-// (new data each round) as {"check", "words": [pointer, count], "strings": [..]}: inputs come from
-// gpu_canary_input (like gpu_input), its outputs go to gpu_canary_judge, one after another, which
-// gives a finding after the last. Check 0 .. n-1; the big buffer is one of them ("once": true: run
-// it in round 0 only).
-SLUICE_EXPORT(sluice_gpu_canary_count) int32_t sluice_gpu_canary_count(int32_t session);
-SLUICE_EXPORT(sluice_gpu_canary)
-int32_t sluice_gpu_canary(int32_t session, uint32_t check, uint32_t round);
-SLUICE_EXPORT(
-    sluice_gpu_canary_data)  // a Constant (kind 0) or Input (kind 1): {"data": pointer, "bytes"}
+// The self-test, on the device of `session`. canary: the program of the next round of a part (new
+// data each round): {"words": [pointer, count], "strings": [..]}; part 0 is run `rounds` times at
+// load and once for a recheck, part 1 (a big buffer) once at load. Its constants and inputs come
+// from canary_data (kind 0: Constant, 1: Input), its outputs go to canary_judge, one after another;
+// what the device fails to run is told with canary_failed, whose text is the sentence. verdict ends
+// it: `about` is {"when": "at load", "seconds"}; as gpu_adapter. Findings go into the Binding.
+SLUICE_EXPORT(sluice_gpu_canary) int32_t sluice_gpu_canary(int32_t session, uint32_t part);
+SLUICE_EXPORT(sluice_gpu_canary_data)  // {"data": pointer, "bytes"}
 int32_t sluice_gpu_canary_data(int32_t session, uint32_t kind, uint32_t index);
 SLUICE_EXPORT(sluice_gpu_canary_judge)
 int32_t sluice_gpu_canary_judge(int32_t session, uint32_t output, const void* data, uint32_t bytes);
+SLUICE_EXPORT(sluice_gpu_canary_failed)
+int32_t sluice_gpu_canary_failed(int32_t session, uint32_t part, const char* why,
+                                 uint32_t why_bytes);
+SLUICE_EXPORT(sluice_gpu_canary_verdict)
+int32_t sluice_gpu_canary_verdict(int32_t session, const char* about, uint32_t about_bytes);
 
-// The program for the feeds that are set. With none set (at load): {"program": 0} when only a run
-// can tell, else as with feeds: {"program": id, "fresh": true when its pipelines are new to the
-// host, "generation": n (changes when sizes changed: rebuild buffers and bind groups), "words":
-// [pointer, count], "strings": [..], "islands": [{"node", "op", "reason"}], "figures": {dispatches,
-// peak bytes .. as in the Binding}}
+// The program for the feeds that are set: {"program": id, "fresh": true when its pipelines and
+// constants are new to the host's device, "complete": false when sizes wait for feeds (pipelines
+// only, to compile early), "generation": n (changes when sizes changed: see opcodes.def), "words":
+// [pointer, count], "strings": [..] (only when fresh), "islands": [{"node", "op", "reason"}],
+// "figures": {dispatches, predicted_peak_bytes .. as in the Binding}}. With no feeds set, at load:
+// {"program": 0} when only a run can tell. Missing feeds of a model with several inputs: usage.
 SLUICE_EXPORT(sluice_gpu_prepare) int32_t sluice_gpu_prepare(int32_t session);
 // Device bytes of a Constant, Input: {"data": pointer, "bytes"}, valid until the next call.
 SLUICE_EXPORT(sluice_gpu_constant) int32_t sluice_gpu_constant(int32_t session, uint32_t constant);
 SLUICE_EXPORT(sluice_gpu_input) int32_t sluice_gpu_input(int32_t session, uint32_t input);
-// Device bytes of input `index` of the island at `step`, one call for each that lies on the device;
-// then island_run, then island_output for each output that goes to the device: {"data", "bytes"}.
+// An Island instruction: device bytes of each input it lists, the run, then {"data", "bytes"} of
+// each output it lists.
 SLUICE_EXPORT(sluice_gpu_island_input)
 int32_t sluice_gpu_island_input(int32_t session, uint32_t step, uint32_t index, const void* data,
                                 uint32_t bytes);
@@ -103,22 +112,23 @@ int32_t sluice_gpu_island_output(int32_t session, uint32_t step, uint32_t index)
 // Device bytes read back for an Output. Refused (device) when a word still holds the poison.
 SLUICE_EXPORT(sluice_gpu_output)
 int32_t sluice_gpu_output(int32_t session, uint32_t output, const void* data, uint32_t bytes);
-// After all outputs: counts the run into the Binding. `record` is {"seconds", "hostCopies",
-// "hostCopyBytes"}.
-// {"outputs": [values], "recheck": true when the self-test is due again}
+// After all outputs. `record` is {"seconds", "hostCopies", "hostCopyBytes"}. Either {"recheck":
+// "after run 1"}: the self-test is due again (part 0 once, then a verdict with that "when"), and
+// finish is to be called again after it has passed; or {"outputs": [values], "nonfinite": a float
+// output holds a NaN or infinity}, and the run is counted into the Binding.
 SLUICE_EXPORT(sluice_gpu_finish)
 int32_t sluice_gpu_finish(int32_t session, const char* record, uint32_t record_bytes);
 // The device is not to be used (any more): `why` is {"stage", "error", "deviceLost": bool}; stage
-// "" means that it never was bound (no adapter, gate refused), else it is a failover. The session
-// is then bound to the CPU, or, when "webgpu" alone was requested and nothing ran yet or `strict`,
-// the call fails with that sentence.
+// "" means that it never was bound (no adapter, gate refused), "idle" that it was lost between
+// runs, else it is a failover ("run 3", "gate after run 1"). The session is then bound to the CPU,
+// or, when "webgpu" alone was requested and it never was bound, or `strict`, the call fails with
+// that sentence.
 SLUICE_EXPORT(sluice_gpu_failover)
 int32_t sluice_gpu_failover(int32_t session, const char* why, uint32_t why_bytes);
 
-// --- the record. note: things only the host knows, merged into the Binding's JSON members of the
-// same names:
-// {"init_seconds", "download" ..}. binding: the Binding's JSON, with "console": its line, "events":
-// [lines].
+// --- the record. note: things only the host knows: the Binding's read_seconds, init_seconds and
+// prepare_seconds, and members it does not have, which its JSON then shows ({"download": {..}}).
+// binding: the Binding's JSON, with "console": its line, "events": [lines].
 SLUICE_EXPORT(sluice_note) int32_t sluice_note(int32_t session, const char* json, uint32_t bytes);
 SLUICE_EXPORT(sluice_binding) int32_t sluice_binding(int32_t session);
 // The OTLP/HTTP JSON bodies of this session: {"metrics": {..}, "logs": {..}}; `resource` is
