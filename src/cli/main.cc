@@ -17,6 +17,7 @@ int main(int argc, char** argv) {
   sluice::cli::add_conformance(app, exit_code);
   sluice::cli::add_verify(app, exit_code);
   sluice::cli::add_doctor(app, exit_code);
+  sluice::cli::add_serve(app, exit_code);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
