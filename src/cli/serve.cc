@@ -46,7 +46,7 @@ constexpr const char* kContentSecurityPolicy =
 struct Args {
   std::string folder, host = "127.0.0.1", csp;
   int port = -1;  // -1: kDefaultPort or one of the next; 0: any that is free
-  bool no_isolation = false;
+  bool no_isolation = false, log = false;
 };
 
 struct Descriptor {
@@ -311,6 +311,14 @@ Result<void> serve(const Args& args) {
     site.answer(request, response);
     return httplib::Server::HandlerResponse::Handled;
   });
+  if (args.log) {
+    server.set_logger([](const httplib::Request& request, const httplib::Response& response) {
+      std::printf("%s %s %d %s\n", request.method.c_str(),
+                  sluice::quoted(request.target, 1000).c_str(), response.status,
+                  sluice::quoted(request.get_header_value("Range")).c_str());
+      std::fflush(stdout);
+    });
+  }
   SLUICE_ASSIGN(const int port, bind(server, args));
 
   std::thread([&server, signals] {
@@ -348,6 +356,7 @@ void add_serve(CLI::App& app, int& exit_code) {
   sub->add_option("--host", args->host, "address to listen on")->capture_default_str();
   sub->add_flag("--no-isolation", args->no_isolation,
                 "without COOP and COEP, as on a host that can't send them");
+  sub->add_flag("--log", args->log, "print a line for each request");
   sub->add_option("--csp", args->csp, "another Content-Security-Policy, or none");
   sub->callback([args, &exit_code] {
     if (auto done = serve(*args); !done) exit_code = report(done.error());

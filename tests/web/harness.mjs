@@ -1,0 +1,353 @@
+// What the tests of tests/web have in common: `sluice serve`, a real browser, and the rules that hold for
+// every page: no error on the console, no failed request, nothing fetched from anywhere but this machine.
+//
+//   import { start } from './harness.mjs';
+//   const web = await start({ site: 'build/web/app' });
+//   await web.test('a photo becomes a cut-out', async () => {
+//     const page = await web.page('?allow-software');
+//     ...
+//     web.check(width === 640, `the cut-out is ${width} wide (640 expected)`);
+//   });
+//   await web.finish();
+//
+// The browser is Chromium, or what $SLUICE_BROWSER says (chromium, firefox). Both compute WebGPU on the CPU
+// here. All outside traffic goes to a proxy of ours that refuses it and writes it down: what a worker or a
+// service worker asks for is seen too. Screenshots and logs: build/web/artefacts/<test>/.
+import { spawn } from 'node:child_process';
+import fs from 'node:fs';
+import http from 'node:http';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+
+export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
+export const photos = path.join(root, '../shared/data/photos');
+process.chdir(root);
+
+const testName = path.basename(process.argv[1], '.mjs');
+export const browserName = process.env.SLUICE_BROWSER || 'chromium';
+const artefacts = path.join(
+  root,
+  'build/web/artefacts',
+  `${testName}${browserName === 'chromium' ? '' : `-${browserName}`}`,
+);
+
+const browsers = {
+  chromium: {
+    browser: 'chrome',
+    executable: '/usr/bin/chromium',
+    options: proxy => ({
+      args: [
+        '--no-sandbox',
+        '--enable-unsafe-webgpu',
+        '--use-webgpu-adapter=swiftshader',
+        `--proxy-server=http://127.0.0.1:${proxy}`,
+        '--disable-features=OptimizationHints,MediaRouter,Translate,AutofillServerCommunication',
+        '--disable-component-update',
+        '--no-pings',
+      ],
+    }),
+  },
+  firefox: {
+    browser: 'firefox',
+    executable: '/usr/bin/firefox-esr',
+    driver: '/usr/share/vulkan/icd.d/lvp_icd.x86_64.json',
+    options: proxy => ({
+      extraPrefsFirefox: {
+        'dom.webgpu.enabled': true,
+        'gfx.webgpu.ignore-blocklist': true,
+        'network.proxy.type': 1,
+        'network.proxy.http': '127.0.0.1',
+        'network.proxy.http_port': proxy,
+        'network.proxy.ssl': '127.0.0.1',
+        'network.proxy.ssl_port': proxy,
+      },
+    }),
+  },
+};
+
+// Hosts that the browsers themselves call; no page of ours has business there.
+const browsersOwn =
+  /^(([\w-]+\.)*(mozilla\.(com|org|net)|firefox\.com|gvt1\.com)|(accounts|clients\d*|update|content-autofill|optimizationguide-pa|safebrowsing|android\.clients|edgedl\.me|redirector)\.(google|googleapis|gvt1)\.com)$/;
+
+/** Ends the process: this test can't run here. */
+export function notRun(why) {
+  console.log(`not run: ${why}`);
+  process.exit(77);
+}
+
+/** Ends the process unless each path (below the repository) is there. */
+export function need(...paths) {
+  for (const name of paths) {
+    if (!fs.existsSync(path.join(root, name))) notRun(`${name} is not there`);
+  }
+}
+
+async function loadPuppeteer() {
+  const modules = path.resolve(process.env.SLUICE_BROWSER_NODE ?? 'build/browser-node');
+  if (!fs.existsSync(`${modules}/node_modules/puppeteer-core`)) {
+    notRun(`puppeteer-core is not in ${modules} (npm packages; ./check fetches them)`);
+  }
+  const entry = createRequire(`${modules}/package.json`).resolve('puppeteer-core');
+  const module = await import(pathToFileURL(entry));
+  return module.default ?? module;
+}
+
+/** Refuses whatever leaves this machine, and remembers its host. */
+function startProxy() {
+  const hosts = [];
+  const record = host => {
+    const name = host.replace(/:\d+$/, '');
+    if (!browsersOwn.test(name)) hosts.push(name);
+  };
+  const server = http.createServer((request, response) => {
+    record(URL.canParse(request.url) ? new URL(request.url).host : String(request.headers.host));
+    response.writeHead(502).end();
+  });
+  server.on('connect', (request, socket) => {
+    record(request.url);
+    socket.on('error', () => {});
+    socket.end('HTTP/1.1 502 Bad Gateway\r\n\r\n');
+  });
+  return new Promise(resolve =>
+    server.listen(0, '127.0.0.1', () => resolve({ hosts, port: server.address().port, close: () => server.close() })),
+  );
+}
+
+/** `sluice serve` on a folder: {url, requests: [{method, path, status, range}], stop()}. */
+export function serve(folder, { isolated = true, port = 0, csp } = {}) {
+  need('build/sluice', folder);
+  const options = ['serve', folder, '--port', String(port), '--log'];
+  if (!isolated) options.push('--no-isolation');
+  if (csp) options.push('--csp', csp);
+  const child = spawn('build/sluice', options, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const ended = new Promise(resolve => child.on('exit', resolve));
+  const requests = [];
+  return new Promise((resolve, reject) => {
+    let rest = '';
+    child.on('exit', code => reject(new Error(`sluice serve ends with ${code}`)));
+    child.stdout.on('data', bytes => {
+      const lines = (rest + bytes).split('\n');
+      rest = lines.pop();
+      for (const line of lines) {
+        const address = /^serving .* at (http:\S+)/.exec(line);
+        const request = /^(\w+) "(.*)" (\d+) "(.*)"$/.exec(line);
+        if (address) {
+          const stop = () => (child.kill('SIGTERM'), ended);
+          resolve({ url: address[1], requests, stop });
+        } else if (request) {
+          requests.push({ method: request[1], path: request[2], status: Number(request[3]), range: request[4] });
+        }
+      }
+    });
+  });
+}
+
+/**
+ * Starts a server on `site` and a browser.
+ * @param {{site?: string, isolated?: boolean, csp?: string, browserArgs?: string[], timeout?: number}} options
+ *   timeout: of puppeteer's waits, in milliseconds
+ */
+export async function start({ site = 'build/web', isolated = true, csp, browserArgs = [], timeout = 60_000 } = {}) {
+  const chosen = browsers[browserName];
+  if (!chosen) throw new Error(`there is no browser ${browserName}`);
+  if (!fs.existsSync(chosen.executable)) notRun(`${chosen.executable} is not installed`);
+  if (chosen.driver && !fs.existsSync(chosen.driver)) notRun(`${chosen.driver} is not installed`);
+  const puppeteer = await loadPuppeteer();
+  fs.rmSync(artefacts, { recursive: true, force: true });
+  fs.mkdirSync(artefacts, { recursive: true });
+
+  const server = await serve(site, { isolated, csp });
+  const proxy = await startProxy();
+  const settings = chosen.options(proxy.port);
+  const browser = await puppeteer.launch({
+    browser: chosen.browser,
+    executablePath: chosen.executable,
+    headless: true,
+    protocolTimeout: 600_000,
+    env: { ...process.env, ...(chosen.driver ? { VK_ICD_FILENAMES: chosen.driver } : {}) },
+    ...settings,
+    args: [...(settings.args ?? []), ...browserArgs],
+  });
+  console.log(`${browserName}: ${await browser.version()}`);
+
+  let passed = 0;
+  let failed = 0;
+  let current = '';
+  const pages = [];
+  const servers = [server];
+
+  function check(condition, what) {
+    if (!condition) throw new Error(what);
+  }
+
+  /** Watches `page`: page.problems gathers what went wrong; page.tolerate(RegExp) makes some of it expected. */
+  function watch(page) {
+    const tolerated = [];
+    page.problems = [];
+    page.log = [];
+    page.tolerate = pattern => tolerated.push(pattern);
+    page.setDefaultTimeout(timeout);
+    const problem = text => {
+      if (!tolerated.some(pattern => pattern.test(text))) page.problems.push(text);
+    };
+    page.takeProblems = () => page.problems.splice(0).filter(text => !tolerated.some(pattern => pattern.test(text)));
+    page.on('console', message => {
+      const text = message.text();
+      page.log.push(`${message.type()}: ${text}`);
+      if (message.type() === 'error') problem(`console: ${text} ${message.location()?.url ?? ''}`.trim());
+    });
+    page.on('pageerror', error => problem(`uncaught: ${error?.stack ?? error}`));
+    page.on('requestfailed', request => {
+      const why = request.failure()?.errorText ?? '';
+      if (!/ERR_ABORTED|NS_BINDING_ABORTED/.test(why)) problem(`request failed: ${request.url()} ${why}`);
+    });
+    /** Keeps a picture of the page: build/web/artefacts/<test>/<name>.png. */
+    page.shot = name => page.screenshot({ path: path.join(artefacts, `${name}.png`) });
+    /** Drops files on an element, as a mouse does: [paths], or [{name, type, bytes}]. */
+    page.drop = async (selector, files) => {
+      const list = files.map(file =>
+        typeof file === 'string'
+          ? { name: path.basename(file), type: imageType(file), bytes: fs.readFileSync(file) }
+          : file,
+      );
+      const plain = list.map(({ name, type, bytes }) => ({
+        name,
+        type,
+        base64: Buffer.from(bytes).toString('base64'),
+      }));
+      await page.evaluate(
+        (where, items) => {
+          const target = document.querySelector(where);
+          if (!target) throw new Error(`there is no ${where}`);
+          const transfer = new DataTransfer();
+          for (const { name, type, base64 } of items) {
+            const bytes = Uint8Array.from(atob(base64), c => c.charCodeAt(0));
+            transfer.items.add(new File([bytes], name, { type }));
+          }
+          for (const kind of ['dragenter', 'dragover', 'drop']) {
+            target.dispatchEvent(new DragEvent(kind, { bubbles: true, cancelable: true, dataTransfer: transfer }));
+          }
+        },
+        selector,
+        plain,
+      );
+    };
+    pages.push(page);
+    return page;
+  }
+
+  const web = {
+    browser,
+    server,
+    url: server.url,
+    requests: server.requests,
+    artefacts,
+    isChromium: browserName === 'chromium',
+    check,
+    /** Another server, ended with the test. */
+    async serve(folder, options) {
+      const more = await serve(folder, options);
+      servers.push(more);
+      return more;
+    },
+    /** A new page at `address` (relative to the site), watched. viewport: {width, height, isMobile, hasTouch ..}. */
+    async page(address = '', { viewport, before, url = server.url } = {}) {
+      const page = watch(await browser.newPage());
+      await page.setViewport(viewport ?? { width: 1280, height: 800 });
+      if (before) await before(page);
+      await page.goto(new URL(address, url).href, { waitUntil: 'load' });
+      return page;
+    },
+    /** Writes build/web/pages/<name>/ (index.html and main.js, which may import '/sluice-web/index.js'); its path. */
+    writePage(
+      name,
+      script,
+      html = '<!doctype html><meta charset="utf-8"><title>test</title><link rel="icon" href="data:,">',
+    ) {
+      const folder = path.join(root, 'build/web/pages', `${testName}-${name}`);
+      fs.mkdirSync(folder, { recursive: true });
+      fs.writeFileSync(path.join(folder, 'main.js'), script);
+      fs.writeFileSync(path.join(folder, 'index.html'), `${html}\n<script type="module" src="main.js"></script>\n`);
+      return `pages/${testName}-${name}/`;
+    },
+    /** Hosts outside this machine that were asked for since the last call or the test's begin. */
+    takeOutside: () => proxy.hosts.splice(0),
+    /** Kills the browser's GPU process (Chromium only). */
+    async crashGpu() {
+      const session = await browser.target().createCDPSession();
+      // It answers only sometimes: the process that would is the one that dies.
+      await Promise.race([
+        session.send('Browser.crashGpuProcess').catch(() => {}),
+        new Promise(resolve => setTimeout(resolve, 2000)),
+      ]);
+      await session.detach().catch(() => {});
+    },
+    /** One test. It fails when `body` throws, or when a page met a problem meanwhile. */
+    async test(what, body) {
+      if (process.env.SLUICE_TEST_FILTER && !what.includes(process.env.SLUICE_TEST_FILTER)) return;
+      const begin = Date.now();
+      current = what;
+      const problems = [];
+      try {
+        await body();
+      } catch (error) {
+        problems.push(error?.stack ?? String(error));
+      }
+      for (const page of pages) problems.push(...page.takeProblems());
+      for (const host of proxy.hosts.splice(0)) problems.push(`a request left this machine: ${host}`);
+      const seconds = ((Date.now() - begin) / 1000).toFixed(1);
+      if (problems.length === 0) {
+        ++passed;
+        console.log(`ok      ${what} (${seconds} s)`);
+      } else {
+        ++failed;
+        console.log(`FAILED  ${what} (${seconds} s)`);
+        for (const text of problems.slice(0, 10)) console.log(`  ${text.slice(0, 1500).replaceAll('\n', '\n  ')}`);
+        const name = `failed-${what.replace(/[^\w]+/g, '-').slice(0, 60)}`;
+        for (const [i, page] of pages.entries()) {
+          if (page.isClosed()) continue;
+          await page.shot(`${name}-${i}`).catch(() => {});
+          fs.writeFileSync(path.join(artefacts, `${name}-${i}.log`), `${page.log.join('\n')}\n`);
+        }
+      }
+      for (const page of pages.splice(0)) if (!page.isClosed()) await page.close().catch(() => {});
+    },
+    /** Ends everything, prints the count, and ends the process with the answer. */
+    async finish() {
+      await closeAll();
+      console.log(`${passed} passed, ${failed} failed`);
+      process.exit(failed === 0 && passed > 0 ? 0 : 1);
+    },
+  };
+
+  async function closeAll() {
+    clearTimeout(deadline);
+    const child = browser.process();
+    await Promise.race([browser.close().catch(() => {}), new Promise(resolve => setTimeout(resolve, 10_000))]);
+    if (child && child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
+    await Promise.all(servers.map(one => one.stop()));
+    proxy.close();
+  }
+  // ctest would kill this process and leave the browser behind.
+  const deadline = setTimeout(
+    async () => {
+      console.log(`FAILED  out of time in: ${current}`);
+      ++failed;
+      await web.finish();
+    },
+    Number(process.env.SLUICE_WEB_SECONDS ?? 840) * 1000,
+  );
+  deadline.unref();
+  process.on('uncaughtException', async error => {
+    console.log(`FAILED  ${current}: ${error.stack}`);
+    ++failed;
+    await web.finish();
+  });
+  return web;
+}
+
+function imageType(file) {
+  const types = { '.png': 'image/png', '.webp': 'image/webp', '.jpg': 'image/jpeg', '.jpeg': 'image/jpeg' };
+  return types[path.extname(file).toLowerCase()] ?? 'application/octet-stream';
+}
