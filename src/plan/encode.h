@@ -30,6 +30,14 @@ inline constexpr size_t kProgramHeaderWords = 3;  // magic, version, number of w
 // Bits of a float32 NaN that no arithmetic makes: outputs hold it until something writes them.
 inline constexpr uint32_t kPoison = 0x7fc0dead;
 
+// One invocation copies the number that the host chose for a readback (opcodes.def, Sentinel).
+inline constexpr std::string_view kSentinelShader = R"(
+struct Params { number : u32, a : u32, b : u32, c : u32 }
+@group(0) @binding(0) var<uniform> params : Params;
+@group(0) @binding(1) var<storage, read_write> result : array<u32>;
+@compute @workgroup_size(1) fn main() { result[0] = params.number; }
+)";
+
 struct Encoded {
   std::vector<uint32_t> words;
   std::vector<std::string> strings;

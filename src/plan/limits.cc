@@ -36,12 +36,19 @@ Result<void> check_at_least(const Limits& offered, const Limits& needed, const s
     }
   }
   // Alignments are the other way round: smaller is better.
-  if (offered.min_storage_offset_alignment > needed.min_storage_offset_alignment) {
-    return Error{
-        ErrorCode::kDevice,
-        cat(who, " demands minStorageBufferOffsetAlignment ", offered.min_storage_offset_alignment,
-            " (", needed.min_storage_offset_alignment, " is needed)"),
-        {}};
+  const Row alignments[] = {
+      {"minStorageBufferOffsetAlignment", offered.min_storage_offset_alignment,
+       needed.min_storage_offset_alignment},
+      {"minUniformBufferOffsetAlignment", offered.min_uniform_offset_alignment,
+       needed.min_uniform_offset_alignment},
+  };
+  for (const Row& row : alignments) {
+    if (row.offered > row.needed) {
+      return Error{
+          ErrorCode::kDevice,
+          cat(who, " demands ", row.name, " ", row.offered, " (", row.needed, " is needed)"),
+          {}};
+    }
   }
   return {};
 }

@@ -1,33 +1,17 @@
-// SelfTest: known-answer computations that run on the device and are compared with the same ones in
-// C++: an adapter that computes wrong numbers is refused like one that has none. Each round takes
-// new data, since drivers are known that compute a first run right and later ones wrong; whoever
-// holds the test runs it again after warm-up and now and then. It must not know models.
+// SelfTest: the canaries (canaries.h) run on a device of this process. Whoever holds the test runs
+// it again after warm-up and now and then.
 #pragma once
 
-#include <functional>
 #include <memory>
-#include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/result.h"
 #include "exec/webgpu/executor.h"
 #include "session/binding.h"
-#include "tensor/tensor.h"
+#include "session/canaries.h"
 
 namespace sluice::session {
-
-struct SelfTestOptions {
-  uint32_t seed = 1;
-  // Size of the big buffer, which is written and read at its far end once, at creation. 0: the
-  // 128 MiB that every adapter guarantees for a binding, or 8 MiB on a software adapter.
-  uint64_t big_buffer_bytes = 0;
-  exec::webgpu::FaultInjector* faults = nullptr;  // not owned; outlives the test
-  // For tests: may change what was read back before it is judged.
-  std::function<void(std::string_view check, int round, Tensor& output)> tamper = {};
-  // For tests: may change a shader before it is compiled, as a wrong driver would.
-  std::function<void(std::string_view shader, std::string& wgsl)> mutate = {};
-};
 
 class SelfTest {
  public:

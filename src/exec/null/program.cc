@@ -3,8 +3,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
-#include "exec/null/recorder.h"
 #include "plan/device_layout.h"
+#include "plan/issue.h"
 
 namespace sluice::exec::null {
 
@@ -113,7 +113,7 @@ Result<std::string> to_program(const Plan& plan, std::span<const Value> inputs) 
   }
   SLUICE_ASSIGN(const Dim::Environment symbols, symbols_of(plan, inputs));
   SLUICE_ASSIGN(const plan::DeviceLayout layout, plan::lay_out_device(plan, symbols));
-  SLUICE_ASSIGN(const std::vector<Issued> issued, issue(plan, layout, symbols));
+  SLUICE_ASSIGN(const std::vector<plan::Issued> issued, plan::issue(plan, layout, symbols));
 
   Json program;
   program["pipelines"] = Json::array();
@@ -128,7 +128,7 @@ Result<std::string> to_program(const Plan& plan, std::span<const Value> inputs) 
   size_t next = 0;
   for (const plan::Step& step : plan.steps) {
     for (const plan::Dispatch& dispatch : step.dispatches) {
-      const Issued& one = issued[next++];
+      const plan::Issued& one = issued[next++];
       if (one.grid.x == 0) continue;
       Json bindings = Json::array();
       for (size_t b = 0; b < one.bindings.size(); ++b) {

@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "plan/device_layout.h"
+#include "plan/issue.h"
 
 namespace sluice::exec::null {
 
@@ -12,37 +14,10 @@ using plan::Plan;
 using plan::Slot;
 using plan::Step;
 
-Result<std::vector<Issued>> issue(const Plan& plan, const plan::DeviceLayout& layout,
-                                  const Dim::Environment& symbols) {
-  std::vector<Issued> all;
-  for (size_t s = 0; s < plan.steps.size(); ++s) {
-    for (const plan::Dispatch& dispatch : plan.steps[s].dispatches) {
-      Issued one;
-      one.step = static_cast<int>(s);
-      one.pipeline = dispatch.pipeline;
-      const auto count = dispatch.workgroups.evaluate(symbols);
-      if (!count || *count < 0) {
-        return internal_error(
-            cat("Step ", s, " (", plan.steps[s].op, ") has the grid ", dispatch.workgroups.text()));
-      }
-      SLUICE_ASSIGN(one.grid, plan::fold_grid(static_cast<uint64_t>(*count),
-                                              plan.limits.max_workgroups_per_dimension));
-      SLUICE_ASSIGN(one.words, plan::evaluate_words(dispatch, symbols));
-      for (const plan::BoundRange& bound : dispatch.bindings) {
-        SLUICE_ASSIGN(const plan::ResolvedBinding resolved,
-                      plan::resolve(plan, layout, bound, symbols));
-        one.bindings.push_back(resolved);
-      }
-      all.push_back(std::move(one));
-    }
-  }
-  return all;
-}
-
 Result<std::string> record(const Plan& plan, const Dim::Environment& symbols,
                            const RecordOptions& options) {
   SLUICE_ASSIGN(const plan::DeviceLayout layout, plan::lay_out_device(plan, symbols));
-  SLUICE_ASSIGN(const std::vector<Issued> issued, issue(plan, layout, symbols));
+  SLUICE_ASSIGN(const std::vector<plan::Issued> issued, plan::issue(plan, layout, symbols));
   std::string out;
   if (options.buffers) {
     for (size_t b = 0; b < layout.buffer_bytes.size(); ++b) {
@@ -75,7 +50,7 @@ Result<std::string> record(const Plan& plan, const Dim::Environment& symbols,
             plan.is_island(step) ? "the CPU (island)" : step.kernel, " -> ", makes, "\n");
     if (options.reasons && !step.why.empty()) out += cat("  because ", step.why, "\n");
     for (size_t d = 0; d < step.dispatches.size(); ++d, ++next) {
-      const Issued& one = issued[next];
+      const plan::Issued& one = issued[next];
       const plan::Pipeline& pipeline = plan.pipelines[static_cast<size_t>(one.pipeline)];
       std::vector<std::string> knobs;
       for (const auto& [name, value] : pipeline.knobs) knobs.push_back(cat(name, "=", value));

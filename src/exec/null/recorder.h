@@ -4,10 +4,8 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
 #include "base/result.h"
-#include "plan/device_layout.h"
 #include "plan/plan.h"
 
 namespace sluice::exec::null {
@@ -22,15 +20,5 @@ struct RecordOptions {
 // Fails as a real executor would at load: what lay_out_device refuses, a grid beyond the limits.
 Result<std::string> record(const plan::Plan& plan, const Dim::Environment& symbols,
                            const RecordOptions& options = {});
-
-// One dispatch, resolved for given symbols.
-struct Issued {
-  int step = 0, pipeline = 0;
-  plan::Grid grid;
-  std::vector<plan::ResolvedBinding> bindings;
-  std::vector<uint32_t> words;
-};
-Result<std::vector<Issued>> issue(const plan::Plan& plan, const plan::DeviceLayout& layout,
-                                  const Dim::Environment& symbols);
 
 }  // namespace sluice::exec::null

@@ -16,13 +16,13 @@
 #include "base/result.h"
 #include "exec/webgpu/device.h"
 #include "plan/device_layout.h"
+#include "plan/encode.h"
 #include "plan/plan.h"
 #include "tensor/value.h"
 
 namespace sluice::exec::webgpu {
 
-// Bits of a float32 NaN that no arithmetic makes: outputs hold it until something writes them.
-inline constexpr uint32_t kPoison = 0x7fc0dead;
+using plan::kPoison;
 
 struct ExecutorOptions {
   bool sentinel = true;

@@ -4,20 +4,13 @@
 #include <cstring>
 
 #include "base/text.h"
+#include "plan/encode.h"
 
 namespace sluice::exec::webgpu {
 
 namespace {
 
 constexpr uint64_t kSentinelBytes = 16;
-
-// One invocation copies the number that the host chose for this readback.
-constexpr std::string_view kSentinelShader = R"(
-struct Params { number : u32, a : u32, b : u32, c : u32 }
-@group(0) @binding(0) var<uniform> params : Params;
-@group(0) @binding(1) var<storage, read_write> result : array<u32>;
-@compute @workgroup_size(1) fn main() { result[0] = params.number; }
-)";
 
 struct Mapped {
   bool done = false;
@@ -46,7 +39,7 @@ void look_for_poison(std::span<const std::byte> bytes, plan::DeviceFormat format
 
 PipelineRequest Readback::sentinel_request() {
   return {.label = "sentinel",
-          .wgsl = kSentinelShader,
+          .wgsl = plan::kSentinelShader,
           .signature = {.uniform = true, .writable = {true}}};
 }
 
