@@ -4,12 +4,12 @@
 // worker is bundled into one file each: every source named worker.ts or thread.ts becomes /worker.js or
 // /thread.js at the package's top, beside the .wasm files. Hence code that runs in a worker writes
 // new URL('./sluice-simd.wasm', import.meta.url) whatever folder its source lies in.
-import { spawnSync } from 'node:child_process';
+import {spawnSync} from 'node:child_process';
 import crypto from 'node:crypto';
 import fs from 'node:fs';
-import { createRequire } from 'node:module';
+import {createRequire} from 'node:module';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
+import {fileURLToPath} from 'node:url';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 const tools = path.join(root, 'build/web-node/node_modules');
@@ -25,7 +25,7 @@ const version = /VERSION (\d+\.\d+\.\d+)/.exec(fs.readFileSync(path.join(root, '
 function filesBelow(folder, keep = () => true) {
   if (!fs.existsSync(folder)) return [];
   return fs
-    .readdirSync(folder, { recursive: true, withFileTypes: true })
+    .readdirSync(folder, {recursive: true, withFileTypes: true})
     .filter(entry => entry.isFile())
     .map(entry => path.relative(folder, path.join(entry.parentPath ?? entry.path, entry.name)))
     .filter(name => !name.split(path.sep).includes('node_modules') && keep(name))
@@ -43,7 +43,7 @@ class Output {
     this.names.add(path.normalize(name));
     const data = Buffer.from(bytes);
     if (fs.existsSync(target) && fs.readFileSync(target).equals(data)) return;
-    fs.mkdirSync(path.dirname(target), { recursive: true });
+    fs.mkdirSync(path.dirname(target), {recursive: true});
     fs.writeFileSync(`${target}.part`, data);
     fs.renameSync(`${target}.part`, target);
   }
@@ -57,8 +57,8 @@ class Output {
     const wanted = fs.statSync(from);
     const there = fs.existsSync(target) ? fs.statSync(target) : undefined;
     if (there && (there.ino === wanted.ino || (there.size === wanted.size && there.mtimeMs >= wanted.mtimeMs))) return;
-    fs.mkdirSync(path.dirname(target), { recursive: true });
-    fs.rmSync(target, { force: true });
+    fs.mkdirSync(path.dirname(target), {recursive: true});
+    fs.rmSync(target, {force: true});
     try {
       fs.linkSync(fs.realpathSync(from), target);
     } catch {
@@ -74,7 +74,7 @@ class Output {
 
 // --- the compiler's output: one .js and one .d.ts for each source.
 function emit() {
-  fs.rmSync(stage, { recursive: true, force: true });
+  fs.rmSync(stage, {recursive: true, force: true});
   const tsc = spawnSync(process.execPath, [path.join(tools, 'typescript/bin/tsc'), '-p', 'web/runtime/tsconfig.json'], {
     cwd: root,
     encoding: 'utf8',
@@ -115,10 +115,10 @@ function bundle(entry, options = {}) {
     logLevel: 'warning',
     absWorkingDir: root,
     outdir: path.join(root, 'build/web/bundle'),
-    alias: { 'sluice-web': path.join(source, 'index.ts'), 'sluice-web/cutout': path.join(source, 'cutout/index.ts') },
+    alias: {'sluice-web': path.join(source, 'index.ts'), 'sluice-web/cutout': path.join(source, 'cutout/index.ts')},
     ...options,
   });
-  return result.outputFiles.map(file => ({ name: path.basename(file.path), bytes: file.contents }));
+  return result.outputFiles.map(file => ({name: path.basename(file.path), bytes: file.contents}));
 }
 
 /** worker.js, thread.js and the .wasm files: in the package and in the site alike. */
@@ -139,7 +139,7 @@ function buildPackage() {
     output.copy(path.join(stage, name), name);
   }
   const wasm = addRuntime(output);
-  const entry = name => ({ types: `./${name}.d.ts`, default: `./${name}.js` });
+  const entry = name => ({types: `./${name}.d.ts`, default: `./${name}.js`});
   const manifest = {
     name: 'sluice-web',
     version,
@@ -178,12 +178,12 @@ function catalogue(output) {
       return manifest.sha256 && sha256Of(at) === manifest.sha256;
     });
     if (local) output.link(path.join(folder, local), `models/${manifest.file}`);
-    return { ...manifest, url: local ? `models/${manifest.file}` : manifest.url };
+    return {...manifest, url: local ? `models/${manifest.file}` : manifest.url};
   });
   const available = name => models.find(model => model.name === name && model.url)?.name ?? null;
   output.write(
     'models.json',
-    `${JSON.stringify({ fast: available('selfie'), best: available('isnet'), models }, undefined, 1)}\n`,
+    `${JSON.stringify({fast: available('selfie'), best: available('isnet'), models}, undefined, 1)}\n`,
   );
 }
 
@@ -191,7 +191,7 @@ function catalogue(output) {
 function sha256Of(file) {
   const store = path.join(root, 'build/web/.sha256.json');
   const known = fs.existsSync(store) ? JSON.parse(fs.readFileSync(store, 'utf8')) : {};
-  const { size, mtimeMs } = fs.statSync(file);
+  const {size, mtimeMs} = fs.statSync(file);
   const key = `${fs.realpathSync(file)} ${size} ${mtimeMs}`;
   if (!known[key]) {
     known[key] = crypto.createHash('sha256').update(fs.readFileSync(file)).digest('hex');
@@ -225,7 +225,7 @@ function buildApp() {
       SLUICE_APP_FILES: JSON.stringify(files),
       SLUICE_APP_VERSION: JSON.stringify(digest.digest('hex').slice(0, 16)),
     };
-    const built = bundle(path.join(appSource, serviceWorker), { define, sourcemap: false, format: 'iife' });
+    const built = bundle(path.join(appSource, serviceWorker), {define, sourcemap: false, format: 'iife'});
     for (const file of built) output.write(file.name, file.bytes);
   }
   output.finish();

@@ -13,12 +13,12 @@
 // The browser is Chromium, or what $SLUICE_BROWSER says (chromium, firefox). Both compute WebGPU on the CPU
 // here. All outside traffic goes to a proxy of ours that refuses it and writes it down: what a worker or a
 // service worker asks for is seen too. Screenshots and logs: build/web/artefacts/<test>/.
-import { spawn } from 'node:child_process';
+import {spawn} from 'node:child_process';
 import fs from 'node:fs';
 import http from 'node:http';
-import { createRequire } from 'node:module';
+import {createRequire} from 'node:module';
 import path from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import {fileURLToPath, pathToFileURL} from 'node:url';
 
 export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 export const photos = path.join(root, '../shared/data/photos');
@@ -110,17 +110,17 @@ function startProxy() {
     socket.end('HTTP/1.1 502 Bad Gateway\r\n\r\n');
   });
   return new Promise(resolve =>
-    server.listen(0, '127.0.0.1', () => resolve({ hosts, port: server.address().port, close: () => server.close() })),
+    server.listen(0, '127.0.0.1', () => resolve({hosts, port: server.address().port, close: () => server.close()})),
   );
 }
 
 /** `sluice serve` on a folder: {url, requests: [{method, path, status, range}], stop()}. */
-export function serve(folder, { isolated = true, port = 0, csp } = {}) {
+export function serve(folder, {isolated = true, port = 0, csp} = {}) {
   need('build/sluice', folder);
   const options = ['serve', folder, '--port', String(port), '--log'];
   if (!isolated) options.push('--no-isolation');
   if (csp) options.push('--csp', csp);
-  const child = spawn('build/sluice', options, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn('build/sluice', options, {stdio: ['ignore', 'pipe', 'inherit']});
   const ended = new Promise(resolve => child.on('exit', resolve));
   const requests = [];
   return new Promise((resolve, reject) => {
@@ -134,9 +134,9 @@ export function serve(folder, { isolated = true, port = 0, csp } = {}) {
         const request = /^(\w+) "(.*)" (\d+) "(.*)"$/.exec(line);
         if (address) {
           const stop = () => (child.kill('SIGTERM'), ended);
-          resolve({ url: address[1], requests, stop });
+          resolve({url: address[1], requests, stop});
         } else if (request) {
-          requests.push({ method: request[1], path: request[2], status: Number(request[3]), range: request[4] });
+          requests.push({method: request[1], path: request[2], status: Number(request[3]), range: request[4]});
         }
       }
     });
@@ -148,16 +148,16 @@ export function serve(folder, { isolated = true, port = 0, csp } = {}) {
  * @param {{site?: string, isolated?: boolean, csp?: string, browserArgs?: string[], timeout?: number}} options
  *   timeout: of puppeteer's waits, in milliseconds
  */
-export async function start({ site = 'build/web', isolated = true, csp, browserArgs = [], timeout = 60_000 } = {}) {
+export async function start({site = 'build/web', isolated = true, csp, browserArgs = [], timeout = 60_000} = {}) {
   const chosen = browsers[browserName];
   if (!chosen) throw new Error(`there is no browser ${browserName}`);
   if (!fs.existsSync(chosen.executable)) notRun(`${chosen.executable} is not installed`);
   if (chosen.driver && !fs.existsSync(chosen.driver)) notRun(`${chosen.driver} is not installed`);
   const puppeteer = await loadPuppeteer();
-  fs.rmSync(artefacts, { recursive: true, force: true });
-  fs.mkdirSync(artefacts, { recursive: true });
+  fs.rmSync(artefacts, {recursive: true, force: true});
+  fs.mkdirSync(artefacts, {recursive: true});
 
-  const server = await serve(site, { isolated, csp });
+  const server = await serve(site, {isolated, csp});
   const proxy = await startProxy();
   const settings = chosen.options(proxy.port);
   const browser = await puppeteer.launch({
@@ -165,7 +165,7 @@ export async function start({ site = 'build/web', isolated = true, csp, browserA
     executablePath: chosen.executable,
     headless: true,
     protocolTimeout: 600_000,
-    env: { ...process.env, ...(chosen.driver ? { VK_ICD_FILENAMES: chosen.driver } : {}) },
+    env: {...process.env, ...(chosen.driver ? {VK_ICD_FILENAMES: chosen.driver} : {})},
     ...settings,
     args: [...(settings.args ?? []), ...browserArgs],
   });
@@ -203,15 +203,15 @@ export async function start({ site = 'build/web', isolated = true, csp, browserA
       if (!/ERR_ABORTED|NS_BINDING_ABORTED/.test(why)) problem(`request failed: ${request.url()} ${why}`);
     });
     /** Keeps a picture of the page: build/web/artefacts/<test>/<name>.png. */
-    page.shot = name => page.screenshot({ path: path.join(artefacts, `${name}.png`) });
+    page.shot = name => page.screenshot({path: path.join(artefacts, `${name}.png`)});
     /** Drops files on an element, as a mouse does: [paths], or [{name, type, bytes}]. */
     page.drop = async (selector, files) => {
       const list = files.map(file =>
         typeof file === 'string'
-          ? { name: path.basename(file), type: imageType(file), bytes: fs.readFileSync(file) }
+          ? {name: path.basename(file), type: imageType(file), bytes: fs.readFileSync(file)}
           : file,
       );
-      const plain = list.map(({ name, type, bytes }) => ({
+      const plain = list.map(({name, type, bytes}) => ({
         name,
         type,
         base64: Buffer.from(bytes).toString('base64'),
@@ -221,12 +221,12 @@ export async function start({ site = 'build/web', isolated = true, csp, browserA
           const target = document.querySelector(where);
           if (!target) throw new Error(`there is no ${where}`);
           const transfer = new DataTransfer();
-          for (const { name, type, base64 } of items) {
+          for (const {name, type, base64} of items) {
             const bytes = Uint8Array.from(atob(base64), c => c.charCodeAt(0));
-            transfer.items.add(new File([bytes], name, { type }));
+            transfer.items.add(new File([bytes], name, {type}));
           }
           for (const kind of ['dragenter', 'dragover', 'drop']) {
-            target.dispatchEvent(new DragEvent(kind, { bubbles: true, cancelable: true, dataTransfer: transfer }));
+            target.dispatchEvent(new DragEvent(kind, {bubbles: true, cancelable: true, dataTransfer: transfer}));
           }
         },
         selector,
@@ -252,11 +252,11 @@ export async function start({ site = 'build/web', isolated = true, csp, browserA
       return more;
     },
     /** A new page at `address` (relative to the site), watched. viewport: {width, height, isMobile, hasTouch ..}. */
-    async page(address = '', { viewport, before, url = server.url } = {}) {
+    async page(address = '', {viewport, before, url = server.url} = {}) {
       const page = watch(await browser.newPage());
-      await page.setViewport(viewport ?? { width: 1280, height: 800 });
+      await page.setViewport(viewport ?? {width: 1280, height: 800});
       if (before) await before(page);
-      await page.goto(new URL(address, url).href, { waitUntil: 'load' });
+      await page.goto(new URL(address, url).href, {waitUntil: 'load'});
       return page;
     },
     /** Writes build/web/pages/<name>/ (index.html and main.js, which may import '/sluice-web/index.js'); its path. */
@@ -266,7 +266,7 @@ export async function start({ site = 'build/web', isolated = true, csp, browserA
       html = '<!doctype html><meta charset="utf-8"><title>test</title><link rel="icon" href="data:,">',
     ) {
       const folder = path.join(root, 'build/web/pages', `${testName}-${name}`);
-      fs.mkdirSync(folder, { recursive: true });
+      fs.mkdirSync(folder, {recursive: true});
       fs.writeFileSync(path.join(folder, 'main.js'), script);
       fs.writeFileSync(path.join(folder, 'index.html'), `${html}\n<script type="module" src="main.js"></script>\n`);
       return `pages/${testName}-${name}/`;
@@ -348,6 +348,6 @@ export async function start({ site = 'build/web', isolated = true, csp, browserA
 }
 
 function imageType(file) {
-  const types = { '.png': 'image/png', '.webp': 'image/webp', '.jpg': 'image/jpeg', '.jpeg': 'image/jpeg' };
+  const types = {'.png': 'image/png', '.webp': 'image/webp', '.jpg': 'image/jpeg', '.jpeg': 'image/jpeg'};
   return types[path.extname(file).toLowerCase()] ?? 'application/octet-stream';
 }

@@ -1,5 +1,5 @@
 // The harness sees what it promises to see: otherwise every other test of this folder proves less.
-import { need, start } from './harness.mjs';
+import {need, start} from './harness.mjs';
 
 need('build/web/sluice-web/package.json');
 const web = await start();
@@ -71,12 +71,12 @@ await web.test('a request that a worker makes is seen', async () => {
   page.takeProblems();
   web.check(web.takeOutside().includes('elsewhere.example'), 'it was not seen');
   web.check(
-    web.requests.some(({ path }) => path.endsWith('worker/main.js')),
+    web.requests.some(({path}) => path.endsWith('worker/main.js')),
     "the server's log lacks the worker",
   );
 });
 await web.test('without isolation', async () => {
-  const other = await web.serve('build/web', { isolated: false });
+  const other = await web.serve('build/web', {isolated: false});
   const page = await web.page(
     web.writePage('good', 'window.isolated = crossOriginIsolated; window.done = true;', noIcon),
     {
@@ -90,7 +90,7 @@ if (web.isChromium) {
     const page = await web.page(web.writePage('crash', 'window.done = true;', noIcon));
     await page.evaluate(async () => {
       const device = await (await navigator.gpu.requestAdapter()).requestDevice();
-      device.lost.then(({ reason }) => {
+      device.lost.then(({reason}) => {
         window.lost = reason;
       });
     });
