@@ -12,6 +12,7 @@
 #include "plan/kernel.h"
 #include "simd/elementwise.h"
 #include "simd/gemm_f32.h"
+#include "simd/target.h"
 
 namespace sluice {
 namespace {

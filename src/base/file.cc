@@ -1,9 +1,11 @@
 #include "base/file.h"
 
+#ifndef __wasm__
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#endif
 
 #include <cerrno>
 #include <cstdint>
@@ -15,6 +17,39 @@
 #include "base/text.h"
 
 namespace sluice {
+
+MappedFile::~MappedFile() {
+  if (data_ == nullptr || owner_ != nullptr) return;
+#ifndef __wasm__
+  if (mapped_) {
+    ::munmap(const_cast<std::byte*>(data_), size_);
+    return;
+  }
+#endif
+  std::free(const_cast<std::byte*>(data_));
+}
+
+#ifdef __wasm__
+
+namespace {
+Error no_files(std::string_view path) {
+  return unsupported(
+      cat("The file ", quoted(path, 200), " cannot be opened: WebAssembly has no files"));
+}
+}  // namespace
+
+Result<std::shared_ptr<const MappedFile>> MappedFile::open(const std::string& path) {
+  return no_files(path);
+}
+Result<std::shared_ptr<const MappedFile>> MappedFile::open_inside(const std::string&,
+                                                                  std::string_view relative) {
+  return no_files(relative);
+}
+Result<void> write_file_atomic(const std::string& path, std::span<const std::byte>) {
+  return no_files(path);
+}
+
+#else
 
 namespace {
 
@@ -51,15 +86,6 @@ std::string_view kind_of(mode_t mode) {
 }
 
 }  // namespace
-
-MappedFile::~MappedFile() {
-  if (data_ == nullptr || owner_ != nullptr) return;
-  if (mapped_) {
-    ::munmap(const_cast<std::byte*>(data_), size_);
-  } else {
-    std::free(const_cast<std::byte*>(data_));
-  }
-}
 
 Result<std::shared_ptr<const MappedFile>> MappedFile::map_descriptor(int descriptor,
                                                                      std::string path,
@@ -146,39 +172,6 @@ Result<std::shared_ptr<const MappedFile>> MappedFile::open_inside(const std::str
   return opened;
 }
 
-std::shared_ptr<const MappedFile> MappedFile::from_bytes(std::span<const std::byte> bytes) {
-  std::shared_ptr<MappedFile> out(new MappedFile());
-  if (!bytes.empty()) {
-    auto* memory = static_cast<std::byte*>(std::malloc(bytes.size()));
-    if (memory != nullptr) {
-      std::memcpy(memory, bytes.data(), bytes.size());
-      out->data_ = memory;
-      out->size_ = bytes.size();
-    }
-  }
-  return out;
-}
-
-std::shared_ptr<const MappedFile> MappedFile::adopt(std::span<const std::byte> bytes,
-                                                    std::shared_ptr<const void> owner,
-                                                    std::string path) {
-  std::shared_ptr<MappedFile> out(new MappedFile());
-  out->data_ = bytes.data();
-  out->size_ = bytes.size();
-  out->owner_ = std::move(owner);
-  out->path_ = std::move(path);
-  return out;
-}
-
-Result<std::string> read_file(const std::string& path, size_t max_bytes) {
-  SLUICE_ASSIGN(auto file, MappedFile::open(path));
-  if (file->size() > max_bytes) {
-    return resource_error(cat("The file ", quoted(path, 200), " has ", file->size(),
-                              " bytes (limit ", max_bytes, ")"));
-  }
-  return std::string(reinterpret_cast<const char*>(file->bytes().data()), file->size());
-}
-
 Result<void> write_file_atomic(const std::string& path, std::span<const std::byte> bytes) {
   std::string temporary = path + ".XXXXXX";
   const int fd = ::mkstemp(temporary.data());
@@ -207,6 +200,41 @@ Result<void> write_file_atomic(const std::string& path, std::span<const std::byt
     return cannot("written", path, failure);
   }
   return {};
+}
+
+#endif  // __wasm__
+
+std::shared_ptr<const MappedFile> MappedFile::from_bytes(std::span<const std::byte> bytes) {
+  std::shared_ptr<MappedFile> out(new MappedFile());
+  if (!bytes.empty()) {
+    auto* memory = static_cast<std::byte*>(std::malloc(bytes.size()));
+    if (memory != nullptr) {
+      std::memcpy(memory, bytes.data(), bytes.size());
+      out->data_ = memory;
+      out->size_ = bytes.size();
+    }
+  }
+  return out;
+}
+
+std::shared_ptr<const MappedFile> MappedFile::adopt(std::span<const std::byte> bytes,
+                                                    std::shared_ptr<const void> owner,
+                                                    std::string path) {
+  std::shared_ptr<MappedFile> out(new MappedFile());
+  out->data_ = bytes.data();
+  out->size_ = bytes.size();
+  out->owner_ = std::move(owner);
+  out->path_ = std::move(path);
+  return out;
+}
+
+Result<std::string> read_file(const std::string& path, uint64_t max_bytes) {
+  SLUICE_ASSIGN(auto file, MappedFile::open(path));
+  if (file->size() > max_bytes) {
+    return resource_error(cat("The file ", quoted(path, 200), " has ", file->size(),
+                              " bytes (limit ", max_bytes, ")"));
+  }
+  return std::string(reinterpret_cast<const char*>(file->bytes().data()), file->size());
 }
 
 Result<void> write_file_atomic(const std::string& path, std::string_view text) {

@@ -1,9 +1,11 @@
 // Files: whole-file reading, read-only mapping and atomic writing (POSIX). Only regular files are
 // opened: a model path that names a pipe, a device or a folder is refused before it can block or
-// answer without end. A MappedFile is shared, so that weights viewing it keep it alive.
+// answer without end. A MappedFile is shared, so that weights viewing it keep it alive. In
+// WebAssembly there are no files: bytes come from the host, and every path is refused.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
@@ -43,13 +45,13 @@ class MappedFile {
                                                                   bool refuse_links);
   const std::byte* data_ = nullptr;
   size_t size_ = 0;
-  bool mapped_ = false;
+  [[maybe_unused]] bool mapped_ = false;
   std::shared_ptr<const void> owner_;  // of adopted bytes
   std::string path_;
 };
 
 // The whole contents of a regular file of at most `max_bytes`.
-Result<std::string> read_file(const std::string& path, size_t max_bytes = size_t{1} << 32);
+Result<std::string> read_file(const std::string& path, uint64_t max_bytes = uint64_t{1} << 32);
 // Writes a temporary file beside `path`, flushes it and renames it over `path`: a reader sees the
 // old contents or the new, never a part.
 Result<void> write_file_atomic(const std::string& path, std::span<const std::byte> bytes);

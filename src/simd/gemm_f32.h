@@ -108,7 +108,4 @@ struct Gemm {
 int64_t gemm_workspace_floats(const Gemm& gemm);
 void gemm(const Gemm& gemm, std::span<float> workspace, Parallel parallel);
 
-// Name of the instruction set in use: "AVX3", "AVX2", "SSE2" ...
-const char* target_name();
-
 }  // namespace sluice::simd

@@ -4,6 +4,15 @@
 
 namespace sluice::simd {
 
+#ifdef __wasm__
+
+std::vector<std::string_view> instruction_sets() { return {hwy::TargetName(HWY_STATIC_TARGET)}; }
+bool select_instruction_set(std::string_view name) {
+  return name.empty() || name == hwy::TargetName(HWY_STATIC_TARGET);
+}
+
+#else
+
 std::vector<std::string_view> instruction_sets() {
   std::vector<std::string_view> names;
   // Lower bits are better targets; the scalar fallback is always there.
@@ -25,5 +34,7 @@ bool select_instruction_set(std::string_view name) {
   hwy::GetChosenTarget().Update(hwy::SupportedTargets());
   return chosen != 0 || name.empty();
 }
+
+#endif
 
 }  // namespace sluice::simd

@@ -88,9 +88,9 @@ Result<Tensor> Tensor::allocate(DType dtype, const Shape& shape) {
 
 namespace {
 // What one tensor may take: the machine's physical memory. Beyond it, an operating system that
-// overcommits would say yes and kill the process later.
+// overcommits would say yes and kill the process later. In WebAssembly, what an offset can span.
 uint64_t largest_tensor_bytes() {
-#if defined(_SC_PHYS_PAGES) && defined(_SC_PAGESIZE)
+#if !defined(__wasm__) && defined(_SC_PHYS_PAGES) && defined(_SC_PAGESIZE)
   static const uint64_t kBytes = [] {
     const long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
     return pages > 0 && size > 0 ? static_cast<uint64_t>(pages) * static_cast<uint64_t>(size)

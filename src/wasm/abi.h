@@ -28,9 +28,31 @@ SLUICE_EXPORT(sluice_free) void sluice_free(void* data);
 SLUICE_EXPORT(sluice_text_data) const char* sluice_text_data();
 SLUICE_EXPORT(sluice_text_size) uint32_t sluice_text_size();
 
-// --- the module. Call once before anything else: `threads` counts the caller; in a build with
-// threads the host starts threads - 1 workers beforehand on the same module and memory (see
-// wasm/threads.cc).
+// --- the module. What it imports from "env":
+//   memory: of as many pages as the module's import says; the maximum may be anything up to the
+//     import's (65536 pages). Shared for the modules named *-threads, unshared for the others.
+//   sluice_now() -> f64: a steady clock in milliseconds. sluice_wall() -> f64: milliseconds since
+//   1970. sluice_message(text: i32, bytes: i32): a line of UTF-8, for the console. The last lines
+//     before a trap say what has failed: a trap ends the instance for good.
+//
+// Call `initialize` first and once, on the thread that owns the module, then start workers, then
+// `configure`. Memory grows: views of it must be made anew after every call.
+SLUICE_EXPORT(sluice_initialize) void sluice_initialize();
+
+// Threads (modules named *-threads). For each worker the owner calls thread_block, and gives
+// {module, memory, block, index from 1} to a Worker, which instantiates the module with the same
+// imports, then:
+//   exports.__stack_pointer.value = block + exports.sluice_thread_block_bytes();
+//   exports.__wasm_init_tls(block); exports.sluice_thread_main(index);
+// thread_main never returns: it computes, and sleeps in between; terminate() ends it. A worker that
+// comes late or never costs speed only. Only the owner calls anything else.
+SLUICE_EXPORT(sluice_thread_block) void* sluice_thread_block();  // 0: out of memory
+SLUICE_EXPORT(sluice_thread_block_bytes) uint32_t sluice_thread_block_bytes();
+SLUICE_EXPORT(sluice_thread_main) void sluice_thread_main(int32_t index);
+// For tests: how often a worker has called the allocator, which kernels must not do.
+SLUICE_EXPORT(sluice_worker_allocations) uint32_t sluice_worker_allocations();
+
+// `threads` counts the caller: one more than the workers that are being started.
 // {"version", "simd": "simd128" | "relaxed", "threads": n, "backends": ["webgpu", "cpu"]}
 SLUICE_EXPORT(sluice_configure) int32_t sluice_configure(int32_t threads);
 

@@ -17,6 +17,28 @@ double now_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
+Result<Image> alpha_of(const Planes& matte, const Planes& guide, const Image& picture, bool refine,
+                       const GuidedOptions& guided) {
+  Image alpha;
+  if (!refine) {
+    SLUICE_ASSIGN(alpha, bilinear_alpha(matte, picture.width(), picture.height()));
+  } else if (guide.width() != matte.width() || guide.height() != matte.height()) {
+    // The guide must have the matte's size; a model may answer at another one than it was asked.
+    SLUICE_ASSIGN(const Planes resized, resize(guide, matte.width(), matte.height()));
+    SLUICE_ASSIGN(alpha, guided_alpha(matte, resized, picture, guided));
+  } else {
+    SLUICE_ASSIGN(alpha, guided_alpha(matte, guide, picture, guided));
+  }
+  if (picture.has_alpha()) {
+    const uint8_t* own = picture.pixels().data() + 3;
+    for (uint8_t& value : alpha.pixels()) {
+      value = static_cast<uint8_t>((value * *own + 127) / 255);
+      own += 4;
+    }
+  }
+  return alpha;
+}
+
 Result<Image> cut_out(const Image& picture, const Manifest& manifest, const RunModel& run,
                       const CutOptions& options, PhaseTimes& times) {
   double start = now_seconds();
@@ -34,23 +56,8 @@ Result<Image> cut_out(const Image& picture, const Manifest& manifest, const RunM
   SLUICE_ASSIGN(const Planes matte,
                 matte_of(output, manifest.output, manifest.input.layout, prepared.placement,
                          manifest.input.width, manifest.input.height));
-  Image alpha;
-  if (options.refine) {
-    // The guide must have the matte's size; a model may answer at another one than it was asked.
-    if (prepared.guide.width() != matte.width() || prepared.guide.height() != matte.height()) {
-      SLUICE_ASSIGN(prepared.guide, resize(prepared.guide, matte.width(), matte.height()));
-    }
-    SLUICE_ASSIGN(alpha, guided_alpha(matte, prepared.guide, picture, options.guided));
-  } else {
-    SLUICE_ASSIGN(alpha, bilinear_alpha(matte, picture.width(), picture.height()));
-  }
-  if (picture.has_alpha()) {
-    const uint8_t* own = picture.pixels().data() + 3;
-    for (uint8_t& value : alpha.pixels()) {
-      value = static_cast<uint8_t>((value * *own + 127) / 255);
-      own += 4;
-    }
-  }
+  SLUICE_ASSIGN(Image alpha,
+                alpha_of(matte, prepared.guide, picture, options.refine, options.guided));
   if (options.mask) {
     lap(times.refine);
     return alpha;

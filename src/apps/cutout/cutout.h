@@ -43,8 +43,13 @@ struct PhaseTimes {
   double total() const { return decode + prepare + run + refine + encode; }
 };
 
-// The result is RGBA, RGB or (mask) grey, of the picture's size. Alpha that the picture itself has
-// is kept: the result is nowhere more opaque than the picture.
+// Alpha (0 to 255) at the picture's size; `guide` is what `prepare` made of the picture. Alpha that
+// the picture itself has is kept: the result is nowhere more opaque than the picture.
+Result<image::Image> alpha_of(const image::Planes& matte, const image::Planes& guide,
+                              const image::Image& picture, bool refine,
+                              const GuidedOptions& guided = {});
+
+// The result is RGBA, RGB or (mask) grey, of the picture's size.
 Result<image::Image> cut_out(const image::Image& picture, const Manifest& manifest,
                              const RunModel& run, const CutOptions& options, PhaseTimes& times);
 

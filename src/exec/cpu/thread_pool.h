@@ -1,15 +1,15 @@
 // ThreadPool: the threads that kernels run on. parallel_for cuts [0, count) into ranges that depend
 // on count and grain only, so a kernel that sums within a range gives the same bits on one thread
 // as on many. Idle threads spin for some microseconds, then sleep. A call from inside a body runs
-// inline, range by range. No call allocates. Without threads (wasm32-wasi) everything runs inline.
+// inline, range by range. No call allocates.
+//
+// In WebAssembly a module can't start threads: its host starts workers that call serve_workers, and
+// all pools share them. A body must not allocate there, nor copy what counts references (Tensor,
+// Value): neither malloc nor shared_ptr of that C++ library knows threads.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
-#include <mutex>
-#include <optional>
-#include <thread>
-#include <vector>
+#include <memory>
 
 #include "base/function_ref.h"
 
@@ -20,13 +20,13 @@ class ThreadPool {
   using Body = FunctionRef<void(int64_t begin, int64_t end)>;
 
   // `threads` counts the caller, so one thread makes no worker. 0: one per core that the process
-  // may use. At most kMaxThreads.
+  // may use (WebAssembly: as many as set_worker_count has said). At most kMaxThreads.
   explicit ThreadPool(int threads = 0);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
-  int threads() const { return static_cast<int>(workers_.size()) + 1; }
+  int threads() const { return threads_; }
 
   // Calls body(begin, end) once for every range of the partition, and returns when all calls have
   // returned. Several threads may call at once: one of them gets the workers, the others run
@@ -41,24 +41,22 @@ class ThreadPool {
   // More ranges than this would only add traffic on the shared counter.
   static constexpr int64_t kMaxRanges = 256;
 
+#ifdef __wasm__
+  // How many workers the host starts. Before the first pool is made.
+  static void set_worker_count(int workers);
+  // What worker `index` (from 1) does for the rest of its life.
+  [[noreturn]] static void serve_workers(int index);
+  // True on a thread other than the one that owns the module.
+  static bool on_worker();
+#endif
+
  private:
-  void work();
-  // Claims ranges and runs them until none is left.
-  void run_ranges();
-
-  std::vector<std::thread> workers_;
-  std::mutex caller_;  // held by the caller that owns the job below
-
-  // The job. Written while no range is open, read only by whoever has claimed one.
-  int64_t count_ = 0;
-  int64_t ranges_ = 0;
-  std::optional<Body> body_;
-
-  // Each on its own cache line: claims, completions and wake-ups come from different threads.
-  alignas(64) std::atomic<uint64_t> ticket_ = 0;      // high half: job number; low half: unclaimed
-  alignas(64) std::atomic<uint32_t> unfinished_ = 0;  // ranges that have not returned
-  alignas(64) std::atomic<uint32_t> wake_ = 0;        // counts jobs; workers sleep on it
-  std::atomic<bool> stop_ = false;
+  struct Team;
+#ifdef __wasm__
+  static Team& everyone();
+#endif
+  int threads_ = 1;
+  std::shared_ptr<Team> team_;  // null with one thread
 };
 
 }  // namespace sluice::exec::cpu

@@ -1,0 +1,83 @@
+// Threads of the module. The host starts them (abi.h tells how); here lies what they need: a block
+// with their thread-local data and their stack, and an allocator that more than one thread may
+// call. Kernels don't allocate on workers, which the tests check by the count below; the lock is
+// for what a test has not seen.
+#include <atomic>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+
+#include "exec/cpu/thread_pool.h"
+#include "wasm/abi.h"
+
+namespace {
+
+using sluice::exec::cpu::ThreadPool;
+
+// Of a worker: kernels only, no recursion over graphs.
+constexpr uint32_t kStackBytes = 256 << 10;
+
+std::atomic<bool> allocating = false;
+std::atomic<uint32_t> worker_allocations = 0;
+
+struct AllocatorLock {
+  AllocatorLock() {
+    if (ThreadPool::on_worker()) worker_allocations.fetch_add(1, std::memory_order_relaxed);
+    while (allocating.exchange(true, std::memory_order_acquire)) {
+    }
+  }
+  ~AllocatorLock() { allocating.store(false, std::memory_order_release); }
+};
+
+}  // namespace
+
+extern "C" {
+
+// The linker's --wrap: calls of malloc come to __wrap_malloc, and __real_malloc is wasi-libc's.
+void* __real_malloc(size_t size);
+void __real_free(void* data);
+void* __real_calloc(size_t count, size_t size);
+void* __real_realloc(void* data, size_t size);
+void* __real_aligned_alloc(size_t alignment, size_t size);
+int __real_posix_memalign(void** out, size_t alignment, size_t size);
+
+void* __wrap_malloc(size_t size) {
+  const AllocatorLock lock;
+  return __real_malloc(size);
+}
+void __wrap_free(void* data) {
+  const AllocatorLock lock;
+  __real_free(data);
+}
+void* __wrap_calloc(size_t count, size_t size) {
+  const AllocatorLock lock;
+  return __real_calloc(count, size);
+}
+void* __wrap_realloc(void* data, size_t size) {
+  const AllocatorLock lock;
+  return __real_realloc(data, size);
+}
+void* __wrap_aligned_alloc(size_t alignment, size_t size) {
+  const AllocatorLock lock;
+  return __real_aligned_alloc(alignment, size);
+}
+int __wrap_posix_memalign(void** out, size_t alignment, size_t size) {
+  const AllocatorLock lock;
+  return __real_posix_memalign(out, alignment, size);
+}
+
+}  // extern "C"
+
+void* sluice_thread_block() {
+  const uint32_t bytes = sluice_thread_block_bytes();
+  return sluice_alloc(bytes);
+}
+
+uint32_t sluice_thread_block_bytes() {
+  const auto tls = static_cast<uint32_t>(__builtin_wasm_tls_size());
+  return (tls + kStackBytes + 63) / 64 * 64;
+}
+
+void sluice_thread_main(int32_t index) { ThreadPool::serve_workers(index); }
+
+uint32_t sluice_worker_allocations() { return worker_allocations.load(); }
