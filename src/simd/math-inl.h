@@ -16,6 +16,7 @@
 
 #include "hwy/highway.h"
 #include "simd/activation.h"
+#include "simd/relaxed-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace sluice::simd {
