@@ -176,6 +176,9 @@ void all_rows(const GemmTile& tile, const Column* columns) {
 void GemmTileKernel(const GemmTile& tile) {
   const F32 d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  // Three vectors at a time; four that are left over go two by two, since one alone would wait for
+  // its weights.
+  int64_t left_over = (tile.width + lanes - 1) / lanes * tile.lines;
   std::array<Column, 3> columns;
   int held = 0;
   for (int64_t line = 0; line < tile.lines; ++line) {
@@ -189,6 +192,11 @@ void GemmTileKernel(const GemmTile& tile) {
       if (held == 3) {
         all_rows<3>(tile, columns.data());
         held = 0;
+        left_over -= 3;
+      } else if (held == 2 && left_over == 4) {
+        all_rows<2>(tile, columns.data());
+        held = 0;
+        left_over -= 2;
       }
     }
   }

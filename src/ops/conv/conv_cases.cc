@@ -77,6 +77,27 @@ void add_conv(std::vector<Case>& out) {
           {.x = {1, in, 5, 7}, .w = {made, in, 3, 3}, .attrs = {{"pads", Ints{1, 1, 1, 1}}}}));
     }
   }
+  // Large enough that tiles of 4 x 4 outputs pay: whole tiles and cut ones, panels of 16 tiles
+  // along rows and across them, padding on some sides only, phases of dilated taps, groups.
+  for (const auto& [h, w] : std::vector<std::pair<int64_t, int64_t>>{
+           {16, 16}, {17, 15}, {12, 64}, {13, 62}, {9, 129}, {30, 31}}) {
+    out.push_back(
+        layer("Conv", cat("tiles_", h, "x", w),
+              {.x = {1, 33, h, w}, .w = {31, 33, 3, 3}, .attrs = {{"pads", Ints{1, 1, 1, 1}}}}));
+  }
+  out.push_back(layer("Conv", "tiles_uneven_padding",
+                      {.x = {2, 24, 18, 63},
+                       .w = {40, 24, 3, 3},
+                       .attrs = {{"pads", Ints{0, 2, 3, 0}}},
+                       .bias = false}));
+  out.push_back(layer("Conv", "tiles_dilated",
+                      {.x = {1, 24, 33, 34},
+                       .w = {24, 24, 3, 3},
+                       .attrs = {{"pads", Ints{2, 4, 2, 4}}, {"dilations", Ints{2, 4}}}}));
+  out.push_back(layer("Conv", "tiles_of_groups",
+                      {.x = {2, 48, 16, 20},
+                       .w = {50, 24, 3, 3},
+                       .attrs = {{"pads", Ints{1, 1, 1, 1}}, {"group", int64_t{2}}}}));
   for (const int64_t made : {1, 5, 8, 17, 64, 127, 129}) {
     out.push_back(
         layer("Conv", cat("pointwise_to_", made), {.x = {2, 19, 6, 9}, .w = {made, 19, 1, 1}}));

@@ -16,6 +16,7 @@
 #include "op/operand.h"
 #include "ops/conv/conv.h"
 #include "ops/conv/conv_kernels.h"
+#include "ops/conv/winograd_cpu.h"
 #include "simd/gemm_f32.h"
 #include "simd/scratch_slots.h"
 
@@ -371,6 +372,8 @@ Result<void> convolve(KernelContext& context, const ConvGeometry& g, const Plane
   return {};
 }
 
+}  // namespace
+
 simd::Activation vector_form(const op::Activation& activation) {
   using Kind = op::Activation::Kind;
   using simd::Function;
@@ -411,6 +414,8 @@ simd::Activation vector_form(const op::Activation& activation) {
   }
   return {};
 }
+
+namespace {
 
 Result<void> run_conv(KernelContext& context, bool fused) {
   SLUICE_ASSIGN(const Tensor* x, op::input_tensor(context, 0, {DType::kFloat32}));
@@ -754,13 +759,24 @@ std::string refuse_conv_integer(const NodeView& node) {
 
 }  // namespace
 
-const op::CpuCandidate kConvCpu[1] = {{.kernel = {.name = "conv.f32.implicit_gemm",
+const op::CpuCandidate kConvCpu[2] = {{.kernel = {.name = "conv.f32.winograd",
+                                                  .run = conv_winograd,
+                                                  .prepare = prepare_winograd,
+                                                  .prepared_input = 1},
+                                       .refuse = refuse_winograd},
+                                      {.kernel = {.name = "conv.f32.implicit_gemm",
                                                   .run = conv_f32,
                                                   .prepare = prepare_conv,
                                                   .prepared_input = 1},
                                        .refuse = refuse_conv}};
 
-const op::CpuCandidate kFusedConvCpu[1] = {{.kernel = {.name = "fused_conv.f32.implicit_gemm",
+const op::CpuCandidate kFusedConvCpu[2] = {{.kernel = {.name = "fused_conv.f32.winograd",
+                                                       .run = fused_conv_winograd,
+                                                       .prepare = prepare_winograd,
+                                                       .prepared_input = 1},
+                                            .refuse = refuse_winograd,
+                                            .in_place_input = 3},
+                                           {.kernel = {.name = "fused_conv.f32.implicit_gemm",
                                                        .run = fused_conv_f32,
                                                        .prepare = prepare_conv,
                                                        .prepared_input = 1},

@@ -1,13 +1,18 @@
 // The CPU kernels of the conv family, as rows of the operator table.
 #pragma once
 
+#include "op/activation.h"
 #include "op/op.h"
+#include "simd/activation.h"
 
 namespace sluice::ops::conv {
 
-extern const op::CpuCandidate kConvCpu[1];
-extern const op::CpuCandidate kFusedConvCpu[1];
+extern const op::CpuCandidate kConvCpu[2];
+extern const op::CpuCandidate kFusedConvCpu[2];
 extern const op::CpuCandidate kConvIntegerCpu[1];
 extern const op::CpuCandidate kConvTransposeCpu[1];
+
+// The activation as the vector kernels know it.
+simd::Activation vector_form(const op::Activation& activation);
 
 }  // namespace sluice::ops::conv

@@ -69,7 +69,7 @@ void check(const Geometry& g, bool fused) {
   std::vector<Value> inputs = {Value(op::case_floats(Shape{g.n, g.c, g.h, g.w}, 1)), Value(w),
                                Value(op::case_floats(Shape{g.m}, 3))};
   Tensor want = run(conv_reference, attrs, inputs);
-  const auto& candidate = fused ? kFusedConvCpu[0] : kConvCpu[0];
+  const auto& candidate = fused ? kFusedConvCpu[1] : kConvCpu[1];
   if (fused) {
     inputs.emplace_back(op::case_floats(want.shape(), 4));
     attrs.set("activation", std::string("leakyrelu"));
@@ -118,12 +118,60 @@ TEST_P(ConvCpu, AgreesWithReference) {
   check({1, 350, 40, 40, 20, 1, 1, 1, 1, 1, 1, 1, {0, 0, 0, 0}}, true);
 }
 
+// 3x3, stride 1, by tiles: never more than a few roundings away from the reference.
+void check_winograd(const Geometry& g, bool fused) {
+  SCOPED_TRACE(cat("n", g.n, " c", g.c, " ", g.h, "x", g.w, " m", g.m, " g", g.group, " d", g.dh,
+                   g.dw, " p", join(g.pads, ","), fused ? " fused" : ""));
+  AttrMap attrs{
+      {"dilations", std::vector<int64_t>{g.dh, g.dw}}, {"pads", g.pads}, {"group", g.group}};
+  std::vector<Value> inputs = {Value(op::case_floats(Shape{g.n, g.c, g.h, g.w}, 1)),
+                               Value(op::case_floats(Shape{g.m, g.c / g.group, 3, 3}, 2)),
+                               Value(op::case_floats(Shape{g.m}, 3))};
+  Tensor want = run(conv_reference, attrs, inputs);
+  if (fused) {
+    inputs.emplace_back(op::case_floats(want.shape(), 4));
+    attrs.set("activation", std::string("relu"));
+    want = run(fused_conv_reference, attrs, inputs);
+  }
+  const auto& kernel = (fused ? kFusedConvCpu[0] : kConvCpu[0]).kernel;
+  std::vector<Value> constants(inputs.size());
+  constants[1] = inputs[1];
+  const auto packed = kernel.prepare(attrs, constants);
+  ASSERT_TRUE(packed.ok() && packed->defined());
+  inputs[1] = Value(Tensor::shape_only(DType::kFloat32, inputs[1].tensor().shape()));
+  // Products of tiles are larger than those of taps, by the sums of the transforms.
+  const double depth = 8 * static_cast<double>(g.c / g.group * 9);
+  expect_close(run(kernel.run, attrs, inputs, *packed), want, depth);
+}
+
+TEST_P(ConvCpu, WinogradAgreesWithReference) {
+  for (const int64_t size : {1, 2, 3, 4, 5, 7, 8, 11, 17, 32, 49}) {
+    for (const int64_t c : {1, 3, 8}) {
+      for (const int64_t m : {1, 5, 8, 19}) {
+        check_winograd({1, c, size, size, m, 1, 3, 3, 1, 1, 1, 1, {1, 1, 1, 1}}, false);
+      }
+    }
+    check_winograd({2, 4, size, size + 3, 6, 2, 3, 3, 1, 1, 1, 1, {1, 1, 1, 1}}, false);
+    check_winograd({2, 4, size, size + 3, 6, 2, 3, 3, 1, 1, 1, 1, {2, 0, 0, 3}}, true);
+    check_winograd({1, 6, size + 2, size + 4, 9, 1, 3, 3, 1, 1, 1, 1, {0, 0, 0, 0}}, true);
+    check_winograd({1, 3, size, size, 9, 1, 3, 3, 1, 1, 2, 2, {2, 2, 2, 2}}, true);
+    check_winograd({1, 3, size, size, 9, 1, 3, 3, 1, 1, 8, 8, {8, 8, 8, 8}}, true);
+    check_winograd({1, 3, size, size, 4, 1, 3, 3, 1, 1, 4, 3, {5, 3, 4, 7}}, false);
+  }
+  // Rows of tiles that fill panels: few, many, with a border within a panel, with groups.
+  check_winograd({1, 5, 40, 64, 9, 1, 3, 3, 1, 1, 1, 1, {1, 1, 1, 1}}, true);
+  check_winograd({1, 20, 90, 250, 17, 1, 3, 3, 1, 1, 1, 1, {1, 1, 1, 1}}, true);
+  check_winograd({2, 18, 130, 190, 34, 2, 3, 3, 1, 1, 1, 1, {0, 1, 2, 0}}, true);
+  check_winograd({1, 300, 33, 130, 40, 1, 3, 3, 1, 1, 1, 1, {1, 1, 1, 1}}, false);
+  check_winograd({1, 65, 70, 66, 33, 1, 3, 3, 1, 1, 2, 1, {2, 1, 2, 1}}, true);
+}
+
 TEST_P(ConvCpu, OneAxis) {
   for (const int64_t length : {4, 5, 31, 2000}) {
     AttrMap attrs{{"pads", std::vector<int64_t>{2, 1}}, {"strides", std::vector<int64_t>{2}}};
     const std::vector<Value> inputs = {Value(op::case_floats(Shape{1, 7, length}, 1)),
                                        Value(op::case_floats(Shape{5, 7, 4}, 2))};
-    expect_close(run(kConvCpu[0].kernel.run, attrs, inputs), run(conv_reference, attrs, inputs),
+    expect_close(run(kConvCpu[1].kernel.run, attrs, inputs), run(conv_reference, attrs, inputs),
                  28);
   }
 }

@@ -1,8 +1,20 @@
 // sluice-web: machine-learning models in the browser, on WebGPU or WebAssembly, with a record that says
 // which one ran.
-export {SluiceError} from './errors.js';
-export {Session} from './session.js';
+export { SluiceError } from './errors.js';
+export { Session } from './session.js';
 export type {
-  BackendName, Binding, CacheOptions, DType, Feeds, ModelInput, ProgressEvent, Results, RunOptions, SessionOptions,
-  SluiceErrorShape, Tensor, TensorData, ValueInfo,
+  BackendName,
+  Binding,
+  CacheOptions,
+  DType,
+  Feeds,
+  ModelInput,
+  ProgressEvent,
+  Results,
+  RunOptions,
+  SessionOptions,
+  SluiceErrorShape,
+  Tensor,
+  TensorData,
+  ValueInfo,
 } from './types.js';

@@ -1,9 +1,9 @@
 // Runtime: the page's side of one worker. Sessions with the same assets and threads share one. When the
 // worker dies or its module traps, every pending call is rejected, and the next session gets a new worker.
-import {SluiceError, abortedError, asSluiceError, fromWire, throwIfAborted} from './errors.js';
-import {portPair} from './protocol.js';
-import type {CallName, EventOf, Params, Port, ResultOf, ToPage, ToWorker} from './protocol.js';
-import type {Binding} from './types.js';
+import { SluiceError, abortedError, asSluiceError, fromWire, throwIfAborted } from './errors.js';
+import { portPair } from './protocol.js';
+import type { CallName, EventOf, Params, Port, ResultOf, ToPage, ToWorker } from './protocol.js';
+import type { Binding } from './types.js';
 
 export interface RuntimeOptions {
   /** Absolute, ends with a slash. null: beside this module, where a bundler finds the files. */
@@ -33,15 +33,22 @@ export class Runtime {
   readonly bindings = new Map<number, (binding: Binding) => void>();
   private readonly pending = new Map<number, Pending>();
   private port: Port<ToWorker, ToPage> | null = null;
+  /** Loads that were aborted here and may still succeed there. */
+  private readonly abandoned = new Set<number>();
   private nextId = 1;
   private users = 0;
   private dead: SluiceError | null = null;
   private stop: () => void = () => {};
   private readonly started: Promise<void>;
 
-  private constructor(private readonly key: string, options: RuntimeOptions) {
+  private constructor(
+    private readonly key: string,
+    options: RuntimeOptions,
+  ) {
     this.started = this.start(options);
-    this.started.catch((thrown: unknown) => { this.die(asSluiceError(thrown)); });
+    this.started.catch((thrown: unknown) => {
+      this.die(asSluiceError(thrown));
+    });
   }
 
   /** The runtime of these options, shared; release() it once for each acquire(). */
@@ -64,7 +71,10 @@ export class Runtime {
 
   /** Rejects at once when `signal` fires; the worker finishes what can't be interrupted and drops it. */
   async call<K extends CallName>(
-      name: K, params: Params<K>, options: CallOptions<EventOf<K>> = {}): Promise<ResultOf<K>> {
+    name: K,
+    params: Params<K>,
+    options: CallOptions<EventOf<K>> = {},
+  ): Promise<ResultOf<K>> {
     throwIfAborted(options.signal, name);
     if (name !== 'start') await this.waitForStart(options.signal, name);
     if (this.dead) throw this.dead;
@@ -74,15 +84,18 @@ export class Runtime {
   private waitForStart(signal: AbortSignal | undefined, name: string): Promise<void> {
     if (!signal) return this.started;
     return new Promise((resolve, reject) => {
-      const onAbort = () => { reject(abortedError(signal, name)); };
-      signal.addEventListener('abort', onAbort, {once: true});
-      this.started.then(resolve, reject).finally(() => { signal.removeEventListener('abort', onAbort); });
+      const onAbort = () => {
+        reject(abortedError(signal, name));
+      };
+      signal.addEventListener('abort', onAbort, { once: true });
+      this.started.then(resolve, reject).finally(() => {
+        signal.removeEventListener('abort', onAbort);
+      });
     });
   }
 
-  private post<K extends CallName>(
-      name: K, params: Params<K>, options: CallOptions<EventOf<K>>): Promise<ResultOf<K>> {
-    const {signal} = options;
+  private post<K extends CallName>(name: K, params: Params<K>, options: CallOptions<EventOf<K>>): Promise<ResultOf<K>> {
+    const { signal } = options;
     return new Promise<ResultOf<K>>((resolve, reject) => {
       const port = this.port;
       if (!port) {
@@ -96,18 +109,28 @@ export class Runtime {
       };
       const onAbort = () => {
         settle();
-        port.post({type: 'abort', id, reason: String(signal?.reason)}, []);
+        if (name === 'session.open') this.abandoned.add(id);
+        port.post({ type: 'abort', id, reason: String(signal?.reason) }, []);
         if (signal) reject(abortedError(signal, name));
       };
       this.pending.set(id, {
-        resolve: value => { settle(); resolve(value as ResultOf<K>); },
-        reject: error => { settle(); reject(error); },
-        event: event => { options.onEvent?.(event as EventOf<K>); },
+        resolve: value => {
+          settle();
+          resolve(value as ResultOf<K>);
+        },
+        reject: error => {
+          settle();
+          reject(error);
+        },
+        event: event => {
+          options.onEvent?.(event as EventOf<K>);
+        },
       });
-      signal?.addEventListener('abort', onAbort, {once: true});
+      signal?.addEventListener('abort', onAbort, { once: true });
       try {
-        port.post({type: 'call', id, name, params}, options.transfer ?? []);
-      } catch (thrown) {  // not cloneable: the caller's data
+        port.post({ type: 'call', id, name, params }, options.transfer ?? []);
+      } catch (thrown) {
+        // not cloneable: the caller's data
         settle();
         reject(asSluiceError(thrown, 'usage'));
       }
@@ -116,51 +139,83 @@ export class Runtime {
 
   private async start(options: RuntimeOptions): Promise<void> {
     this.port = options.worker ? this.startWorker(options) : await this.startHere();
-    this.port.onMessage = message => { this.receive(message); };
-    await this.post('start', {assets: options.assets, threads: options.threads, lastDeviceFailure}, {});
+    this.port.onMessage = message => {
+      this.receive(message);
+    };
+    await this.post('start', { assets: options.assets, threads: options.threads, lastDeviceFailure }, {});
   }
 
   private startWorker(options: RuntimeOptions): Port<ToWorker, ToPage> {
     // Bundlers find the worker by exactly this expression.
-    const worker = options.assets !== null ?
-        new Worker(new URL('worker.js', options.assets), {type: 'module', name: 'sluice'}) :
-        new Worker(new URL('./worker.js', import.meta.url), {type: 'module', name: 'sluice'});
+    const worker =
+      options.assets !== null
+        ? new Worker(new URL('worker.js', options.assets), { type: 'module', name: 'sluice' })
+        : new Worker(new URL('./worker.js', import.meta.url), { type: 'module', name: 'sluice' });
     const port: Port<ToWorker, ToPage> = {
-      post: (message, transfer) => { worker.postMessage(message, transfer); },
+      post: (message, transfer) => {
+        worker.postMessage(message, transfer);
+      },
       onMessage: null,
     };
-    worker.onmessage = (event: MessageEvent<ToPage>) => { port.onMessage?.(event.data); };
+    worker.onmessage = (event: MessageEvent<ToPage>) => {
+      port.onMessage?.(event.data);
+    };
     worker.onerror = event => {
       event.preventDefault();
       const where = event.filename ? ` (${event.message || 'error'}, ${event.filename}:${event.lineno})` : '';
-      this.die(new SluiceError('internal', `The worker crashed or could not be loaded${where}`, {
-        hint: 'worker.js must be served from the page\'s own origin as JavaScript, and worker-src must allow it.',
-      }));
+      this.die(
+        new SluiceError('internal', `The worker crashed or could not be loaded${where}`, {
+          hint: "worker.js must be served from the page's own origin as JavaScript, and worker-src must allow it.",
+        }),
+      );
     };
     worker.onmessageerror = () => {
       this.die(new SluiceError('internal', 'A message from the worker can not be read'));
     };
-    this.stop = () => { worker.terminate(); };
+    this.stop = () => {
+      worker.terminate();
+    };
     return port;
   }
 
   private async startHere(): Promise<Port<ToWorker, ToPage>> {
-    const [{Engine}, {Host}] = await Promise.all([import('./engine/engine.js'), import('./engine/host.js')]);
+    const [{ Engine }, { Host }] = await Promise.all([import('./engine/engine.js'), import('./engine/host.js')]);
     const [page, inside] = portPair();
     const engine = new Engine(new Host(inside));
-    this.stop = () => { engine.stop(); };
+    this.stop = () => {
+      engine.stop();
+    };
     return page;
   }
 
   private receive(message: ToPage): void {
     switch (message.type) {
-      case 'result': this.pending.get(message.id)?.resolve(message.value); break;
-      case 'error': this.pending.get(message.id)?.reject(fromWire(message.error)); break;
-      case 'event': this.pending.get(message.id)?.event(message.event); break;
-      case 'binding': this.bindings.get(message.session)?.(message.binding); break;
-      case 'device-failure': lastDeviceFailure = message.at; break;
-      case 'poisoned': this.die(fromWire(message.error)); break;
+      case 'result':
+        this.pending.get(message.id)?.resolve(message.value);
+        if (this.abandoned.delete(message.id)) this.disposeLate(message.value as ResultOf<'session.open'>);
+        break;
+      case 'error':
+        this.abandoned.delete(message.id);
+        this.pending.get(message.id)?.reject(fromWire(message.error));
+        break;
+      case 'event':
+        this.pending.get(message.id)?.event(message.event);
+        break;
+      case 'binding':
+        this.bindings.get(message.session)?.(message.binding);
+        break;
+      case 'device-failure':
+        lastDeviceFailure = message.at;
+        break;
+      case 'poisoned':
+        this.die(fromWire(message.error));
+        break;
     }
+  }
+
+  // The session was made while the word that nobody wants it was on its way.
+  private disposeLate({ session }: ResultOf<'session.open'>): void {
+    this.call('session.dispose', { session }).catch(() => {});
   }
 
   private die(error: SluiceError): void {

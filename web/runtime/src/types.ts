@@ -2,13 +2,33 @@
 // page never blocks.
 
 export type DType =
-  | 'float32' | 'float16' | 'float64' | 'bfloat16'
-  | 'int8' | 'int16' | 'int32' | 'int64' | 'uint8' | 'uint16' | 'uint32' | 'uint64'
-  | 'bool' | 'string';
+  | 'float32'
+  | 'float16'
+  | 'float64'
+  | 'bfloat16'
+  | 'int8'
+  | 'int16'
+  | 'int32'
+  | 'int64'
+  | 'uint8'
+  | 'uint16'
+  | 'uint32'
+  | 'uint64'
+  | 'bool'
+  | 'string';
 
 export type TensorData =
-  | Float32Array | Float64Array | Int8Array | Int16Array | Int32Array | BigInt64Array
-  | Uint8Array | Uint16Array | Uint32Array | BigUint64Array | readonly string[];
+  | Float32Array
+  | Float64Array
+  | Int8Array
+  | Int16Array
+  | Int32Array
+  | BigInt64Array
+  | Uint8Array
+  | Uint16Array
+  | Uint32Array
+  | BigUint64Array
+  | readonly string[];
 
 /** A dense tensor, row-major. float16 and bfloat16 elements are their bits (Uint16Array), bool one byte each. */
 export interface Tensor {
@@ -27,7 +47,12 @@ export type BackendName = 'webgpu' | 'cpu';
 
 /** What is going on, in order: a model's bytes arrive, it is read, the backend is chosen, weights move to it. */
 export type ProgressEvent =
-  | { readonly phase: 'download'; readonly loadedBytes: number; readonly totalBytes?: number; readonly fromCache: boolean }
+  | {
+      readonly phase: 'download';
+      readonly loadedBytes: number;
+      readonly totalBytes?: number;
+      readonly fromCache: boolean;
+    }
   | { readonly phase: 'read' | 'gate' | 'compile' | 'upload' | 'first-run' | 'ready' };
 
 export interface CacheOptions {
@@ -118,6 +143,15 @@ export interface Session {
 
 /** Every error of this package. `code` is one of a few; `message` a whole sentence. */
 export interface SluiceErrorShape {
-  readonly code: 'invalid-model' | 'unsupported' | 'resource' | 'device' | 'internal' | 'network' | 'integrity' | 'aborted' | 'usage';
+  readonly code:
+    | 'invalid-model'
+    | 'unsupported'
+    | 'resource'
+    | 'device'
+    | 'internal'
+    | 'network'
+    | 'integrity'
+    | 'aborted'
+    | 'usage';
   readonly hint?: string;
 }

@@ -1,7 +1,7 @@
 // The worker's entry: everything that computes lives here. Loaded by runtime.ts as a module worker.
-import {Engine} from './engine/engine.js';
-import {Host} from './engine/host.js';
-import type {Port, ToPage, ToWorker} from './protocol.js';
+import { Engine } from './engine/engine.js';
+import { Host } from './engine/host.js';
+import type { Port, ToPage, ToWorker } from './protocol.js';
 
 interface WorkerScope {
   postMessage(message: unknown, transfer: Transferable[]): void;
@@ -10,8 +10,12 @@ interface WorkerScope {
 
 const scope = globalThis as unknown as WorkerScope;
 const port: Port<ToPage, ToWorker> = {
-  post: (message, transfer) => { scope.postMessage(message, transfer); },
+  post: (message, transfer) => {
+    scope.postMessage(message, transfer);
+  },
   onMessage: null,
 };
-scope.onmessage = event => { port.onMessage?.(event.data); };
+scope.onmessage = event => {
+  port.onMessage?.(event.data);
+};
 new Engine(new Host(port));

@@ -1,15 +1,206 @@
 // Engine: what one worker holds: the core (WebAssembly module), the GPU device, the sessions. Jobs of all
 // sessions are done one after another, since the core is not re-entrant and a device has one queue.
-import {SluiceError} from '../errors.js';
-import {extensions} from './extensions.js';
-import type {Host} from './host.js';
+import { Core } from '../core/core.js';
+import type { OpenOptions } from '../core/core.js';
+import { loadModule } from '../core/load.js';
+import type { LoadedModule } from '../core/load.js';
+import { SluiceError, throwIfAborted, toWire } from '../errors.js';
+import { DeviceKeeper } from '../gpu/device_keeper.js';
+import type { OpenResult, StartParams, WireOptions } from '../protocol.js';
+import { ConsoleSink } from '../telemetry/console.js';
+import { OtlpSink } from '../telemetry/otlp.js';
+import type { Binding, Tensor } from '../types.js';
+import { extensions } from './extensions.js';
+import type { Host } from './host.js';
+import { LoadedSession } from './loaded_session.js';
+import { placeModel } from './model_source.js';
+import { Mutex } from './mutex.js';
+
+interface Entry {
+  readonly loaded: LoadedSession;
+  readonly console: ConsoleSink | null;
+  readonly otlp: OtlpSink | null;
+  /** Runs and failovers that telemetry has told of. */
+  told: string;
+}
 
 export class Engine {
+  private loadedModule: LoadedModule | null = null;
+  private theCore: Core | null = null;
+  private keeper: DeviceKeeper | null = null;
+  private readonly entries = new Map<number, Entry>();
+  private readonly jobs = new Mutex();
+
   constructor(readonly host: Host) {
-    host.on('start', () => { throw new SluiceError('internal', 'The core is not built yet'); });
+    host.on('start', params => this.start(params));
+    host.on('session.open', async ({ source, options }, { signal, event }) => {
+      const { core } = this;
+      const placed = await placeModel(core, source, options, signal, event);
+      return this.exclusive(async () => {
+        if (signal.aborted) core.free(placed.pointer);
+        throwIfAborted(signal, 'Loading the model');
+        event({ phase: 'read' });
+        const opened = core.open(placed.pointer, placed.bytes, await this.openOptions(options));
+        const entry = this.add(new LoadedSession(core, opened, this.devices, options), options);
+        try {
+          await entry.loaded.bind(event, signal);
+          throwIfAborted(signal, 'Loading the model');
+        } catch (thrown) {
+          this.remove(opened.session);
+          throw thrown;
+        }
+        event({ phase: 'ready' });
+        const { inputs, outputs, session } = opened;
+        return { session, inputs, outputs, binding: this.tell(session) } satisfies OpenResult;
+      });
+    });
+    host.on('session.run', ({ session, feeds }, { signal, transfer }) =>
+      this.exclusive(async () => {
+        const results = await this.session(session).run(feeds, signal);
+        transfer.push(...buffersOf(results));
+        return { results, binding: this.tell(session) };
+      }),
+    );
+    host.on('session.warmup', ({ session }) =>
+      this.exclusive(async () => {
+        await this.session(session).warmup();
+        return { binding: this.tell(session) };
+      }),
+    );
+    host.on('session.retryGpu', ({ session }) =>
+      this.exclusive(async () => {
+        try {
+          await this.session(session).retryGpu();
+        } finally {
+          const binding = this.tell(session);
+          host.tell({ type: 'binding', session, binding });
+        }
+        return { binding: this.session(session).binding };
+      }),
+    );
+    host.on('session.dispose', ({ session }) =>
+      this.exclusive(async () => {
+        await this.entries.get(session)?.otlp?.send();
+        this.remove(session);
+        return { done: true } as const;
+      }),
+    );
     for (const extend of extensions) extend(host, this);
   }
 
+  /** The module; an error before the worker has started. */
+  get core(): Core {
+    if (!this.theCore) throw new SluiceError('internal', 'The module is not loaded');
+    return this.theCore;
+  }
+
+  /** A session by its number; an error when it is disposed. */
+  session(number: number): LoadedSession {
+    const entry = this.entries.get(number);
+    if (!entry) throw new SluiceError('usage', 'The session is disposed');
+    return entry.loaded;
+  }
+
+  /** A job that uses the core across waits: no other runs meanwhile. Not to be nested. */
+  exclusive<T>(job: () => Promise<T> | T): Promise<T> {
+    return this.jobs.run(job);
+  }
+
+  /** Gives a session's record to telemetry after something was done with it, and returns it. */
+  tell(session: number): Binding {
+    const binding = this.session(session).binding;
+    const entry = this.entries.get(session);
+    entry?.console?.update(binding);
+    const runs = typeof binding['runs'] === 'number' ? binding['runs'] : 0;
+    // News for the collector: loaded, the first run, each failover. The rest goes with dispose().
+    const told = `${Math.min(runs, 1)} ${binding.failovers.length}`;
+    if (entry && entry.otlp && entry.told !== told) void entry.otlp.send();
+    if (entry) entry.told = told;
+    return binding;
+  }
+
   /** Ends everything: for an engine in the caller's own thread. */
-  stop(): void {}
+  stop(): void {
+    this.keeper?.destroy();
+    this.loadedModule?.team.stop();
+    this.entries.clear();
+  }
+
+  private get devices(): DeviceKeeper {
+    if (!this.keeper) throw new SluiceError('internal', 'The worker is not started');
+    return this.keeper;
+  }
+
+  private async start({
+    assets,
+    threads,
+    lastDeviceFailure,
+  }: StartParams): Promise<{ version: string; flavour: string; threads: number }> {
+    this.keeper = new DeviceKeeper(lastDeviceFailure, at => {
+      this.host.tell({ type: 'device-failure', at });
+    });
+    this.loadedModule = await loadModule({ assets, threads });
+    this.theCore = new Core(this.loadedModule, error => {
+      this.host.tell({ type: 'poisoned', error: toWire(error) });
+    });
+    const { version, flavour } = this.theCore;
+    return { version, flavour, threads: this.theCore.threads };
+  }
+
+  private async openOptions(options: WireOptions): Promise<OpenOptions> {
+    const requested = requestedOf(options);
+    let limits: Record<string, number> | null = null;
+    if (requested !== 'cpu' && options.limits === 'adapter') {
+      // Plans are compiled for what this device was granted. Without one, bind() meets the error again.
+      const wanted = { allowSoftware: options.allowSoftware ?? false, limits: options.limits };
+      limits = await this.devices.acquire(wanted, 'load').then(
+        gpu => ({ ...gpu.facts.limits }),
+        () => null,
+      );
+    }
+    return {
+      name: options.name,
+      requested,
+      ...(options.outputs ? { outputs: options.outputs } : {}),
+      ...(options.inputShapes ? { inputShapes: options.inputShapes } : {}),
+      ...(options.dtype && options.dtype !== 'auto' ? { dtype: options.dtype } : {}),
+      ...(limits ? { limits } : {}),
+      strict: options.strict ?? false,
+      allowSoftware: options.allowSoftware ?? false,
+    };
+  }
+
+  private add(loaded: LoadedSession, options: WireOptions): Entry {
+    const entry: Entry = {
+      loaded,
+      console: options.debug ? new ConsoleSink() : null,
+      otlp: options.otlp ? new OtlpSink(this.core, loaded.session, options.otlp) : null,
+      told: '',
+    };
+    this.entries.set(loaded.session, entry);
+    return entry;
+  }
+
+  private remove(session: number): void {
+    this.entries.get(session)?.loaded.close();
+    this.entries.delete(session);
+  }
+}
+
+function requestedOf(options: WireOptions): OpenOptions['requested'] {
+  const backends = options.backends ?? ['webgpu', 'cpu'];
+  const [first] = backends;
+  if (first !== 'webgpu' && first !== 'cpu') {
+    throw new SluiceError('usage', `backends is ${JSON.stringify(backends)} ("webgpu" and "cpu" there are)`);
+  }
+  // The CPU never fails, so nothing comes after it.
+  return first === 'cpu' ? 'cpu' : backends.includes('cpu') ? 'auto' : 'webgpu';
+}
+
+function buffersOf(results: Readonly<Record<string, Tensor>>): ArrayBuffer[] {
+  const buffers = new Set<ArrayBuffer>();
+  for (const { data } of Object.values(results)) {
+    if (ArrayBuffer.isView(data) && data.buffer instanceof ArrayBuffer) buffers.add(data.buffer);
+  }
+  return [...buffers];
 }

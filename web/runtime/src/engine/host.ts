@@ -1,7 +1,7 @@
 // Host: the worker's side of the line. Handlers are added by name; each call gets a context with its
 // AbortSignal, a way to send events, and a list of what to give away with the result.
-import {SluiceError, abortedError, toWire} from '../errors.js';
-import type {CallName, EventOf, Params, Port, ResultOf, ToPage, ToWorker} from '../protocol.js';
+import { SluiceError, abortedError, toWire } from '../errors.js';
+import type { CallName, EventOf, Params, Port, ResultOf, ToPage, ToWorker } from '../protocol.js';
 
 export interface CallContext<Event> {
   /** Fires when the caller gives up: nobody waits for the result any more. */
@@ -11,8 +11,10 @@ export interface CallContext<Event> {
   readonly transfer: Transferable[];
 }
 
-export type Handler<K extends CallName> =
-  (params: Params<K>, context: CallContext<EventOf<K>>) => Promise<ResultOf<K>> | ResultOf<K>;
+export type Handler<K extends CallName> = (
+  params: Params<K>,
+  context: CallContext<EventOf<K>>,
+) => Promise<ResultOf<K>> | ResultOf<K>;
 
 type AnyHandler = (params: unknown, context: CallContext<unknown>) => unknown;
 
@@ -21,7 +23,9 @@ export class Host {
   private readonly running = new Map<number, AbortController>();
 
   constructor(private readonly port: Port<ToPage, ToWorker>) {
-    port.onMessage = message => { void this.receive(message); };
+    port.onMessage = message => {
+      void this.receive(message);
+    };
   }
 
   /** Adds the handler of one kind of call. */
@@ -32,7 +36,7 @@ export class Host {
   }
 
   /** News that belong to no call. */
-  tell(message: Extract<ToPage, {type: 'binding' | 'device-failure' | 'poisoned'}>): void {
+  tell(message: Extract<ToPage, { type: 'binding' | 'device-failure' | 'poisoned' }>): void {
     this.port.post(message, []);
   }
 
@@ -41,7 +45,7 @@ export class Host {
       this.running.get(message.id)?.abort(message.reason);
       return;
     }
-    const {id, name, params} = message;
+    const { id, name, params } = message;
     const controller = new AbortController();
     this.running.set(id, controller);
     const transfer: Transferable[] = [];
@@ -50,13 +54,15 @@ export class Host {
       if (!handler) throw new SluiceError('internal', `The worker knows no call ${name}`);
       const value = await handler(params, {
         signal: controller.signal,
-        event: event => { this.port.post({type: 'event', id, event}, []); },
+        event: event => {
+          this.port.post({ type: 'event', id, event }, []);
+        },
         transfer,
       });
       if (controller.signal.aborted) throw abortedError(controller.signal, name);
-      this.port.post({type: 'result', id, value}, transfer);
+      this.port.post({ type: 'result', id, value }, transfer);
     } catch (thrown) {
-      this.port.post({type: 'error', id, error: toWire(thrown)}, []);
+      this.port.post({ type: 'error', id, error: toWire(thrown) }, []);
     } finally {
       this.running.delete(id);
     }

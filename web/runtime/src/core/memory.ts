@@ -1,0 +1,44 @@
+// WasmMemory: views of the module's memory that survive its growth, and text in and out of it. A view is
+// good until the next call into the module: growth replaces the buffer (unshared memory detaches the old).
+export class WasmMemory {
+  private view: Uint8Array;
+  private readonly decoder = new TextDecoder();
+  private readonly encoder = new TextEncoder();
+
+  constructor(readonly memory: WebAssembly.Memory) {
+    this.view = new Uint8Array(memory.buffer);
+  }
+
+  /** The whole memory, as it is now. */
+  get bytes(): Uint8Array {
+    const { buffer } = this.memory;
+    if (this.view.buffer !== buffer || this.view.byteLength !== buffer.byteLength) this.view = new Uint8Array(buffer);
+    return this.view;
+  }
+
+  /** A view, no copy. */
+  at(pointer: number, size: number): Uint8Array {
+    return this.bytes.subarray(pointer, pointer + size);
+  }
+
+  /** A copy in memory of its own, never shared. */
+  copy(pointer: number, size: number): Uint8Array<ArrayBuffer> {
+    const out = new Uint8Array(size);
+    out.set(this.at(pointer, size));
+    return out;
+  }
+
+  /** 32-bit words, copied: they outlive the next call. */
+  words(pointer: number, count: number): Uint32Array<ArrayBuffer> {
+    return new Uint32Array(this.copy(pointer, count * 4).buffer);
+  }
+
+  text(pointer: number, size: number): string {
+    // TextDecoder refuses shared memory.
+    return this.decoder.decode(this.copy(pointer, size));
+  }
+
+  encode(text: string): Uint8Array {
+    return this.encoder.encode(text);
+  }
+}

@@ -1,0 +1,180 @@
+// LoadedSession: a model in the worker, and the promise that a job always ends: on the device, or, when that
+// fails at whatever point, on the CPU from the same feeds. What happened is in the Binding, which the core
+// keeps; nothing here decides what may run where.
+import type { CoreApi, OpenedModel } from '../core/core.js';
+import { SluiceError, asSluiceError, throwIfAborted } from '../errors.js';
+import { checkFeed } from '../core/values.js';
+import type { DeviceKeeper, Occasion } from '../gpu/device_keeper.js';
+import { GpuSession } from '../gpu/gpu_session.js';
+import type { WireOptions } from '../protocol.js';
+import type { Binding, ProgressEvent, Tensor, ValueInfo } from '../types.js';
+import { zeroFeeds } from './zero_feeds.js';
+
+type Progress = (event: ProgressEvent) => void;
+
+export class LoadedSession {
+  readonly inputs: readonly ValueInfo[];
+  readonly outputs: readonly ValueInfo[];
+  readonly session: number;
+  private gpu: GpuSession | null = null;
+  private runs = 0;
+  private closed = false;
+
+  constructor(
+    private readonly core: CoreApi,
+    opened: OpenedModel,
+    private readonly keeper: DeviceKeeper,
+    private readonly options: WireOptions,
+  ) {
+    this.session = opened.session;
+    this.inputs = opened.inputs;
+    this.outputs = opened.outputs;
+  }
+
+  get binding(): Binding {
+    return this.core.binding(this.session);
+  }
+
+  /** Binds to the first backend that will have it. Fails only where the options leave none. */
+  async bind(progress: Progress, signal?: AbortSignal): Promise<void> {
+    const [first = 'webgpu'] = this.options.backends ?? [];
+    if (first === 'webgpu') {
+      try {
+        await this.bindGpu('load', progress, signal);
+        return;
+      } catch (thrown) {
+        this.giveUp(thrown, '');
+      }
+    }
+    progress({ phase: 'compile' });
+    this.core.cpuBind(this.session);
+  }
+
+  /** `feeds` by name. Resolves with the results of whichever backend finished the job. */
+  async run(feeds: Readonly<Record<string, Tensor>>, signal?: AbortSignal): Promise<Record<string, Tensor>> {
+    this.setFeeds(feeds);
+    return this.runSet(signal);
+  }
+
+  /** The feeds are set already (by run(), or by other calls of the core). */
+  async runSet(signal?: AbortSignal): Promise<Record<string, Tensor>> {
+    throwIfAborted(signal, 'The run');
+    if (this.gpu?.gpu.failure) await this.replaceIdleDevice();
+    ++this.runs;
+    if (this.gpu) {
+      try {
+        return await this.gpu.run(signal);
+      } catch (thrown) {
+        this.giveUp(thrown, `run ${this.runs}`);
+        throwIfAborted(signal, 'The run');
+      }
+    }
+    return this.core.cpuRun(this.session);
+  }
+
+  async warmup(): Promise<void> {
+    await this.run(zeroFeeds(this.inputs, this.options.inputShapes ?? {}));
+  }
+
+  /** Back to the device, through the whole gate. Refused within two minutes of the last failure. */
+  async retryGpu(): Promise<void> {
+    if (this.gpu) return;
+    try {
+      await this.bindGpu('retry', () => {});
+    } catch (thrown) {
+      this.giveUp(thrown, 'retry');
+      throw thrown;
+    }
+  }
+
+  setFeeds(feeds: Readonly<Record<string, Tensor>>): void {
+    for (const name of Object.keys(feeds)) {
+      if (!this.inputs.some(input => input.name === name)) {
+        const known = this.inputs.map(input => `"${input.name}"`).join(', ');
+        throw new SluiceError('usage', `The model has no input "${name}" (it has ${known})`);
+      }
+    }
+    this.inputs.forEach(({ name }, i) => {
+      const tensor = feeds[name];
+      if (!tensor) throw new SluiceError('usage', `The input "${name}" is missing`);
+      checkFeed(name, tensor);
+      this.core.feed(this.session, i, tensor);
+    });
+  }
+
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.gpu?.destroy();
+    this.gpu = null;
+    this.core.close(this.session);
+  }
+
+  private async bindGpu(occasion: Occasion, progress: Progress, signal?: AbortSignal): Promise<void> {
+    const begin = performance.now();
+    progress({ phase: 'gate' });
+    const gpu = await this.keeper.acquire(
+      {
+        allowSoftware: this.options.allowSoftware ?? false,
+        limits: this.options.limits ?? 'guaranteed',
+      },
+      occasion,
+    );
+    const bound = new GpuSession(this.core, this.session, gpu);
+    this.gpu = bound;
+    await bound.pass();
+    throwIfAborted(signal, 'Loading the model');
+    const passed = performance.now();
+    progress({ phase: 'compile' });
+    progress({ phase: 'upload' });
+    await bound.prepare();
+    throwIfAborted(signal, 'Loading the model');
+    this.core.note(this.session, {
+      init_seconds: (passed - begin) / 1000,
+      prepare_seconds: (performance.now() - passed) / 1000,
+    });
+  }
+
+  // Ends this session's use of the device, or throws again what is no fault of it.
+  private giveUp(thrown: unknown, stage: string): void {
+    const error = asSluiceError(thrown, 'device');
+    const { gpu } = this;
+    const lost = gpu?.gpu.lost ?? false;
+    const atLoad = stage === '' || stage === 'retry';
+    // Before the first run, anything that the device's side says ends at the CPU; an abort never does.
+    const devices = error.code === 'device' || error.code === 'resource';
+    if (error.code === 'aborted' || (!devices && !atLoad)) {
+      if (gpu && atLoad) this.leave();
+      throw error;
+    }
+    if (gpu && (lost || gpu.gpu.failure || (error.code === 'device' && !atLoad))) {
+      this.keeper.failed(gpu.gpu, error);
+    }
+    this.leave();
+    this.core.gpuFailover(this.session, {
+      stage: stage === 'retry' ? '' : stage,
+      error: error.message,
+      deviceLost: lost,
+    });
+  }
+
+  private leave(): void {
+    this.gpu?.destroy();
+    this.gpu = null;
+  }
+
+  // The device went while nothing ran: another one, if there may be one, else the CPU.
+  private async replaceIdleDevice(): Promise<void> {
+    const { gpu } = this;
+    if (!gpu?.gpu.failure) return;
+    const { failure, lost } = gpu.gpu;
+    this.keeper.forget(gpu.gpu, failure);
+    this.leave();
+    this.core.gpuFailover(this.session, { stage: 'idle', error: failure.message, deviceLost: lost });
+    try {
+      await this.bindGpu('idle', () => {});
+    } catch (thrown) {
+      this.giveUp(thrown, '');
+    }
+  }
+}

@@ -1,0 +1,69 @@
+// Waits that end: a promise of a GPU that never settles must not hang a job.
+import { SluiceError, messageOf } from '../errors.js';
+
+/** Milliseconds that a wait on the device may last; software adapters compute slowly. */
+export function deadlineMs(allowSoftware: boolean): number {
+  return allowSoftware ? 60_000 : 10_000;
+}
+
+/** Listeners to one failure. A long-lived promise in Promise.race would keep every loser's memory. */
+export class FailureSignal {
+  private error: SluiceError | null = null;
+  private readonly listeners = new Set<(error: SluiceError) => void>();
+
+  get failure(): SluiceError | null {
+    return this.error;
+  }
+
+  /** The first failure counts. */
+  fail(error: SluiceError): void {
+    if (this.error) return;
+    this.error = error;
+    for (const listener of [...this.listeners]) listener(error);
+    this.listeners.clear();
+  }
+
+  listen(listener: (error: SluiceError) => void): () => void {
+    this.listeners.add(listener);
+    return () => {
+      this.listeners.delete(listener);
+    };
+  }
+}
+
+/** `work`, or a device error after `ms` or as soon as `signal` fails. Whatever it rejects with becomes one, too. */
+export function within<T>(work: Promise<T>, ms: number, what: string, signal?: FailureSignal): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    if (signal?.failure) {
+      work.catch(() => {}); // nobody else listens
+      reject(signal.failure);
+      return;
+    }
+    const end = () => {
+      clearTimeout(timer);
+      forget?.();
+    };
+    const timer = setTimeout(() => {
+      end();
+      reject(new SluiceError('device', `The device did not answer within ${(ms / 1000).toFixed(0)} s (${what})`));
+    }, ms);
+    const forget = signal?.listen(error => {
+      end();
+      reject(error);
+    });
+    work.then(
+      value => {
+        end();
+        resolve(value);
+      },
+      (thrown: unknown) => {
+        end();
+        reject(
+          thrown instanceof SluiceError
+            ? thrown
+            : new SluiceError('device', `The device fails (${what}: ${messageOf(thrown)})`, { cause: thrown }),
+        );
+      },
+    );
+  });
+}
