@@ -6,10 +6,10 @@ import { readFileSync, writeFileSync } from 'node:fs';
 const [linked, name] = process.argv.slice(2);
 const bytes = readFileSync(linked);
 
-function leb(at) {
+function leb(at, from = bytes) {
   let value = 0, shift = 0, byte;
   do {
-    byte = bytes[at++];
+    byte = from[at++];
     value += (byte & 127) * 2 ** shift;
     shift += 7;
   } while (byte & 128);
@@ -50,6 +50,10 @@ for (let at = 8; at < bytes.length; ) {
   }
   at = end;
 }
+const section = 'sluice.pages';
+const pages = Buffer.alloc(4);
+pages.writeUInt32LE(leb(flag + 1, Buffer.concat(kept))[0]);
+kept.push(Buffer.from([0, 1 + section.length + 4, section.length]), Buffer.from(section), pages);
 const out = Buffer.concat(kept);
 if (out[flag] !== 3) throw new Error(`${linked}: the memory's limits have flag ${out[flag]} (3, shared with a maximum, is expected)`);
 writeFileSync(`${name}-threads.wasm`, out);

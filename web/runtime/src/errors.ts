@@ -1,6 +1,6 @@
 // SluiceError: every error that leaves this package. It crosses from the worker to the page as a plain
 // object (structured clone keeps no subclass).
-import type { SluiceErrorShape } from './types.js';
+import type {SluiceErrorShape} from './types.js';
 
 export type ErrorCode = SluiceErrorShape['code'];
 
@@ -9,8 +9,8 @@ export class SluiceError extends Error implements SluiceErrorShape {
   readonly code: ErrorCode;
   readonly hint?: string;
 
-  constructor(code: ErrorCode, message: string, options: { hint?: string; cause?: unknown } = {}) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+  constructor(code: ErrorCode, message: string, options: {hint?: string; cause?: unknown} = {}) {
+    super(message, options.cause === undefined ? undefined : {cause: options.cause});
     // Aborted work carries the name that the platform's own functions use, so one test serves both.
     this.name = code === 'aborted' ? 'AbortError' : 'SluiceError';
     this.code = code;
@@ -35,7 +35,7 @@ export function messageOf(thrown: unknown): string {
 /** Whatever was thrown, as a SluiceError; unknown things are bugs of ours, hence `internal`. */
 export function asSluiceError(thrown: unknown, code: ErrorCode = 'internal'): SluiceError {
   if (thrown instanceof SluiceError) return thrown;
-  return new SluiceError(code, messageOf(thrown), { cause: thrown });
+  return new SluiceError(code, messageOf(thrown), {cause: thrown});
 }
 
 export function toWire(thrown: unknown): WireError {
@@ -43,19 +43,19 @@ export function toWire(thrown: unknown): WireError {
   return {
     code: error.code,
     message: error.message,
-    ...(error.hint ? { hint: error.hint } : {}),
-    ...(error.stack ? { stack: error.stack } : {}),
+    ...(error.hint ? {hint: error.hint} : {}),
+    ...(error.stack ? {stack: error.stack} : {}),
   };
 }
 
 export function fromWire(wire: WireError): SluiceError {
-  const error = new SluiceError(wire.code, wire.message, wire.hint ? { hint: wire.hint } : {});
+  const error = new SluiceError(wire.code, wire.message, wire.hint ? {hint: wire.hint} : {});
   if (wire.stack) error.stack = wire.stack;
   return error;
 }
 
 export function abortedError(signal: AbortSignal, what: string): SluiceError {
-  return new SluiceError('aborted', `${what} was aborted (${messageOf(signal.reason)})`, { cause: signal.reason });
+  return new SluiceError('aborted', `${what} was aborted (${messageOf(signal.reason)})`, {cause: signal.reason});
 }
 
 export function throwIfAborted(signal: AbortSignal | undefined, what: string): void {

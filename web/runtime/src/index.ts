@@ -1,7 +1,7 @@
 // sluice-web: machine-learning models in the browser, on WebGPU or WebAssembly, with a record that says
 // which one ran.
-export { SluiceError } from './errors.js';
-export { Session } from './session.js';
+export {SluiceError} from './errors.js';
+export {Session} from './session.js';
 export type {
   BackendName,
   Binding,

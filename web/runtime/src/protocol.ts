@@ -9,8 +9,8 @@
 // side calls `runtime.call('cutout.prepare', params, {transfer, signal, onEvent})`, where
 // `channelOf(session)` (session.ts) gives the runtime and the session's number in the worker.
 // Types only, apart from the two small functions below: importing this costs the page nothing.
-import type { WireError } from './errors.js';
-import type { Binding, Results, SessionOptions, Tensor, ValueInfo } from './types.js';
+import type {WireError} from './errors.js';
+import type {Binding, Results, SessionOptions, Tensor, ValueInfo} from './types.js';
 
 /** One kind of call. `event` is `never` for calls that send none. */
 export interface Call<Params, Result, Event = never> {
@@ -20,7 +20,7 @@ export interface Call<Params, Result, Event = never> {
 }
 
 /** Where a model's bytes come from. A Blob is read in the worker, piece by piece. */
-export type ModelSource = { readonly url: string } | { readonly bytes: Uint8Array } | { readonly blob: Blob };
+export type ModelSource = {readonly url: string} | {readonly bytes: Uint8Array} | {readonly blob: Blob};
 
 /** Session options as they are posted: no functions, no signal. */
 export type WireOptions = Omit<SessionOptions, 'onProgress' | 'signal' | 'assets' | 'threads' | 'worker'> & {
@@ -45,19 +45,19 @@ export interface StartParams {
 /** Names and types of all calls. Extended by declaration merging, see above. */
 export interface Calls {
   /** First of all: loads the WebAssembly module. */
-  start: Call<StartParams, { readonly version: string; readonly flavour: string; readonly threads: number }>;
+  start: Call<StartParams, {readonly version: string; readonly flavour: string; readonly threads: number}>;
   'session.open': Call<
-    { readonly source: ModelSource; readonly options: WireOptions },
+    {readonly source: ModelSource; readonly options: WireOptions},
     OpenResult,
     import('./types.js').ProgressEvent
   >;
   'session.run': Call<
-    { readonly session: number; readonly feeds: Readonly<Record<string, Tensor>> },
-    { readonly results: Results; readonly binding: Binding }
+    {readonly session: number; readonly feeds: Readonly<Record<string, Tensor>>},
+    {readonly results: Results; readonly binding: Binding}
   >;
-  'session.warmup': Call<{ readonly session: number }, { readonly binding: Binding }>;
-  'session.retryGpu': Call<{ readonly session: number }, { readonly binding: Binding }>;
-  'session.dispose': Call<{ readonly session: number }, { readonly done: true }>;
+  'session.warmup': Call<{readonly session: number}, {readonly binding: Binding}>;
+  'session.retryGpu': Call<{readonly session: number}, {readonly binding: Binding}>;
+  'session.dispose': Call<{readonly session: number}, {readonly done: true}>;
 }
 
 export type CallName = keyof Calls;
@@ -67,20 +67,20 @@ export type EventOf<K extends CallName> = Calls[K]['event'];
 
 /** Page to worker. */
 export type ToWorker =
-  | { readonly type: 'call'; readonly id: number; readonly name: string; readonly params: unknown }
-  | { readonly type: 'abort'; readonly id: number; readonly reason: string };
+  | {readonly type: 'call'; readonly id: number; readonly name: string; readonly params: unknown}
+  | {readonly type: 'abort'; readonly id: number; readonly reason: string};
 
 /** Worker to page. */
 export type ToPage =
-  | { readonly type: 'result'; readonly id: number; readonly value: unknown }
-  | { readonly type: 'error'; readonly id: number; readonly error: WireError }
-  | { readonly type: 'event'; readonly id: number; readonly event: unknown }
+  | {readonly type: 'result'; readonly id: number; readonly value: unknown}
+  | {readonly type: 'error'; readonly id: number; readonly error: WireError}
+  | {readonly type: 'event'; readonly id: number; readonly event: unknown}
   /** A session's record changed outside of a call's result. */
-  | { readonly type: 'binding'; readonly session: number; readonly binding: Binding }
+  | {readonly type: 'binding'; readonly session: number; readonly binding: Binding}
   /** A device failed: the page remembers it beyond this worker's life. */
-  | { readonly type: 'device-failure'; readonly at: number }
+  | {readonly type: 'device-failure'; readonly at: number}
   /** The module trapped: this worker computes no more. */
-  | { readonly type: 'poisoned'; readonly error: WireError };
+  | {readonly type: 'poisoned'; readonly error: WireError};
 
 /** Either end of the line: a Worker, a worker's global scope, or one half of a pair in one thread. */
 export interface Port<Out, In> {

@@ -1,9 +1,9 @@
 // Runtime: the page's side of one worker. Sessions with the same assets and threads share one. When the
 // worker dies or its module traps, every pending call is rejected, and the next session gets a new worker.
-import { SluiceError, abortedError, asSluiceError, fromWire, throwIfAborted } from './errors.js';
-import { portPair } from './protocol.js';
-import type { CallName, EventOf, Params, Port, ResultOf, ToPage, ToWorker } from './protocol.js';
-import type { Binding } from './types.js';
+import {SluiceError, abortedError, asSluiceError, fromWire, throwIfAborted} from './errors.js';
+import {portPair} from './protocol.js';
+import type {CallName, EventOf, Params, Port, ResultOf, ToPage, ToWorker} from './protocol.js';
+import type {Binding} from './types.js';
 
 export interface RuntimeOptions {
   /** Absolute, ends with a slash. null: beside this module, where a bundler finds the files. */
@@ -87,7 +87,7 @@ export class Runtime {
       const onAbort = () => {
         reject(abortedError(signal, name));
       };
-      signal.addEventListener('abort', onAbort, { once: true });
+      signal.addEventListener('abort', onAbort, {once: true});
       this.started.then(resolve, reject).finally(() => {
         signal.removeEventListener('abort', onAbort);
       });
@@ -95,7 +95,7 @@ export class Runtime {
   }
 
   private post<K extends CallName>(name: K, params: Params<K>, options: CallOptions<EventOf<K>>): Promise<ResultOf<K>> {
-    const { signal } = options;
+    const {signal} = options;
     return new Promise<ResultOf<K>>((resolve, reject) => {
       const port = this.port;
       if (!port) {
@@ -110,7 +110,7 @@ export class Runtime {
       const onAbort = () => {
         settle();
         if (name === 'session.open') this.abandoned.add(id);
-        port.post({ type: 'abort', id, reason: String(signal?.reason) }, []);
+        port.post({type: 'abort', id, reason: String(signal?.reason)}, []);
         if (signal) reject(abortedError(signal, name));
       };
       this.pending.set(id, {
@@ -126,9 +126,9 @@ export class Runtime {
           options.onEvent?.(event as EventOf<K>);
         },
       });
-      signal?.addEventListener('abort', onAbort, { once: true });
+      signal?.addEventListener('abort', onAbort, {once: true});
       try {
-        port.post({ type: 'call', id, name, params }, options.transfer ?? []);
+        port.post({type: 'call', id, name, params}, options.transfer ?? []);
       } catch (thrown) {
         // not cloneable: the caller's data
         settle();
@@ -142,15 +142,15 @@ export class Runtime {
     this.port.onMessage = message => {
       this.receive(message);
     };
-    await this.post('start', { assets: options.assets, threads: options.threads, lastDeviceFailure }, {});
+    await this.post('start', {assets: options.assets, threads: options.threads, lastDeviceFailure}, {});
   }
 
   private startWorker(options: RuntimeOptions): Port<ToWorker, ToPage> {
     // Bundlers find the worker by exactly this expression.
     const worker =
       options.assets !== null
-        ? new Worker(new URL('worker.js', options.assets), { type: 'module', name: 'sluice' })
-        : new Worker(new URL('./worker.js', import.meta.url), { type: 'module', name: 'sluice' });
+        ? new Worker(new URL('worker.js', options.assets), {type: 'module', name: 'sluice'})
+        : new Worker(new URL('./worker.js', import.meta.url), {type: 'module', name: 'sluice'});
     const port: Port<ToWorker, ToPage> = {
       post: (message, transfer) => {
         worker.postMessage(message, transfer);
@@ -179,7 +179,7 @@ export class Runtime {
   }
 
   private async startHere(): Promise<Port<ToWorker, ToPage>> {
-    const [{ Engine }, { Host }] = await Promise.all([import('./engine/engine.js'), import('./engine/host.js')]);
+    const [{Engine}, {Host}] = await Promise.all([import('./engine/engine.js'), import('./engine/host.js')]);
     const [page, inside] = portPair();
     const engine = new Engine(new Host(inside));
     this.stop = () => {
@@ -214,8 +214,8 @@ export class Runtime {
   }
 
   // The session was made while the word that nobody wants it was on its way.
-  private disposeLate({ session }: ResultOf<'session.open'>): void {
-    this.call('session.dispose', { session }).catch(() => {});
+  private disposeLate({session}: ResultOf<'session.open'>): void {
+    this.call('session.dispose', {session}).catch(() => {});
   }
 
   private die(error: SluiceError): void {

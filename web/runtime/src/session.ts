@@ -1,8 +1,8 @@
 // Session: the page's face of one model that is loaded in the worker.
-import { SluiceError, throwIfAborted } from './errors.js';
-import { ownedArray } from './protocol.js';
-import type { ModelSource, OpenResult, WireOptions } from './protocol.js';
-import { Runtime } from './runtime.js';
+import {SluiceError, throwIfAborted} from './errors.js';
+import {ownedArray} from './protocol.js';
+import type {ModelSource, OpenResult, WireOptions} from './protocol.js';
+import {Runtime} from './runtime.js';
 import type {
   Binding,
   Feeds,
@@ -44,7 +44,7 @@ class WorkerSession implements SessionShape {
     this.inputs = opened.inputs;
     this.outputs = opened.outputs;
     this.record = opened.binding;
-    channels.set(this, { runtime, session: opened.session });
+    channels.set(this, {runtime, session: opened.session});
     runtime.bindings.set(opened.session, binding => {
       this.record = binding;
     });
@@ -56,29 +56,29 @@ class WorkerSession implements SessionShape {
 
   async run(feeds: Feeds, options: RunOptions = {}): Promise<Results> {
     throwIfAborted(options.signal, 'The run');
-    const { runtime, session } = channelOf(this);
+    const {runtime, session} = channelOf(this);
     const transfer: Transferable[] = [];
     const sent: Record<string, Tensor> = {};
     for (const [name, tensor] of Object.entries(feeds)) {
       sent[name] = sendable(tensor, options.transfer === true, transfer);
     }
-    const { results, binding } = await runtime.call(
+    const {results, binding} = await runtime.call(
       'session.run',
-      { session, feeds: sent },
-      { transfer, signal: options.signal },
+      {session, feeds: sent},
+      {transfer, signal: options.signal},
     );
     this.record = binding;
     return results;
   }
 
   async warmup(): Promise<void> {
-    const { runtime, session } = channelOf(this);
-    this.record = (await runtime.call('session.warmup', { session })).binding;
+    const {runtime, session} = channelOf(this);
+    this.record = (await runtime.call('session.warmup', {session})).binding;
   }
 
   async retryGpu(): Promise<void> {
-    const { runtime, session } = channelOf(this);
-    this.record = (await runtime.call('session.retryGpu', { session })).binding;
+    const {runtime, session} = channelOf(this);
+    this.record = (await runtime.call('session.retryGpu', {session})).binding;
   }
 
   dispose(): Promise<void> {
@@ -92,7 +92,7 @@ class WorkerSession implements SessionShape {
     channels.delete(this);
     channel.runtime.bindings.delete(channel.session);
     try {
-      await channel.runtime.call('session.dispose', { session: channel.session });
+      await channel.runtime.call('session.dispose', {session: channel.session});
     } catch {
       // A worker that is gone holds nothing any more.
     } finally {
@@ -103,16 +103,16 @@ class WorkerSession implements SessionShape {
 
 // A tensor as it may be posted: its own bytes, copied by the post unless `give`.
 function sendable(tensor: Tensor, give: boolean, transfer: Transferable[]): Tensor {
-  const { dtype, dims, data } = tensor;
-  if (isText(data)) return { dtype, dims: [...dims], data: [...data] };
+  const {dtype, dims, data} = tensor;
+  if (isText(data)) return {dtype, dims: [...dims], data: [...data]};
   if (!ArrayBuffer.isView(data)) {
     throw new SluiceError('usage', `The data of a ${String(dtype)} tensor is no typed array and no list of strings`);
   }
   if (give && data.buffer instanceof ArrayBuffer) {
     if (!transfer.includes(data.buffer)) transfer.push(data.buffer);
-    return { dtype, dims: [...dims], data };
+    return {dtype, dims: [...dims], data};
   }
-  return { dtype, dims: [...dims], data: ownedArray(data) };
+  return {dtype, dims: [...dims], data: ownedArray(data)};
 }
 
 function isText(data: Tensor['data']): data is readonly string[] {
@@ -124,14 +124,14 @@ function sourceOf(model: ModelInput): ModelSource {
     // Relative to the page, as fetch() would have it; the worker's own address means nothing here.
     const base = typeof document === 'undefined' ? globalThis.location?.href : document.baseURI;
     try {
-      return { url: new URL(model, base).href };
+      return {url: new URL(model, base).href};
     } catch (thrown) {
-      throw new SluiceError('usage', `The model's address is no URL (${String(model)})`, { cause: thrown });
+      throw new SluiceError('usage', `The model's address is no URL (${String(model)})`, {cause: thrown});
     }
   }
-  if (typeof Blob !== 'undefined' && model instanceof Blob) return { blob: model };
-  if (model instanceof ArrayBuffer) return { bytes: new Uint8Array(model) };
-  if (model instanceof Uint8Array) return { bytes: ownedArray(model) };
+  if (typeof Blob !== 'undefined' && model instanceof Blob) return {blob: model};
+  if (model instanceof ArrayBuffer) return {bytes: new Uint8Array(model)};
+  if (model instanceof Uint8Array) return {bytes: ownedArray(model)};
   throw new SluiceError('usage', 'A model is an address, a Blob, an ArrayBuffer or a Uint8Array');
 }
 
@@ -168,19 +168,19 @@ function threadsOf(options: SessionOptions): number | null {
 }
 
 async function create(model: ModelInput, options: SessionOptions = {}): Promise<Session> {
-  const { signal } = options;
+  const {signal} = options;
   throwIfAborted(signal, 'Loading the model');
   const source = sourceOf(model);
   const wire: WireOptions = {
     name: nameOf(model, source),
-    ...(options.backends ? { backends: [...options.backends] } : {}),
-    ...(options.cache !== undefined ? { cache: options.cache } : {}),
-    ...(options.sha256 !== undefined ? { sha256: options.sha256 } : {}),
-    ...(options.dtype ? { dtype: options.dtype } : {}),
-    ...(options.outputs ? { outputs: [...options.outputs] } : {}),
-    ...(options.inputShapes ? { inputShapes: options.inputShapes } : {}),
-    ...(options.limits ? { limits: options.limits } : {}),
-    ...(options.otlp ? { otlp: { endpoint: options.otlp.endpoint, headers: { ...options.otlp.headers } } } : {}),
+    ...(options.backends ? {backends: [...options.backends]} : {}),
+    ...(options.cache !== undefined ? {cache: options.cache} : {}),
+    ...(options.sha256 !== undefined ? {sha256: options.sha256} : {}),
+    ...(options.dtype ? {dtype: options.dtype} : {}),
+    ...(options.outputs ? {outputs: [...options.outputs]} : {}),
+    ...(options.inputShapes ? {inputShapes: options.inputShapes} : {}),
+    ...(options.limits ? {limits: options.limits} : {}),
+    ...(options.otlp ? {otlp: {endpoint: options.otlp.endpoint, headers: {...options.otlp.headers}}} : {}),
     strict: options.strict ?? false,
     allowSoftware: options.allowSoftware ?? false,
     debug: options.debug ?? debugAsked(),
@@ -191,11 +191,7 @@ async function create(model: ModelInput, options: SessionOptions = {}): Promise<
     worker: options.worker ?? true,
   });
   try {
-    const opened = await runtime.call(
-      'session.open',
-      { source, options: wire },
-      { signal, onEvent: options.onProgress },
-    );
+    const opened = await runtime.call('session.open', {source, options: wire}, {signal, onEvent: options.onProgress});
     return new WorkerSession(opened, runtime);
   } catch (thrown) {
     runtime.release();

@@ -53,7 +53,7 @@ export type ProgressEvent =
       readonly totalBytes?: number;
       readonly fromCache: boolean;
     }
-  | { readonly phase: 'read' | 'gate' | 'compile' | 'upload' | 'first-run' | 'ready' };
+  | {readonly phase: 'read' | 'gate' | 'compile' | 'upload' | 'first-run' | 'ready'};
 
 export interface CacheOptions {
   /** Name of the store; pages of one origin that give the same name share it. */
@@ -97,7 +97,7 @@ export interface SessionOptions {
   /** One console line for each event, as `?debug=ep` in the page's address does. */
   readonly debug?: boolean;
   /** OpenTelemetry collector (OTLP/HTTP, JSON). Nothing leaves the machine unless this is set. */
-  readonly otlp?: { readonly endpoint: string; readonly headers?: Readonly<Record<string, string>> };
+  readonly otlp?: {readonly endpoint: string; readonly headers?: Readonly<Record<string, string>>};
 }
 
 export interface RunOptions {
@@ -122,9 +122,9 @@ export interface Binding {
   readonly threads: number;
   readonly console: string;
   readonly events: readonly string[];
-  readonly islands: readonly { readonly node: string; readonly op: string; readonly reason: string }[];
-  readonly gate: readonly { readonly check: string; readonly passed: boolean; readonly sentence: string }[];
-  readonly failovers: readonly { readonly stage: string; readonly error: string; readonly device_lost: boolean }[];
+  readonly islands: readonly {readonly node: string; readonly op: string; readonly reason: string}[];
+  readonly gate: readonly {readonly check: string; readonly passed: boolean; readonly sentence: string}[];
+  readonly failovers: readonly {readonly stage: string; readonly error: string; readonly device_lost: boolean}[];
   readonly [more: string]: unknown;
 }
 

@@ -1,7 +1,7 @@
 // The worker's entry: everything that computes lives here. Loaded by runtime.ts as a module worker.
-import { Engine } from './engine/engine.js';
-import { Host } from './engine/host.js';
-import type { Port, ToPage, ToWorker } from './protocol.js';
+import {Engine} from './engine/engine.js';
+import {Host} from './engine/host.js';
+import type {Port, ToPage, ToWorker} from './protocol.js';
 
 interface WorkerScope {
   postMessage(message: unknown, transfer: Transferable[]): void;

@@ -1,14 +1,14 @@
 // Core: the WebAssembly module behind typed methods, one for each export of src/wasm/abi.h. Failures are
 // SluiceErrors with the module's own sentence. A trap poisons it: its memory can't be trusted any more, so
 // every later call fails. Not re-entrant; views that a method returns are good until the next call.
-import { SluiceError, messageOf } from '../errors.js';
-import { errorCodes } from '../generated/limits.js';
-import type { Binding, Tensor, ValueInfo } from '../types.js';
-import type { ModuleExports } from './exports.js';
-import type { LoadedModule } from './load.js';
-import { WasmMemory } from './memory.js';
-import { bytesOf, isNumeric, tensorOf } from './values.js';
-import type { WireValue } from './values.js';
+import {SluiceError, messageOf} from '../errors.js';
+import {errorCodes} from '../generated/limits.js';
+import type {Binding, Tensor, ValueInfo} from '../types.js';
+import type {ModuleExports} from './exports.js';
+import type {LoadedModule} from './load.js';
+import {WasmMemory} from './memory.js';
+import {bytesOf, isNumeric, tensorOf} from './values.js';
+import type {WireValue} from './values.js';
 
 export interface OpenOptions {
   readonly name: string;
@@ -32,7 +32,7 @@ export interface OpenedModel {
 export interface Verdict {
   readonly passed: boolean;
   readonly refusal: string;
-  readonly findings: readonly { readonly check: string; readonly passed: boolean; readonly sentence: string }[];
+  readonly findings: readonly {readonly check: string; readonly passed: boolean; readonly sentence: string}[];
 }
 
 export interface AdapterVerdict extends Verdict {
@@ -58,8 +58,8 @@ export interface Prepared {
 }
 
 export type Finished =
-  | { readonly recheck: string }
-  | { readonly recheck?: undefined; readonly outputs: Record<string, Tensor>; readonly nonfinite: boolean };
+  | {readonly recheck: string}
+  | {readonly recheck?: undefined; readonly outputs: Record<string, Tensor>; readonly nonfinite: boolean};
 
 export interface FailureNote {
   readonly stage: string;
@@ -88,14 +88,14 @@ export class Core {
   private poison: SluiceError | null = null;
 
   constructor(
-    loaded: LoadedModule,
+    private readonly loaded: LoadedModule,
     private readonly onPoison: (error: SluiceError) => void = () => {},
   ) {
     this.memory = new WasmMemory(loaded.memory);
     this.flavour = loaded.flavour;
-    this.exports = loaded.instance.exports as unknown as ModuleExports;
+    this.exports = loaded.exports;
     this.call('sluice_configure', loaded.threads);
-    const about = this.json() as { version: string; threads: number };
+    const about = this.json() as {version: string; threads: number};
     this.version = about.version;
     this.threads = about.threads;
   }
@@ -128,7 +128,7 @@ export class Core {
   /** `model` was placed; it is handed over. */
   open(model: number, bytes: number, options: OpenOptions): OpenedModel {
     const session = this.withText(options, (text, size) => this.call('sluice_open', model, bytes, text, size));
-    return { ...(this.json() as Omit<OpenedModel, 'session'>), session };
+    return {...(this.json() as Omit<OpenedModel, 'session'>), session};
   }
 
   close(session: number): void {
@@ -139,15 +139,15 @@ export class Core {
   }
 
   feed(session: number, input: number, tensor: Tensor): void {
-    const { dtype, dims, data } = tensor;
+    const {dtype, dims, data} = tensor;
     if (!isNumeric(data)) {
-      this.withText({ dtype, dims, strings: data }, (text, size) =>
+      this.withText({dtype, dims, strings: data}, (text, size) =>
         this.call('sluice_feed', session, input, text, size, 0, 0),
       );
       return;
     }
     const bytes = bytesOf(data);
-    this.withText({ dtype, dims }, (text, size) => {
+    this.withText({dtype, dims}, (text, size) => {
       const at = this.place(bytes);
       return this.call('sluice_feed', session, input, text, size, at, bytes.byteLength);
     });
@@ -161,7 +161,7 @@ export class Core {
 
   cpuRun(session: number): Record<string, Tensor> {
     this.call('sluice_cpu_run', session);
-    return this.results((this.json() as { outputs: readonly WireValue[] }).outputs);
+    return this.results((this.json() as {outputs: readonly WireValue[]}).outputs);
   }
 
   // --- the GPU
@@ -173,8 +173,8 @@ export class Core {
 
   gpuCanary(session: number, part: number): EncodedProgram {
     this.call('sluice_gpu_canary', session, part);
-    const { words, strings } = this.json() as Words;
-    return { words: this.memory.words(...words), strings: strings ?? [] };
+    const {words, strings} = this.json() as Words;
+    return {words: this.memory.words(...words), strings: strings ?? []};
   }
 
   /** kind 0: a Constant, 1: an Input. A view. */
@@ -193,14 +193,14 @@ export class Core {
     );
   }
 
-  gpuCanaryVerdict(session: number, about: { readonly when: string; readonly seconds: number }): Verdict {
+  gpuCanaryVerdict(session: number, about: {readonly when: string; readonly seconds: number}): Verdict {
     this.withText(about, (text, size) => this.call('sluice_gpu_canary_verdict', session, text, size));
     return this.json() as Verdict;
   }
 
   gpuPrepare(session: number): Prepared {
     this.call('sluice_gpu_prepare', session);
-    const prepared = this.json() as Partial<Words> & Partial<Omit<Prepared, 'words' | 'strings'>> & { program: number };
+    const prepared = this.json() as Partial<Words> & Partial<Omit<Prepared, 'words' | 'strings'>> & {program: number};
     return {
       program: prepared.program,
       fresh: prepared.fresh ?? false,
@@ -238,11 +238,11 @@ export class Core {
     this.withBytes(bytes, (at, size) => this.call('sluice_gpu_output', session, output, at, size));
   }
 
-  gpuFinish(session: number, record: { seconds: number; hostCopies: number; hostCopyBytes: number }): Finished {
+  gpuFinish(session: number, record: {seconds: number; hostCopies: number; hostCopyBytes: number}): Finished {
     this.withText(record, (text, size) => this.call('sluice_gpu_finish', session, text, size));
-    const finished = this.json() as { recheck?: string; outputs?: readonly WireValue[]; nonfinite?: boolean };
-    if (finished.recheck !== undefined) return { recheck: finished.recheck };
-    return { outputs: this.results(finished.outputs ?? []), nonfinite: finished.nonfinite ?? false };
+    const finished = this.json() as {recheck?: string; outputs?: readonly WireValue[]; nonfinite?: boolean};
+    if (finished.recheck !== undefined) return {recheck: finished.recheck};
+    return {outputs: this.results(finished.outputs ?? []), nonfinite: finished.nonfinite ?? false};
   }
 
   gpuFailover(session: number, why: FailureNote): void {
@@ -260,9 +260,9 @@ export class Core {
     return this.json() as Binding;
   }
 
-  otlp(session: number, resource: { attributes: Readonly<Record<string, string>> }): { metrics: object; logs: object } {
+  otlp(session: number, resource: {attributes: Readonly<Record<string, string>>}): {metrics: object; logs: object} {
     this.withText(resource, (text, size) => this.call('sluice_otlp', session, text, size));
-    return this.json() as { metrics: object; logs: object };
+    return this.json() as {metrics: object; logs: object};
   }
 
   // --- the cutout
@@ -274,12 +274,12 @@ export class Core {
     pixels: Uint8Array | Uint8ClampedArray,
     width: number,
     height: number,
-  ): { readonly width: number; readonly height: number; readonly note: string } {
+  ): {readonly width: number; readonly height: number; readonly note: string} {
     this.withText(manifest, (text, size) => {
       const at = this.place(bytesOf(new Uint8Array(pixels.buffer, pixels.byteOffset, pixels.byteLength)));
       return this.call('sluice_cutout_prepare', session, text, size, at, width, height);
     });
-    return this.json() as { width: number; height: number; note: string };
+    return this.json() as {width: number; height: number; note: string};
   }
 
   cutoutFinish(session: number, options: object): CutoutPixels {
@@ -293,7 +293,7 @@ export class Core {
   }
 
   private cutoutPixels(): CutoutPixels {
-    const { alpha, foreground, width, height, refineSeconds } = this.json() as {
+    const {alpha, foreground, width, height, refineSeconds} = this.json() as {
       alpha: number;
       foreground: number;
       width: number;
@@ -316,7 +316,8 @@ export class Core {
     try {
       return call();
     } catch (trap) {
-      this.poison = new SluiceError('internal', `The WebAssembly module failed (${messageOf(trap)})`, {
+      const last = this.loaded.lines.at(-1);
+      this.poison = new SluiceError('internal', `The WebAssembly module failed (${last ?? messageOf(trap)})`, {
         cause: trap,
         hint: 'This is a defect of sluice-web. A new session starts a new worker.',
       });
@@ -348,8 +349,8 @@ export class Core {
 
   private failure(status: number): SluiceError {
     try {
-      const { message, hint } = this.json() as { message: string; hint?: string };
-      return new SluiceError(errorCodes[-status - 1] ?? 'internal', message, hint ? { hint } : {});
+      const {message, hint} = this.json() as {message: string; hint?: string};
+      return new SluiceError(errorCodes[-status - 1] ?? 'internal', message, hint ? {hint} : {});
     } catch {
       return new SluiceError('internal', `The module fails without a reason (status ${status})`);
     }
@@ -370,7 +371,7 @@ export class Core {
   }
 
   private view(): Uint8Array {
-    const { data, bytes } = this.json() as PointerAndBytes;
+    const {data, bytes} = this.json() as PointerAndBytes;
     return this.memory.at(data, bytes);
   }
 

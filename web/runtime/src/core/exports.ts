@@ -5,6 +5,8 @@ export interface ModuleExports {
   sluice_free(data: number): void;
   sluice_text_data(): number;
   sluice_text_size(): number;
+  sluice_initialize(): void;
+  sluice_thread_block(): number;
   sluice_configure(threads: number): number;
   sluice_open(model: number, bytes: number, options: number, optionsBytes: number): number;
   sluice_close(session: number): void;

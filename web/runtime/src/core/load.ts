@@ -1,16 +1,17 @@
 // Loads the module: chooses a flavour, compiles it while it streams, gives it memory, and starts the
 // thread workers of the threaded builds.
-import { SluiceError, messageOf } from '../errors.js';
-import { wasmUrl } from './assets.js';
-import { chooseFlavour, detectFeatures } from './features.js';
-import type { Features, Flavour } from './features.js';
-import { startThreads } from './threads.js';
-import type { ThreadTeam } from './threads.js';
-import { importsOf } from './wasi.js';
+import {wasmUrl} from '../assets.js';
+import {SluiceError, messageOf} from '../errors.js';
+import type {ModuleExports} from './exports.js';
+import {chooseFlavour, detectFeatures} from './features.js';
+import type {Features, Flavour} from './features.js';
+import {hostImports} from './imports.js';
+import {startThreads} from './threads.js';
+import type {ThreadTeam} from './threads.js';
 
 const PAGE_BYTES = 65536;
-const FIRST_PAGES = [512, 1024, 2048]; // 32 MiB; more only where the module's own data ask for it
 const MOST_PAGES = [65536, 49152, 32768, 16384]; // 4 GiB down to 1 GiB: phones may not reserve more
+const MOST_THREADS = 16; // by default: beyond, kernels gain little and memory is spent
 
 export interface LoadOptions {
   readonly assets: string | null;
@@ -19,25 +20,27 @@ export interface LoadOptions {
 }
 
 export interface LoadedModule {
-  readonly instance: WebAssembly.Instance;
+  readonly exports: ModuleExports;
   readonly memory: WebAssembly.Memory;
   readonly flavour: Flavour;
   /** The caller included. */
   readonly threads: number;
   readonly team: ThreadTeam;
+  /** What the module said last. */
+  readonly lines: readonly string[];
 }
 
 /** How many threads to use: what is asked for, where the page may have them at all. */
 export function threadCount(asked: number | null, features: Features): number {
   if (!features.threads) return 1;
   const there = globalThis.navigator?.hardwareConcurrency ?? 1;
-  return Math.max(1, Math.min(asked ?? Math.min(there, 16), 64));
+  return Math.max(1, asked ?? Math.min(there, MOST_THREADS));
 }
 
 async function compile(url: URL): Promise<WebAssembly.Module> {
   let response: Response;
   try {
-    response = await fetch(url, { credentials: 'same-origin' });
+    response = await fetch(url, {credentials: 'same-origin'});
   } catch (thrown) {
     throw new SluiceError('network', `The module ${url.href} can not be fetched (${messageOf(thrown)})`, {
       cause: thrown,
@@ -63,37 +66,28 @@ async function compile(url: URL): Promise<WebAssembly.Module> {
   }
 }
 
+// The module's allocator begins where its declared memory ends, so it gets exactly that. JavaScript can't
+// see the number in an import; the build repeats it in a section of its own (tools/wasm_variants.mjs).
+function initialPages(module: WebAssembly.Module): number {
+  const [section] = WebAssembly.Module.customSections(module, 'sluice.pages');
+  if (!section) throw new SluiceError('internal', 'The module does not say how much memory it begins with');
+  return new DataView(section).getUint32(0, true);
+}
+
 function makeMemory(shared: boolean, initial: number): WebAssembly.Memory {
   let refusal: unknown;
   for (const maximum of MOST_PAGES) {
     try {
-      return new WebAssembly.Memory({ initial, maximum, shared });
+      return new WebAssembly.Memory({initial, maximum, shared});
     } catch (thrown) {
       refusal = thrown;
     }
   }
   throw new SluiceError(
     'resource',
-    `The browser gives no memory of ${(initial * PAGE_BYTES) >> 20} MiB (${messageOf(refusal)})`,
-    { cause: refusal },
+    `The browser gives no memory of ${Math.ceil((initial * PAGE_BYTES) / 2 ** 20)} MiB (${messageOf(refusal)})`,
+    {cause: refusal},
   );
-}
-
-async function instantiate(
-  module: WebAssembly.Module,
-  shared: boolean,
-): Promise<{ instance: WebAssembly.Instance; memory: WebAssembly.Memory }> {
-  let refusal: unknown;
-  for (const initial of FIRST_PAGES) {
-    const memory = makeMemory(shared, initial);
-    try {
-      return { instance: await WebAssembly.instantiate(module, importsOf(module, memory)), memory };
-    } catch (thrown) {
-      refusal = thrown;
-      if (!(thrown instanceof WebAssembly.LinkError)) break;
-    }
-  }
-  throw new SluiceError('internal', `The module can not be instantiated (${messageOf(refusal)})`, { cause: refusal });
 }
 
 /** Fetches, compiles and starts the module, with its threads. */
@@ -106,9 +100,16 @@ export async function loadModule(options: LoadOptions): Promise<LoadedModule> {
   }
   const shared = flavour.endsWith('-threads');
   const module = await compile(wasmUrl(flavour, options.assets));
-  const { instance, memory } = await instantiate(module, shared);
-  const { _initialize: initialize } = instance.exports;
-  if (typeof initialize === 'function') initialize();
-  const team = await startThreads(shared ? wanted - 1 : 0, { module, memory, instance, assets: options.assets });
-  return { instance, memory, flavour, threads: team.size + 1, team };
+  const memory = makeMemory(shared, initialPages(module));
+  const {env, lines} = hostImports(memory);
+  let exports: ModuleExports;
+  try {
+    const instance = await WebAssembly.instantiate(module, {env});
+    exports = instance.exports as unknown as ModuleExports;
+    exports.sluice_initialize();
+  } catch (thrown) {
+    throw new SluiceError('internal', `The module can not be started (${messageOf(thrown)})`, {cause: thrown});
+  }
+  const team = startThreads(shared ? wanted - 1 : 0, {module, memory, exports, assets: options.assets});
+  return {exports, memory, flavour, threads: team.size + 1, team, lines};
 }

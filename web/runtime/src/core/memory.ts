@@ -11,7 +11,7 @@ export class WasmMemory {
 
   /** The whole memory, as it is now. */
   get bytes(): Uint8Array {
-    const { buffer } = this.memory;
+    const {buffer} = this.memory;
     if (this.view.buffer !== buffer || this.view.byteLength !== buffer.byteLength) this.view = new Uint8Array(buffer);
     return this.view;
   }

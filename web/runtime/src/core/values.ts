@@ -1,25 +1,25 @@
 // Tensors between JavaScript and the module: typed arrays by dtype, and the JSON of abi.h.
-import { SluiceError } from '../errors.js';
-import type { DType, Tensor, TensorData } from '../types.js';
-import type { WasmMemory } from './memory.js';
+import {SluiceError} from '../errors.js';
+import type {DType, Tensor, TensorData} from '../types.js';
+import type {WasmMemory} from './memory.js';
 
 type NumericData = Exclude<TensorData, readonly string[]>;
 type ArrayOf = (buffer: ArrayBuffer) => NumericData;
 
-const ARRAYS: Readonly<Record<Exclude<DType, 'string'>, { readonly bytes: number; readonly of: ArrayOf }>> = {
-  float32: { bytes: 4, of: b => new Float32Array(b) },
-  float64: { bytes: 8, of: b => new Float64Array(b) },
-  float16: { bytes: 2, of: b => new Uint16Array(b) },
-  bfloat16: { bytes: 2, of: b => new Uint16Array(b) },
-  int8: { bytes: 1, of: b => new Int8Array(b) },
-  int16: { bytes: 2, of: b => new Int16Array(b) },
-  int32: { bytes: 4, of: b => new Int32Array(b) },
-  int64: { bytes: 8, of: b => new BigInt64Array(b) },
-  uint8: { bytes: 1, of: b => new Uint8Array(b) },
-  uint16: { bytes: 2, of: b => new Uint16Array(b) },
-  uint32: { bytes: 4, of: b => new Uint32Array(b) },
-  uint64: { bytes: 8, of: b => new BigUint64Array(b) },
-  bool: { bytes: 1, of: b => new Uint8Array(b) },
+const ARRAYS: Readonly<Record<Exclude<DType, 'string'>, {readonly bytes: number; readonly of: ArrayOf}>> = {
+  float32: {bytes: 4, of: b => new Float32Array(b)},
+  float64: {bytes: 8, of: b => new Float64Array(b)},
+  float16: {bytes: 2, of: b => new Uint16Array(b)},
+  bfloat16: {bytes: 2, of: b => new Uint16Array(b)},
+  int8: {bytes: 1, of: b => new Int8Array(b)},
+  int16: {bytes: 2, of: b => new Int16Array(b)},
+  int32: {bytes: 4, of: b => new Int32Array(b)},
+  int64: {bytes: 8, of: b => new BigInt64Array(b)},
+  uint8: {bytes: 1, of: b => new Uint8Array(b)},
+  uint16: {bytes: 2, of: b => new Uint16Array(b)},
+  uint32: {bytes: 4, of: b => new Uint32Array(b)},
+  uint64: {bytes: 8, of: b => new BigUint64Array(b)},
+  bool: {bytes: 1, of: b => new Uint8Array(b)},
 };
 
 /** A value as the module describes it. */
@@ -40,7 +40,7 @@ export function isNumeric(data: TensorData): data is NumericData {
 
 /** Checks a feed's parts against each other; `name` is for messages. */
 export function checkFeed(name: string, tensor: Tensor): void {
-  const { dtype, dims, data } = tensor;
+  const {dtype, dims, data} = tensor;
   let elements = 1;
   for (const extent of dims) {
     if (!Number.isSafeInteger(extent) || extent < 0) {
@@ -74,7 +74,7 @@ export function bytesOf(data: NumericData): Uint8Array {
 /** One result, copied out of the module's memory. */
 export function tensorOf(value: WireValue, memory: WasmMemory): Tensor {
   const dims = value.dims ?? [];
-  if (value.strings) return { dtype: 'string', dims, data: value.strings };
+  if (value.strings) return {dtype: 'string', dims, data: value.strings};
   const dtype = value.dtype as Exclude<DType, 'string'>;
   const array = ARRAYS[dtype];
   if (!array || value.data === undefined || value.bytes === undefined) {
@@ -84,14 +84,14 @@ export function tensorOf(value: WireValue, memory: WasmMemory): Tensor {
       `The output "${value.name}" is ${what}, which this interface does not hand out`,
     );
   }
-  return { dtype, dims, data: array.of(memory.copy(value.data, value.bytes).buffer) };
+  return {dtype, dims, data: array.of(memory.copy(value.data, value.bytes).buffer)};
 }
 
 /** A tensor of zeros (of empty strings). */
 export function zeros(dtype: DType, dims: readonly number[]): Tensor {
   const elements = dims.reduce((product, extent) => product * extent, 1);
-  if (dtype === 'string') return { dtype, dims, data: Array.from({ length: elements }, () => '') };
+  if (dtype === 'string') return {dtype, dims, data: Array.from({length: elements}, () => '')};
   const array = ARRAYS[dtype];
   if (!array) throw new SluiceError('unsupported', `There are no zeros of dtype ${String(dtype)}`);
-  return { dtype, dims, data: array.of(new ArrayBuffer(elements * array.bytes)) };
+  return {dtype, dims, data: array.of(new ArrayBuffer(elements * array.bytes))};
 }

@@ -1,20 +1,20 @@
 // Engine: what one worker holds: the core (WebAssembly module), the GPU device, the sessions. Jobs of all
 // sessions are done one after another, since the core is not re-entrant and a device has one queue.
-import { Core } from '../core/core.js';
-import type { OpenOptions } from '../core/core.js';
-import { loadModule } from '../core/load.js';
-import type { LoadedModule } from '../core/load.js';
-import { SluiceError, throwIfAborted, toWire } from '../errors.js';
-import { DeviceKeeper } from '../gpu/device_keeper.js';
-import type { OpenResult, StartParams, WireOptions } from '../protocol.js';
-import { ConsoleSink } from '../telemetry/console.js';
-import { OtlpSink } from '../telemetry/otlp.js';
-import type { Binding, Tensor } from '../types.js';
-import { extensions } from './extensions.js';
-import type { Host } from './host.js';
-import { LoadedSession } from './loaded_session.js';
-import { placeModel } from './model_source.js';
-import { Mutex } from './mutex.js';
+import {Core} from '../core/core.js';
+import type {OpenOptions} from '../core/core.js';
+import {loadModule} from '../core/load.js';
+import type {LoadedModule} from '../core/load.js';
+import {SluiceError, throwIfAborted, toWire} from '../errors.js';
+import {DeviceKeeper} from '../gpu/device_keeper.js';
+import type {OpenResult, StartParams, WireOptions} from '../protocol.js';
+import {ConsoleSink} from '../telemetry/console.js';
+import {OtlpSink} from '../telemetry/otlp.js';
+import type {Binding, Tensor} from '../types.js';
+import {extensions} from './extensions.js';
+import type {Host} from './host.js';
+import {LoadedSession} from './loaded_session.js';
+import {placeModel} from './model_source.js';
+import {Mutex} from './mutex.js';
 
 interface Entry {
   readonly loaded: LoadedSession;
@@ -33,13 +33,13 @@ export class Engine {
 
   constructor(readonly host: Host) {
     host.on('start', params => this.start(params));
-    host.on('session.open', async ({ source, options }, { signal, event }) => {
-      const { core } = this;
+    host.on('session.open', async ({source, options}, {signal, event}) => {
+      const {core} = this;
       const placed = await placeModel(core, source, options, signal, event);
       return this.exclusive(async () => {
         if (signal.aborted) core.free(placed.pointer);
         throwIfAborted(signal, 'Loading the model');
-        event({ phase: 'read' });
+        event({phase: 'read'});
         const opened = core.open(placed.pointer, placed.bytes, await this.openOptions(options));
         const entry = this.add(new LoadedSession(core, opened, this.devices, options), options);
         try {
@@ -49,40 +49,40 @@ export class Engine {
           this.remove(opened.session);
           throw thrown;
         }
-        event({ phase: 'ready' });
-        const { inputs, outputs, session } = opened;
-        return { session, inputs, outputs, binding: this.tell(session) } satisfies OpenResult;
+        event({phase: 'ready'});
+        const {inputs, outputs, session} = opened;
+        return {session, inputs, outputs, binding: this.tell(session)} satisfies OpenResult;
       });
     });
-    host.on('session.run', ({ session, feeds }, { signal, transfer }) =>
+    host.on('session.run', ({session, feeds}, {signal, transfer}) =>
       this.exclusive(async () => {
         const results = await this.session(session).run(feeds, signal);
         transfer.push(...buffersOf(results));
-        return { results, binding: this.tell(session) };
+        return {results, binding: this.tell(session)};
       }),
     );
-    host.on('session.warmup', ({ session }) =>
+    host.on('session.warmup', ({session}) =>
       this.exclusive(async () => {
         await this.session(session).warmup();
-        return { binding: this.tell(session) };
+        return {binding: this.tell(session)};
       }),
     );
-    host.on('session.retryGpu', ({ session }) =>
+    host.on('session.retryGpu', ({session}) =>
       this.exclusive(async () => {
         try {
           await this.session(session).retryGpu();
         } finally {
           const binding = this.tell(session);
-          host.tell({ type: 'binding', session, binding });
+          host.tell({type: 'binding', session, binding});
         }
-        return { binding: this.session(session).binding };
+        return {binding: this.session(session).binding};
       }),
     );
-    host.on('session.dispose', ({ session }) =>
+    host.on('session.dispose', ({session}) =>
       this.exclusive(async () => {
         await this.entries.get(session)?.otlp?.send();
         this.remove(session);
-        return { done: true } as const;
+        return {done: true} as const;
       }),
     );
     for (const extend of extensions) extend(host, this);
@@ -135,16 +135,16 @@ export class Engine {
     assets,
     threads,
     lastDeviceFailure,
-  }: StartParams): Promise<{ version: string; flavour: string; threads: number }> {
+  }: StartParams): Promise<{version: string; flavour: string; threads: number}> {
     this.keeper = new DeviceKeeper(lastDeviceFailure, at => {
-      this.host.tell({ type: 'device-failure', at });
+      this.host.tell({type: 'device-failure', at});
     });
-    this.loadedModule = await loadModule({ assets, threads });
+    this.loadedModule = await loadModule({assets, threads});
     this.theCore = new Core(this.loadedModule, error => {
-      this.host.tell({ type: 'poisoned', error: toWire(error) });
+      this.host.tell({type: 'poisoned', error: toWire(error)});
     });
-    const { version, flavour } = this.theCore;
-    return { version, flavour, threads: this.theCore.threads };
+    const {version, flavour} = this.theCore;
+    return {version, flavour, threads: this.theCore.threads};
   }
 
   private async openOptions(options: WireOptions): Promise<OpenOptions> {
@@ -152,19 +152,19 @@ export class Engine {
     let limits: Record<string, number> | null = null;
     if (requested !== 'cpu' && options.limits === 'adapter') {
       // Plans are compiled for what this device was granted. Without one, bind() meets the error again.
-      const wanted = { allowSoftware: options.allowSoftware ?? false, limits: options.limits };
-      limits = await this.devices.acquire(wanted, 'load').then(
-        gpu => ({ ...gpu.facts.limits }),
+      const wanted = {allowSoftware: options.allowSoftware ?? false, limits: options.limits};
+      limits = await this.devices.acquire(wanted).then(
+        gpu => ({...gpu.facts.limits}),
         () => null,
       );
     }
     return {
       name: options.name,
       requested,
-      ...(options.outputs ? { outputs: options.outputs } : {}),
-      ...(options.inputShapes ? { inputShapes: options.inputShapes } : {}),
-      ...(options.dtype && options.dtype !== 'auto' ? { dtype: options.dtype } : {}),
-      ...(limits ? { limits } : {}),
+      ...(options.outputs ? {outputs: options.outputs} : {}),
+      ...(options.inputShapes ? {inputShapes: options.inputShapes} : {}),
+      ...(options.dtype && options.dtype !== 'auto' ? {dtype: options.dtype} : {}),
+      ...(limits ? {limits} : {}),
       strict: options.strict ?? false,
       allowSoftware: options.allowSoftware ?? false,
     };
@@ -199,7 +199,7 @@ function requestedOf(options: WireOptions): OpenOptions['requested'] {
 
 function buffersOf(results: Readonly<Record<string, Tensor>>): ArrayBuffer[] {
   const buffers = new Set<ArrayBuffer>();
-  for (const { data } of Object.values(results)) {
+  for (const {data} of Object.values(results)) {
     if (ArrayBuffer.isView(data) && data.buffer instanceof ArrayBuffer) buffers.add(data.buffer);
   }
   return [...buffers];

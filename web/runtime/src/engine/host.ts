@@ -1,7 +1,7 @@
 // Host: the worker's side of the line. Handlers are added by name; each call gets a context with its
 // AbortSignal, a way to send events, and a list of what to give away with the result.
-import { SluiceError, abortedError, toWire } from '../errors.js';
-import type { CallName, EventOf, Params, Port, ResultOf, ToPage, ToWorker } from '../protocol.js';
+import {SluiceError, abortedError, toWire} from '../errors.js';
+import type {CallName, EventOf, Params, Port, ResultOf, ToPage, ToWorker} from '../protocol.js';
 
 export interface CallContext<Event> {
   /** Fires when the caller gives up: nobody waits for the result any more. */
@@ -36,7 +36,7 @@ export class Host {
   }
 
   /** News that belong to no call. */
-  tell(message: Extract<ToPage, { type: 'binding' | 'device-failure' | 'poisoned' }>): void {
+  tell(message: Extract<ToPage, {type: 'binding' | 'device-failure' | 'poisoned'}>): void {
     this.port.post(message, []);
   }
 
@@ -45,7 +45,7 @@ export class Host {
       this.running.get(message.id)?.abort(message.reason);
       return;
     }
-    const { id, name, params } = message;
+    const {id, name, params} = message;
     const controller = new AbortController();
     this.running.set(id, controller);
     const transfer: Transferable[] = [];
@@ -55,14 +55,14 @@ export class Host {
       const value = await handler(params, {
         signal: controller.signal,
         event: event => {
-          this.port.post({ type: 'event', id, event }, []);
+          this.port.post({type: 'event', id, event}, []);
         },
         transfer,
       });
       if (controller.signal.aborted) throw abortedError(controller.signal, name);
-      this.port.post({ type: 'result', id, value }, transfer);
+      this.port.post({type: 'result', id, value}, transfer);
     } catch (thrown) {
-      this.port.post({ type: 'error', id, error: toWire(thrown) }, []);
+      this.port.post({type: 'error', id, error: toWire(thrown)}, []);
     } finally {
       this.running.delete(id);
     }

@@ -1,14 +1,14 @@
 // LoadedSession: a model in the worker, and the promise that a job always ends: on the device, or, when that
 // fails at whatever point, on the CPU from the same feeds. What happened is in the Binding, which the core
 // keeps; nothing here decides what may run where.
-import type { CoreApi, OpenedModel } from '../core/core.js';
-import { SluiceError, asSluiceError, throwIfAborted } from '../errors.js';
-import { checkFeed } from '../core/values.js';
-import type { DeviceKeeper, Occasion } from '../gpu/device_keeper.js';
-import { GpuSession } from '../gpu/gpu_session.js';
-import type { WireOptions } from '../protocol.js';
-import type { Binding, ProgressEvent, Tensor, ValueInfo } from '../types.js';
-import { zeroFeeds } from './zero_feeds.js';
+import type {CoreApi, OpenedModel} from '../core/core.js';
+import {SluiceError, asSluiceError, throwIfAborted} from '../errors.js';
+import {checkFeed} from '../core/values.js';
+import type {DeviceKeeper} from '../gpu/device_keeper.js';
+import {GpuSession} from '../gpu/gpu_session.js';
+import type {WireOptions} from '../protocol.js';
+import type {Binding, ProgressEvent, Tensor, ValueInfo} from '../types.js';
+import {zeroFeeds} from './zero_feeds.js';
 
 type Progress = (event: ProgressEvent) => void;
 
@@ -40,13 +40,13 @@ export class LoadedSession {
     const [first = 'webgpu'] = this.options.backends ?? [];
     if (first === 'webgpu') {
       try {
-        await this.bindGpu('load', progress, signal);
+        await this.bindGpu(progress, signal);
         return;
       } catch (thrown) {
         this.giveUp(thrown, '');
       }
     }
-    progress({ phase: 'compile' });
+    progress({phase: 'compile'});
     this.core.cpuBind(this.session);
   }
 
@@ -80,7 +80,7 @@ export class LoadedSession {
   async retryGpu(): Promise<void> {
     if (this.gpu) return;
     try {
-      await this.bindGpu('retry', () => {});
+      await this.bindGpu(() => {});
     } catch (thrown) {
       this.giveUp(thrown, 'retry');
       throw thrown;
@@ -94,7 +94,7 @@ export class LoadedSession {
         throw new SluiceError('usage', `The model has no input "${name}" (it has ${known})`);
       }
     }
-    this.inputs.forEach(({ name }, i) => {
+    this.inputs.forEach(({name}, i) => {
       const tensor = feeds[name];
       if (!tensor) throw new SluiceError('usage', `The input "${name}" is missing`);
       checkFeed(name, tensor);
@@ -110,23 +110,20 @@ export class LoadedSession {
     this.core.close(this.session);
   }
 
-  private async bindGpu(occasion: Occasion, progress: Progress, signal?: AbortSignal): Promise<void> {
+  private async bindGpu(progress: Progress, signal?: AbortSignal): Promise<void> {
     const begin = performance.now();
-    progress({ phase: 'gate' });
-    const gpu = await this.keeper.acquire(
-      {
-        allowSoftware: this.options.allowSoftware ?? false,
-        limits: this.options.limits ?? 'guaranteed',
-      },
-      occasion,
-    );
+    progress({phase: 'gate'});
+    const gpu = await this.keeper.acquire({
+      allowSoftware: this.options.allowSoftware ?? false,
+      limits: this.options.limits ?? 'guaranteed',
+    });
     const bound = new GpuSession(this.core, this.session, gpu);
     this.gpu = bound;
     await bound.pass();
     throwIfAborted(signal, 'Loading the model');
     const passed = performance.now();
-    progress({ phase: 'compile' });
-    progress({ phase: 'upload' });
+    progress({phase: 'compile'});
+    progress({phase: 'upload'});
     await bound.prepare();
     throwIfAborted(signal, 'Loading the model');
     this.core.note(this.session, {
@@ -138,7 +135,7 @@ export class LoadedSession {
   // Ends this session's use of the device, or throws again what is no fault of it.
   private giveUp(thrown: unknown, stage: string): void {
     const error = asSluiceError(thrown, 'device');
-    const { gpu } = this;
+    const {gpu} = this;
     const lost = gpu?.gpu.lost ?? false;
     const atLoad = stage === '' || stage === 'retry';
     // Before the first run, anything that the device's side says ends at the CPU; an abort never does.
@@ -165,14 +162,14 @@ export class LoadedSession {
 
   // The device went while nothing ran: another one, if there may be one, else the CPU.
   private async replaceIdleDevice(): Promise<void> {
-    const { gpu } = this;
+    const {gpu} = this;
     if (!gpu?.gpu.failure) return;
-    const { failure, lost } = gpu.gpu;
+    const {failure, lost} = gpu.gpu;
     this.keeper.forget(gpu.gpu, failure);
     this.leave();
-    this.core.gpuFailover(this.session, { stage: 'idle', error: failure.message, deviceLost: lost });
+    this.core.gpuFailover(this.session, {stage: 'idle', error: failure.message, deviceLost: lost});
     try {
-      await this.bindGpu('idle', () => {});
+      await this.bindGpu(() => {});
     } catch (thrown) {
       this.giveUp(thrown, '');
     }

@@ -1,8 +1,8 @@
 // Brings a model's bytes into the core's memory, without a second copy where the length is known.
-import type { Core } from '../core/core.js';
-import { SluiceError, asSluiceError, messageOf, throwIfAborted } from '../errors.js';
-import type { ModelSource, WireOptions } from '../protocol.js';
-import type { ProgressEvent } from '../types.js';
+import type {Core} from '../core/core.js';
+import {SluiceError, asSluiceError, messageOf, throwIfAborted} from '../errors.js';
+import type {ModelSource, WireOptions} from '../protocol.js';
+import type {ProgressEvent} from '../types.js';
 
 /** Bytes in the core's memory, to be handed over to it. */
 export interface PlacedModel {
@@ -21,7 +21,7 @@ class CoreSink {
   reserve(bytes: number): void {
     if (bytes <= this.space) return;
     const pointer = this.core.alloc(bytes);
-    const { memory } = this.core;
+    const {memory} = this.core;
     memory.bytes.copyWithin(pointer, this.pointer, this.pointer + this.used);
     this.drop();
     this.pointer = pointer;
@@ -42,7 +42,7 @@ class CoreSink {
 
   finish(): PlacedModel {
     if (this.used === 0) throw new SluiceError('invalid-model', 'The model is empty (0 bytes)');
-    return { pointer: this.pointer, bytes: this.used };
+    return {pointer: this.pointer, bytes: this.used};
   }
 
   drop(): void {
@@ -62,7 +62,7 @@ async function readStream(
   try {
     for (;;) {
       throwIfAborted(signal, 'Loading the model');
-      const { done, value } = await reader.read();
+      const {done, value} = await reader.read();
       if (done) break;
       sink.write(value);
       loaded += value.byteLength;
@@ -81,10 +81,10 @@ async function download(
 ): Promise<void> {
   let response: Response;
   try {
-    response = await fetch(url, { signal });
+    response = await fetch(url, {signal});
   } catch (thrown) {
     throwIfAborted(signal, 'Loading the model');
-    throw new SluiceError('network', `The model ${url} can not be fetched (${messageOf(thrown)})`, { cause: thrown });
+    throw new SluiceError('network', `The model ${url} can not be fetched (${messageOf(thrown)})`, {cause: thrown});
   }
   if (!response.ok || !response.body) {
     throw new SluiceError('network', `The model ${url} can not be fetched (status ${response.status})`);
@@ -97,7 +97,7 @@ async function download(
       event({
         phase: 'download',
         loadedBytes,
-        ...(announced > 0 && !encoded ? { totalBytes: announced } : {}),
+        ...(announced > 0 && !encoded ? {totalBytes: announced} : {}),
         fromCache: false,
       });
     });

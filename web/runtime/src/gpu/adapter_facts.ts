@@ -1,6 +1,6 @@
 // What an adapter and its device say of themselves, as the core's "adapter" object. No judgement here: the
 // gate is the core's (sluice_gpu_adapter).
-import { features as featureRows, limits as limitRows } from '../generated/limits.js';
+import {features as featureRows, limits as limitRows} from '../generated/limits.js';
 
 export interface AdapterFacts {
   readonly present: true;
@@ -18,7 +18,7 @@ type LimitName = keyof Omit<GPUSupportedLimits, '__brand'>;
 /** The limits under the core's names. */
 export function limitsOf(from: GPUSupportedLimits): Record<string, number> {
   const out: Record<string, number> = {};
-  for (const { field, name, guaranteed } of limitRows) out[field] = from[name as LimitName] ?? guaranteed;
+  for (const {field, name, guaranteed} of limitRows) out[field] = from[name as LimitName] ?? guaranteed;
   return out;
 }
 
@@ -28,7 +28,7 @@ export function limitsOf(from: GPUSupportedLimits): Record<string, number> {
  */
 export function requiredLimits(adapter: GPUAdapter, all: boolean): Record<string, number> {
   const out: Record<string, number> = {};
-  for (const { field, name } of limitRows) {
+  for (const {field, name} of limitRows) {
     const size = field === 'max_storage_binding_bytes' || field === 'max_buffer_bytes';
     if (all || size) out[name] = adapter.limits[name as LimitName];
   }
@@ -38,22 +38,22 @@ export function requiredLimits(adapter: GPUAdapter, all: boolean): Record<string
 /** Features to ask for: those that plans may use. Timestamps only help whoever measures. */
 export function wantedFeatures(adapter: GPUAdapter): GPUFeatureName[] {
   return featureRows
-    .filter(({ field, language }) => !language && field !== 'timestamp_query')
-    .map(({ name }) => name as GPUFeatureName)
+    .filter(({field, language}) => !language && field !== 'timestamp_query')
+    .map(({name}) => name as GPUFeatureName)
     .filter(name => adapter.features.has(name));
 }
 
 export function isFallback(adapter: GPUAdapter): boolean {
   const info = adapter.info as Partial<GPUAdapterInfo> | undefined;
   // Older browsers have it on the adapter itself.
-  const older = (adapter as unknown as { isFallbackAdapter?: boolean }).isFallbackAdapter;
+  const older = (adapter as unknown as {isFallbackAdapter?: boolean}).isFallbackAdapter;
   return info?.isFallbackAdapter ?? older ?? false;
 }
 
 function featuresOf(device: GPUDevice): Record<string, boolean> {
   const words = (navigator.gpu.wgslLanguageFeatures ?? new Set()) as ReadonlySet<string>;
   const out: Record<string, boolean> = {};
-  for (const { field, name, language } of featureRows) out[field] = (language ? words : device.features).has(name);
+  for (const {field, name, language} of featureRows) out[field] = (language ? words : device.features).has(name);
   return out;
 }
 

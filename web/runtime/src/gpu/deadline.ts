@@ -1,5 +1,5 @@
 // Waits that end: a promise of a GPU that never settles must not hang a job.
-import { SluiceError, messageOf } from '../errors.js';
+import {SluiceError, messageOf} from '../errors.js';
 
 /** Milliseconds that a wait on the device may last; software adapters compute slowly. */
 export function deadlineMs(allowSoftware: boolean): number {
@@ -61,7 +61,7 @@ export function within<T>(work: Promise<T>, ms: number, what: string, signal?: F
         reject(
           thrown instanceof SluiceError
             ? thrown
-            : new SluiceError('device', `The device fails (${what}: ${messageOf(thrown)})`, { cause: thrown }),
+            : new SluiceError('device', `The device fails (${what}: ${messageOf(thrown)})`, {cause: thrown}),
         );
       },
     );

@@ -1,11 +1,11 @@
 // GpuDevice: one WebGPU device until it fails. Every wait on it has a deadline, everything made on it
 // stands under error scopes, and once it has failed it stays so: callbacks that come late find their own
 // device's record, never a later one's.
-import { SluiceError, messageOf } from '../errors.js';
-import { factsOf, isFallback, requiredLimits, wantedFeatures } from './adapter_facts.js';
-import type { AdapterFacts } from './adapter_facts.js';
-import { FailureSignal, deadlineMs, within } from './deadline.js';
-import { PipelineCache } from './pipelines.js';
+import {SluiceError, messageOf} from '../errors.js';
+import {factsOf, isFallback, requiredLimits, wantedFeatures} from './adapter_facts.js';
+import type {AdapterFacts} from './adapter_facts.js';
+import {FailureSignal, deadlineMs, within} from './deadline.js';
+import {PipelineCache} from './pipelines.js';
 
 export interface DeviceOptions {
   readonly allowSoftware: boolean;
@@ -133,7 +133,7 @@ function gpuOf(): GPU {
 export async function requestDevice(options: DeviceOptions): Promise<GpuDevice> {
   const gpu = gpuOf();
   const ms = deadlineMs(options.allowSoftware);
-  const adapter = await within(gpu.requestAdapter({ powerPreference: 'high-performance' }), ms, 'requestAdapter');
+  const adapter = await within(gpu.requestAdapter({powerPreference: 'high-performance'}), ms, 'requestAdapter');
   if (!adapter) {
     throw new SluiceError('device', 'The browser offers no WebGPU adapter (requestAdapter gives null)', {
       hint: 'It may have none, or refuse them for a while after repeated crashes of its GPU process.',
@@ -151,7 +151,7 @@ export async function requestDevice(options: DeviceOptions): Promise<GpuDevice> 
       'requestDevice',
     );
   } catch (thrown) {
-    throw new SluiceError('device', `The adapter gives no device (${messageOf(thrown)})`, { cause: thrown });
+    throw new SluiceError('device', `The adapter gives no device (${messageOf(thrown)})`, {cause: thrown});
   }
   // A fallback adapter is slow by definition; any other keeps the short deadline.
   return new GpuDevice(device, factsOf(adapter, device), isFallback(adapter) ? ms : deadlineMs(false));

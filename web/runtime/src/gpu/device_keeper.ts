@@ -2,17 +2,18 @@
 // failure the GPU stays alone for two minutes: browsers refuse a site that crashes it repeatedly. The one
 // exception is a device that was lost while nothing ran (screen locked, tab in the background): the next job
 // may have another at once, if none was re-acquired in the last two minutes.
-import { SluiceError, asSluiceError } from '../errors.js';
-import { requestDevice } from './device.js';
-import type { DeviceOptions, GpuDevice } from './device.js';
+import {SluiceError, asSluiceError} from '../errors.js';
+import {requestDevice} from './device.js';
+import type {DeviceOptions, GpuDevice} from './device.js';
 
 export const RETRY_MS = 120_000;
 
-export type Occasion = 'load' | 'idle' | 'retry';
-
 export class DeviceKeeper {
-  private current: { readonly key: string; readonly gpu: GpuDevice } | null = null;
+  /** By options. */
+  private readonly devices = new Map<string, GpuDevice>();
   private lastReacquired: number | null = null;
+  /** A device was given up: the next one is a re-acquisition. */
+  private replaced = false;
 
   /** `lastFailure`: of earlier workers of this page; times are Date.now(). */
   constructor(
@@ -23,16 +24,14 @@ export class DeviceKeeper {
   ) {}
 
   /** The device of these options, shared while it works. Device errors, also when it is too early. */
-  async acquire(options: DeviceOptions, occasion: Occasion): Promise<GpuDevice> {
+  async acquire(options: DeviceOptions): Promise<GpuDevice> {
     const key = JSON.stringify(options);
-    const { current } = this;
-    if (current && !current.gpu.failure && current.key === key) return current.gpu;
-    this.checkTime(occasion);
-    const after = this.lastFailure !== null || (current !== null && current.gpu.failure !== null);
-    if (after) this.lastReacquired = this.now();
+    const there = this.devices.get(key);
+    if (there && !there.failure) return there;
+    this.checkTime();
+    if (this.replaced || this.lastFailure !== null || there) this.lastReacquired = this.now();
     const gpu = await this.request(options);
-    // Two sets of options have a device each; the one that is kept is the latest.
-    this.current = { key, gpu };
+    this.devices.set(key, gpu);
     return gpu;
   }
 
@@ -46,24 +45,24 @@ export class DeviceKeeper {
   /** Given up without blame: lost while idle. */
   forget(gpu: GpuDevice | null, thrown: unknown): void {
     if (!gpu) return;
+    this.replaced = true;
     gpu.fail(asSluiceError(thrown, 'device').message);
-    if (this.current?.gpu === gpu) this.current = null;
     gpu.device.destroy();
   }
 
   destroy(): void {
-    this.current?.gpu.destroy();
-    this.current = null;
+    for (const gpu of this.devices.values()) gpu.destroy();
+    this.devices.clear();
   }
 
-  private checkTime(occasion: Occasion): void {
+  private checkTime(): void {
     const since = (time: number | null) => (time === null ? Infinity : this.now() - time);
-    const passed = Math.min(since(this.lastFailure), occasion === 'load' ? Infinity : since(this.lastReacquired));
+    const passed = Math.min(since(this.lastFailure), since(this.lastReacquired));
     if (passed >= RETRY_MS) return;
     throw new SluiceError(
       'device',
       `A device failed or was replaced ${Math.round(passed / 1000)} s ago (${RETRY_MS / 1000} s must pass)`,
-      { hint: 'retryGpu() tries again later; until then the CPU computes.' },
+      {hint: 'retryGpu() tries again later; until then the CPU computes.'},
     );
   }
 }

@@ -1,14 +1,14 @@
 // GpuSession: one session's work on one device: the gate, the program and its runs. Its errors of code
 // device and resource mean that the device is not to be used any more for this session; what then happens
 // is the caller's business (engine/loaded_session.ts).
-import type { AdapterVerdict, CoreApi, Finished } from '../core/core.js';
-import { SluiceError } from '../errors.js';
-import type { Tensor } from '../types.js';
-import type { GpuDevice } from './device.js';
-import { Resident } from './resident.js';
-import { roundsAgain, roundsAtLoad, runSelfTest } from './self_test.js';
-import { Walker } from './walker.js';
-import type { ProgramData } from './walker.js';
+import type {AdapterVerdict, CoreApi, Finished} from '../core/core.js';
+import {SluiceError} from '../errors.js';
+import type {Tensor} from '../types.js';
+import type {GpuDevice} from './device.js';
+import {Resident} from './resident.js';
+import {roundsAgain, roundsAtLoad, runSelfTest} from './self_test.js';
+import {Walker} from './walker.js';
+import type {ProgramData} from './walker.js';
 
 export class GpuSession {
   private resident: Resident | null = null;
@@ -87,7 +87,7 @@ export class GpuSession {
   }
 
   private data(): ProgramData {
-    const { core, session } = this;
+    const {core, session} = this;
     return {
       input: index => core.gpuInput(session, index),
       output: (index, bytes) => {

@@ -1,8 +1,8 @@
 // PipelineCache: the compute pipelines of one device, by what they are made of. All that a program needs
 // are compiled side by side; programs share what is equal, and the last to release one frees it.
-import { SluiceError, messageOf } from '../errors.js';
-import { COMPUTE_STAGE } from './constants.js';
-import type { GpuDevice } from './device.js';
+import {SluiceError, messageOf} from '../errors.js';
+import {COMPUTE_STAGE} from './constants.js';
+import type {GpuDevice} from './device.js';
 
 export interface PipelineSpec {
   readonly label: string;
@@ -36,7 +36,7 @@ export class PipelineCache {
       const key = keyOf(spec);
       let entry = this.entries.get(key);
       if (!entry) {
-        entry = { users: 0, compiled: this.compile(spec, key) };
+        entry = {users: 0, compiled: this.compile(spec, key)};
         entry.compiled.catch(() => {}); // seen below
         this.entries.set(key, entry);
       }
@@ -61,27 +61,27 @@ export class PipelineCache {
   }
 
   private async compile(spec: PipelineSpec, key: string): Promise<CompiledPipeline> {
-    const { device } = this.device;
+    const {device} = this.device;
     const [made, judged] = this.device.scoped(`shader ${spec.label}`, () => {
       const entries: GPUBindGroupLayoutEntry[] = [];
-      if (spec.uniform) entries.push({ binding: 0, visibility: COMPUTE_STAGE, buffer: { type: 'uniform' } });
+      if (spec.uniform) entries.push({binding: 0, visibility: COMPUTE_STAGE, buffer: {type: 'uniform'}});
       for (let i = 0; i < spec.bindings; ++i) {
         const type = (spec.writableMask >>> i) & 1 ? 'storage' : 'read-only-storage';
-        entries.push({ binding: 1 + i, visibility: COMPUTE_STAGE, buffer: { type } });
+        entries.push({binding: 1 + i, visibility: COMPUTE_STAGE, buffer: {type}});
       }
-      const layout = device.createBindGroupLayout({ label: spec.label, entries });
-      const module = device.createShaderModule({ label: spec.label, code: spec.wgsl });
+      const layout = device.createBindGroupLayout({label: spec.label, entries});
+      const module = device.createShaderModule({label: spec.label, code: spec.wgsl});
       const pipeline = device.createComputePipelineAsync({
         label: spec.label,
-        layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }),
-        compute: { module, entryPoint: 'main' },
+        layout: device.createPipelineLayout({bindGroupLayouts: [layout]}),
+        compute: {module, entryPoint: 'main'},
       });
       pipeline.catch(() => {}); // seen below, after the scopes' word
-      return { layout, module, pipeline };
+      return {layout, module, pipeline};
     });
     try {
       await judged;
-      return { key, layout: made.layout, pipeline: await made.pipeline };
+      return {key, layout: made.layout, pipeline: await made.pipeline};
     } catch (thrown) {
       if (this.device.failure) throw this.device.failure;
       const info = await made.module.getCompilationInfo().catch(() => null);

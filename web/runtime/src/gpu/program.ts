@@ -1,9 +1,9 @@
 // Program: an encoded program (src/plan/opcodes.def) as objects that the walker can use. The core made it,
 // so only what would be misread is checked: magic, version, lengths, unknown instructions.
-import { SluiceError } from '../errors.js';
-import type { EncodedProgram } from '../core/core.js';
-import { Opcode, absent, programHeaderWords, programMagic, programVersion } from '../generated/opcodes.js';
-import type { PipelineSpec } from './pipelines.js';
+import {SluiceError} from '../errors.js';
+import type {EncodedProgram} from '../core/core.js';
+import {Opcode, absent, programHeaderWords, programMagic, programVersion} from '../generated/opcodes.js';
+import type {PipelineSpec} from './pipelines.js';
 
 /** A range of one of the program's buffers. */
 export interface Range {
@@ -19,7 +19,7 @@ export interface Dispatch {
   readonly y: number;
   readonly z: number;
   /** null: no uniform block. */
-  readonly uniform: { readonly offset: number; readonly bytes: number } | null;
+  readonly uniform: {readonly offset: number; readonly bytes: number} | null;
   readonly costBytes: number;
   readonly costFlop: number;
   readonly bindings: readonly Range[];
@@ -31,10 +31,10 @@ export interface IndexedRange extends Range {
 
 export type Instruction =
   | Dispatch
-  | ({ readonly kind: 'input'; readonly index: number } & Range)
-  | ({ readonly kind: 'output'; readonly index: number } & Range)
-  | ({ readonly kind: 'fill'; readonly word: number } & Range)
-  | { readonly kind: 'step'; readonly step: number; readonly op: string; readonly node: string }
+  | ({readonly kind: 'input'; readonly index: number} & Range)
+  | ({readonly kind: 'output'; readonly index: number} & Range)
+  | ({readonly kind: 'fill'; readonly word: number} & Range)
+  | {readonly kind: 'step'; readonly step: number; readonly op: string; readonly node: string}
   | {
       readonly kind: 'island';
       readonly step: number;
@@ -43,11 +43,11 @@ export type Instruction =
     };
 
 export interface Program {
-  readonly buffers: readonly { readonly bytes: number; readonly weights: boolean }[];
+  readonly buffers: readonly {readonly bytes: number; readonly weights: boolean}[];
   readonly pipelines: readonly PipelineSpec[];
-  readonly constants: readonly ({ readonly constant: number } & Range)[];
+  readonly constants: readonly ({readonly constant: number} & Range)[];
   readonly uniforms: Uint32Array;
-  readonly sentinel: { readonly pipeline: number; readonly uniformOffset: number; readonly buffer: number } | null;
+  readonly sentinel: {readonly pipeline: number; readonly uniformOffset: number; readonly buffer: number} | null;
   /** What each run repeats; null: the sizes are not known yet. */
   readonly body: readonly Instruction[] | null;
 }
@@ -73,7 +73,7 @@ class Operands {
     return word;
   }
   range(): Range {
-    return { buffer: this.next(), offset: this.next(), bytes: this.next() };
+    return {buffer: this.next(), offset: this.next(), bytes: this.next()};
   }
   rest(): Uint32Array {
     const rest = this.words.subarray(this.at, this.end);
@@ -82,7 +82,7 @@ class Operands {
   }
 }
 
-export function decodeProgram({ words, strings }: EncodedProgram): Program {
+export function decodeProgram({words, strings}: EncodedProgram): Program {
   if (words[0] !== programMagic) throw wrong(`it begins with ${words[0]}`);
   if (words[1] !== programVersion) throw wrong(`version ${words[1]}, ${programVersion} is known`);
   if (words[2] !== words.length) throw wrong(`${words.length} words, ${words[2]} announced`);
@@ -91,9 +91,9 @@ export function decodeProgram({ words, strings }: EncodedProgram): Program {
     if (found === undefined) throw wrong(`string ${index} of ${strings.length}`);
     return found;
   };
-  const buffers: { bytes: number; weights: boolean }[] = [];
+  const buffers: {bytes: number; weights: boolean}[] = [];
   const pipelines: PipelineSpec[] = [];
-  const constants: ({ constant: number } & Range)[] = [];
+  const constants: ({constant: number} & Range)[] = [];
   let uniforms: Uint32Array = new Uint32Array(0);
   let sentinel: Program['sentinel'] = null;
   let body: Instruction[] | null = null;
@@ -107,7 +107,7 @@ export function decodeProgram({ words, strings }: EncodedProgram): Program {
     at = end;
     switch (opcode) {
       case Opcode.Buffer:
-        buffers.push({ bytes: operands.next(), weights: operands.next() === 1 });
+        buffers.push({bytes: operands.next(), weights: operands.next() === 1});
         break;
       case Opcode.Pipeline:
         pipelines.push({
@@ -119,13 +119,13 @@ export function decodeProgram({ words, strings }: EncodedProgram): Program {
         });
         break;
       case Opcode.Constant:
-        constants.push({ constant: operands.next(), ...operands.range() });
+        constants.push({constant: operands.next(), ...operands.range()});
         break;
       case Opcode.Uniforms:
         uniforms = operands.rest().slice();
         break;
       case Opcode.Sentinel:
-        sentinel = { pipeline: operands.next(), uniformOffset: operands.next(), buffer: operands.next() };
+        sentinel = {pipeline: operands.next(), uniformOffset: operands.next(), buffer: operands.next()};
         break;
       case Opcode.Begin:
         body = [];
@@ -135,19 +135,19 @@ export function decodeProgram({ words, strings }: EncodedProgram): Program {
         body.push(instruction(opcode, operands, text));
     }
   }
-  return { buffers, pipelines, constants, uniforms, sentinel, body };
+  return {buffers, pipelines, constants, uniforms, sentinel, body};
 }
 
 function instruction(opcode: number, operands: Operands, text: (index: number) => string): Instruction {
   switch (opcode) {
     case Opcode.Input:
-      return { kind: 'input', index: operands.next(), ...operands.range() };
+      return {kind: 'input', index: operands.next(), ...operands.range()};
     case Opcode.Output:
-      return { kind: 'output', index: operands.next(), ...operands.range() };
+      return {kind: 'output', index: operands.next(), ...operands.range()};
     case Opcode.Fill:
-      return { kind: 'fill', word: operands.next(), ...operands.range() };
+      return {kind: 'fill', word: operands.next(), ...operands.range()};
     case Opcode.Step:
-      return { kind: 'step', step: operands.next(), op: text(operands.next()), node: text(operands.next()) };
+      return {kind: 'step', step: operands.next(), op: text(operands.next()), node: text(operands.next())};
     case Opcode.Dispatch: {
       const pipeline = operands.next();
       const [x, y, z] = [operands.next(), operands.next(), operands.next()];
@@ -155,15 +155,15 @@ function instruction(opcode: number, operands: Operands, text: (index: number) =
       const [costBytes, costKflop] = [operands.next(), operands.next()];
       const bindings: Range[] = [];
       while (operands.left > 0) bindings.push(operands.range());
-      const uniform = offset === absent ? null : { offset, bytes };
-      return { kind: 'dispatch', pipeline, x, y, z, uniform, costBytes, costFlop: costKflop * 1000, bindings };
+      const uniform = offset === absent ? null : {offset, bytes};
+      return {kind: 'dispatch', pipeline, x, y, z, uniform, costBytes, costFlop: costKflop * 1000, bindings};
     }
     case Opcode.Island: {
       const step = operands.next();
       const [inputs, outputs] = [operands.next(), operands.next()];
       const ranges = (count: number) =>
-        Array.from({ length: count }, () => ({ index: operands.next(), ...operands.range() }));
-      return { kind: 'island', step, inputs: ranges(inputs), outputs: ranges(outputs) };
+        Array.from({length: count}, () => ({index: operands.next(), ...operands.range()}));
+      return {kind: 'island', step, inputs: ranges(inputs), outputs: ranges(outputs)};
     }
     default:
       throw wrong(`instruction ${opcode}`);

@@ -1,11 +1,11 @@
 // Readback: brings ranges back to the host in one staging buffer, one submit and one map. What comes back
 // counts only if the device itself wrote a number chosen for this readback (the sentinel) after all work
 // before it: a lost or stale device can't pass old memory off as a result.
-import { SluiceError } from '../errors.js';
-import { BufferUsage, MAP_READ } from './constants.js';
-import type { Range } from './program.js';
-import type { Recorder } from './recorder.js';
-import type { Resident } from './resident.js';
+import {SluiceError} from '../errors.js';
+import {BufferUsage, MAP_READ} from './constants.js';
+import type {Range} from './program.js';
+import type {Recorder} from './recorder.js';
+import type {Resident} from './resident.js';
 
 const SENTINEL_BYTES = 16;
 let count = 0;
@@ -48,7 +48,7 @@ export class Readback {
     total: number,
     use: (index: number, bytes: Uint8Array) => void,
   ): Promise<void> {
-    const { gpu } = this.resident;
+    const {gpu} = this.resident;
     const size = total + SENTINEL_BYTES;
     const staging = await this.stagingOf(size);
     const sentinel = this.resident.sentinel;
@@ -59,7 +59,7 @@ export class Readback {
     this.recorder.dispatchOne(sentinel.pipeline, sentinel.group, [1, 1, 1]);
     this.recorder.copy(sentinel.buffer, 0, staging, 0, SENTINEL_BYTES);
     let at = SENTINEL_BYTES;
-    for (const { buffer, offset, bytes } of ranges) {
+    for (const {buffer, offset, bytes} of ranges) {
       const words = Math.ceil(bytes / 4) * 4;
       if (words > 0) this.recorder.copy(this.resident.buffer(buffer), offset, staging, at, words);
       at += padded16(bytes);
@@ -80,7 +80,7 @@ export class Readback {
         );
       }
       at = SENTINEL_BYTES;
-      ranges.forEach(({ bytes }, i) => {
+      ranges.forEach(({bytes}, i) => {
         use(i, mapped.subarray(at, at + bytes));
         at += padded16(bytes);
       });
@@ -94,12 +94,12 @@ export class Readback {
 
   private async stagingOf(size: number): Promise<GPUBuffer> {
     if (this.staging && this.staging.size >= size) return this.staging;
-    const { gpu } = this.resident;
+    const {gpu} = this.resident;
     if (this.staging) gpu.retire(this.staging);
     this.staging = null;
     const usage = BufferUsage.mapRead | BufferUsage.copyTarget;
     const made = await gpu.make('a buffer for results', () =>
-      gpu.device.createBuffer({ label: 'readback', size, usage }),
+      gpu.device.createBuffer({label: 'readback', size, usage}),
     );
     this.staging = made;
     return made;

@@ -1,7 +1,7 @@
 // Recorder: collects dispatches and copies and submits them in pieces whose estimated time stays within a
 // budget, with two of them under way at most: no driver's watchdog ever sees a long one, and the desktop
 // stays alive. The estimate learns from what it measures.
-import type { GpuDevice } from './device.js';
+import type {GpuDevice} from './device.js';
 
 const BUDGET_SECONDS = 0.2;
 const MOST_UNDER_WAY = 2;
@@ -22,7 +22,7 @@ export interface RecorderStats {
 }
 
 export class Recorder {
-  readonly stats: RecorderStats = { dispatches: 0, submits: 0, longestSubmitSeconds: 0 };
+  readonly stats: RecorderStats = {dispatches: 0, submits: 0, longestSubmitSeconds: 0};
   private encoder: GPUCommandEncoder | null = null;
   private pass: GPUComputePassEncoder | null = null;
   private recordedSeconds = 0; // raw estimate
@@ -83,14 +83,14 @@ export class Recorder {
 
   /** Hands over what is recorded; for callers that wait for a map right after. */
   submitNow(): void {
-    const { encoder } = this;
+    const {encoder} = this;
     if (!encoder) return;
     this.endPass();
     this.encoder = null;
     const raw = this.recordedSeconds;
     this.recordedSeconds = 0;
     this.recordedDispatches = 0;
-    const { gpu } = this;
+    const {gpu} = this;
     // Errors of recorded calls show at finish() and submit(), so these two stand under scopes.
     const [, judged] = gpu.scoped('running the plan', () => {
       gpu.queue.submit([encoder.finish()]);
@@ -100,7 +100,7 @@ export class Recorder {
       ([when]) => when,
     );
     done.catch(() => {}); // seen by waitForOldest
-    this.underWay.push({ raw, at, done });
+    this.underWay.push({raw, at, done});
     ++this.stats.submits;
   }
 

@@ -1,12 +1,12 @@
 // Resident: what one program keeps on the device between runs: pipelines, buffers with the weights, the
 // uniform block, bind groups. Another generation (other sizes) keeps whatever is large enough.
-import { SluiceError } from '../errors.js';
-import type { EncodedProgram } from '../core/core.js';
-import { BufferUsage } from './constants.js';
-import type { GpuDevice } from './device.js';
-import type { CompiledPipeline } from './pipelines.js';
-import { decodeProgram } from './program.js';
-import type { Dispatch, Program, Range } from './program.js';
+import {SluiceError} from '../errors.js';
+import type {EncodedProgram} from '../core/core.js';
+import {BufferUsage} from './constants.js';
+import type {GpuDevice} from './device.js';
+import type {CompiledPipeline} from './pipelines.js';
+import {decodeProgram} from './program.js';
+import type {Dispatch, Program, Range} from './program.js';
 
 /** Device bytes of a program's constants: a view, good until the next call into the core. */
 export type ConstantSource = (constant: number) => Uint8Array;
@@ -65,7 +65,7 @@ export class Resident {
     return group;
   }
 
-  get sentinel(): { group: GPUBindGroup; pipeline: GPUComputePipeline; uniformOffset: number; buffer: GPUBuffer } {
+  get sentinel(): {group: GPUBindGroup; pipeline: GPUComputePipeline; uniformOffset: number; buffer: GPUBuffer} {
     const at = this.program.sentinel;
     if (!at || !this.sentinelGroup) throw new SluiceError('internal', 'The program has no sentinel');
     return {
@@ -90,7 +90,7 @@ export class Resident {
    */
   async load(words: Uint32Array, strings: readonly string[] | null, constants: ConstantSource): Promise<void> {
     if (strings) this.strings = strings;
-    const program = decodeProgram({ words, strings: this.strings } satisfies EncodedProgram);
+    const program = decodeProgram({words, strings: this.strings} satisfies EncodedProgram);
     if (this.pipelines.length === 0) {
       this.pipelines = await this.gpu.pipelines.acquire(program.pipelines);
       if (this.ended) this.releasePipelines();
@@ -107,16 +107,16 @@ export class Resident {
   }
 
   /** A buffer that holds `word` throughout, to copy from. */
-  fillSource(word: number): { buffer: GPUBuffer; bytes: number } {
+  fillSource(word: number): {buffer: GPUBuffer; bytes: number} {
     const buffer = this.fills.get(word);
     if (!buffer) throw new SluiceError('internal', `No fill of ${word} was announced`);
-    return { buffer, bytes: FILL_BYTES };
+    return {buffer, bytes: FILL_BYTES};
   }
 
   /** Gives all of it back once the queue is done with it. */
   destroy(): void {
     this.ended = true;
-    for (const { buffer } of this.buffers) this.gpu.retire(buffer);
+    for (const {buffer} of this.buffers) this.gpu.retire(buffer);
     if (this.uniformBuffer) this.gpu.retire(this.uniformBuffer.buffer);
     for (const buffer of this.fills.values()) this.gpu.retire(buffer);
     this.buffers = [];
@@ -128,7 +128,7 @@ export class Resident {
   }
 
   private releasePipelines(): void {
-    for (const { key } of this.pipelines) this.gpu.pipelines.release(key);
+    for (const {key} of this.pipelines) this.gpu.pipelines.release(key);
     this.pipelines = [];
   }
 
@@ -140,12 +140,12 @@ export class Resident {
 
   private create(label: string, bytes: number, usage: GPUBufferUsageFlags): Resource {
     const size = Math.max(16, Math.ceil(bytes / 4) * 4);
-    return { buffer: this.gpu.device.createBuffer({ label, size, usage }), bytes: size, serial: ++serials };
+    return {buffer: this.gpu.device.createBuffer({label, size, usage}), bytes: size, serial: ++serials};
   }
 
   private makeBuffers(program: Program): void {
     const usage = BufferUsage.storage | BufferUsage.copySource | BufferUsage.copyTarget;
-    this.buffers = program.buffers.map(({ bytes, weights }, i) => {
+    this.buffers = program.buffers.map(({bytes, weights}, i) => {
       const there = this.buffers[i];
       if (there && there.bytes >= bytes) return there;
       if (there) {
@@ -154,7 +154,7 @@ export class Resident {
       }
       return this.create(weights ? 'weights' : 'work', bytes, usage);
     });
-    const { uniforms } = program;
+    const {uniforms} = program;
     if (uniforms.length > 0) {
       if (!this.uniformBuffer || this.uniformBuffer.bytes < uniforms.byteLength) {
         if (this.uniformBuffer) this.gpu.retire(this.uniformBuffer.buffer);
@@ -177,13 +177,13 @@ export class Resident {
       if (instruction.kind !== 'dispatch' || instruction.x === 0) return undefined;
       return this.group(before, instruction);
     });
-    const { sentinel } = program;
+    const {sentinel} = program;
     this.sentinelGroup =
       sentinel &&
       this.group(before, {
         pipeline: sentinel.pipeline,
-        uniform: { offset: sentinel.uniformOffset, bytes: 16 },
-        bindings: [{ buffer: sentinel.buffer, offset: 0, bytes: 16 }],
+        uniform: {offset: sentinel.uniformOffset, bytes: 16},
+        bindings: [{buffer: sentinel.buffer, offset: 0, bytes: 16}],
       });
   }
 
@@ -191,7 +191,7 @@ export class Resident {
     before: Map<string, GPUBindGroup>,
     of: Pick<Dispatch, 'pipeline' | 'uniform' | 'bindings'>,
   ): GPUBindGroup {
-    const parts = of.bindings.map(({ buffer, offset, bytes }) => `${this.resource(buffer).serial}:${offset}:${bytes}`);
+    const parts = of.bindings.map(({buffer, offset, bytes}) => `${this.resource(buffer).serial}:${offset}:${bytes}`);
     const block = of.uniform ? `${this.uniformBuffer?.serial}:${of.uniform.offset}:${of.uniform.bytes}` : '';
     const key = `${of.pipeline} ${block} ${parts.join(' ')}`;
     const there = this.groups.get(key) ?? before.get(key);
@@ -205,21 +205,21 @@ export class Resident {
     if (!compiled) throw new SluiceError('internal', `The program has no pipeline ${of.pipeline}`);
     const entries: GPUBindGroupEntry[] = of.bindings.map((range: Range, i) => ({
       binding: 1 + i,
-      resource: { buffer: this.buffer(range.buffer), offset: range.offset, size: range.bytes },
+      resource: {buffer: this.buffer(range.buffer), offset: range.offset, size: range.bytes},
     }));
     if (of.uniform) {
       entries.push({
         binding: 0,
-        resource: { buffer: this.uniforms, offset: of.uniform.offset, size: of.uniform.bytes },
+        resource: {buffer: this.uniforms, offset: of.uniform.offset, size: of.uniform.bytes},
       });
     }
-    return this.gpu.device.createBindGroup({ layout: compiled.layout, entries });
+    return this.gpu.device.createBindGroup({layout: compiled.layout, entries});
   }
 
   private makeFills(program: Program): void {
     for (const instruction of program.body ?? []) {
       if (instruction.kind !== 'fill' || this.fills.has(instruction.word)) continue;
-      const { buffer } = this.create('fill', FILL_BYTES, BufferUsage.copySource | BufferUsage.copyTarget);
+      const {buffer} = this.create('fill', FILL_BYTES, BufferUsage.copySource | BufferUsage.copyTarget);
       this.gpu.queue.writeBuffer(buffer, 0, new Uint32Array(FILL_BYTES / 4).fill(instruction.word));
       this.fills.set(instruction.word, buffer);
     }
@@ -229,7 +229,7 @@ export class Resident {
   private async upload(program: Program, constants: ConstantSource): Promise<void> {
     let unseen = 0;
     const verdicts: Promise<void>[] = [];
-    for (const { constant, buffer, offset, bytes } of program.constants) {
+    for (const {constant, buffer, offset, bytes} of program.constants) {
       if (this.written.has(constant)) continue;
       for (let done = 0; done < bytes; done += UPLOAD_PIECE) {
         const size = Math.min(UPLOAD_PIECE, bytes - done);

@@ -1,10 +1,10 @@
 // The gate's self-test: known-answer computations that the core makes up and judges, run on the device.
-import { asSluiceError } from '../errors.js';
-import type { CoreApi, Verdict } from '../core/core.js';
-import type { GpuDevice } from './device.js';
-import { Resident } from './resident.js';
-import { Walker } from './walker.js';
-import type { ProgramData } from './walker.js';
+import {asSluiceError} from '../errors.js';
+import type {CoreApi, Verdict} from '../core/core.js';
+import type {GpuDevice} from './device.js';
+import {Resident} from './resident.js';
+import {Walker} from './walker.js';
+import type {ProgramData} from './walker.js';
 
 /** What the core needs for it. */
 export type SelfTestCore = Pick<
@@ -21,12 +21,12 @@ export interface Rounds {
 
 /** At load: part 0 `rounds` times, every other part (a big buffer) once. */
 export function roundsAtLoad(parts: number, rounds: number): Rounds {
-  return { when: 'at load', rounds: Array.from({ length: parts }, (_, part) => (part === 0 ? rounds : 1)) };
+  return {when: 'at load', rounds: Array.from({length: parts}, (_, part) => (part === 0 ? rounds : 1))};
 }
 
 /** Again after warm-up and now and then: part 0 once. */
 export function roundsAgain(when: string): Rounds {
-  return { when, rounds: [1] };
+  return {when, rounds: [1]};
 }
 
 /** A device that can't run a part fails the test; only defects of ours are thrown. */
@@ -34,7 +34,7 @@ export async function runSelfTest(
   core: SelfTestCore,
   session: number,
   gpu: GpuDevice,
-  { when, rounds }: Rounds,
+  {when, rounds}: Rounds,
 ): Promise<Verdict> {
   const begin = performance.now();
   for (const [part, times] of rounds.entries()) {
@@ -42,11 +42,11 @@ export async function runSelfTest(
       if (!(await runPart(core, session, gpu, part))) break;
     }
   }
-  return core.gpuCanaryVerdict(session, { when, seconds: (performance.now() - begin) / 1000 });
+  return core.gpuCanaryVerdict(session, {when, seconds: (performance.now() - begin) / 1000});
 }
 
 async function runPart(core: SelfTestCore, session: number, gpu: GpuDevice, part: number): Promise<boolean> {
-  const { words, strings } = core.gpuCanary(session, part);
+  const {words, strings} = core.gpuCanary(session, part);
   const data: ProgramData = {
     input: index => core.gpuCanaryData(session, 1, index),
     output: (index, bytes) => {

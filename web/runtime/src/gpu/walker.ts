@@ -1,11 +1,11 @@
 // Walker: executes a program that is resident on a device, instruction by instruction. It knows no
 // operators and no models; whose data it moves is the business of a ProgramData.
-import { SluiceError, asSluiceError, throwIfAborted } from '../errors.js';
-import type { Instruction } from './program.js';
-import { Readback } from './readback.js';
-import { Recorder } from './recorder.js';
-import { writeBytes } from './resident.js';
-import type { Resident } from './resident.js';
+import {SluiceError, asSluiceError, throwIfAborted} from '../errors.js';
+import type {Instruction} from './program.js';
+import {Readback} from './readback.js';
+import {Recorder} from './recorder.js';
+import {writeBytes} from './resident.js';
+import type {Resident} from './resident.js';
 
 /** The core's side of a run. Views it returns are good until its next call. */
 export interface ProgramData {
@@ -39,13 +39,13 @@ export class Walker {
   /** One run. An abort ends it between two submits. Errors of the device have the code `device`. */
   async run(data: ProgramData, signal?: AbortSignal): Promise<RunStats> {
     this.resident.gpu.check();
-    const { stats } = this.recorder;
+    const {stats} = this.recorder;
     stats.dispatches = stats.submits = stats.longestSubmitSeconds = 0;
     this.hostCopies = this.hostCopyBytes = 0;
     let where = '';
     try {
       const body = this.resident.program.body ?? [];
-      const outputs: (Instruction & { kind: 'output' })[] = [];
+      const outputs: (Instruction & {kind: 'output'})[] = [];
       for (let i = 0; i < body.length; ++i) {
         const instruction = body[i] as Instruction;
         switch (instruction.kind) {
@@ -88,10 +88,10 @@ export class Walker {
     } catch (thrown) {
       const error = this.resident.gpu.failure ?? asSluiceError(thrown, 'device');
       this.recorder.drop();
-      if (error.code === 'device' && where) throw new SluiceError('device', error.message + where, { cause: error });
+      if (error.code === 'device' && where) throw new SluiceError('device', error.message + where, {cause: error});
       throw error;
     }
-    return { ...stats, hostCopies: this.hostCopies, hostCopyBytes: this.hostCopyBytes };
+    return {...stats, hostCopies: this.hostCopies, hostCopyBytes: this.hostCopyBytes};
   }
 
   destroy(): void {
@@ -100,7 +100,7 @@ export class Walker {
   }
 
   private write(buffer: number, offset: number, bytes: Uint8Array): void {
-    const { gpu } = this.resident;
+    const {gpu} = this.resident;
     // The scopes' verdict is seen by whatever waits next: it fails the device's record.
     const [, judged] = gpu.scoped('writing inputs', () => {
       writeBytes(gpu.queue, this.resident.buffer(buffer), offset, bytes);
@@ -110,7 +110,7 @@ export class Walker {
     });
   }
 
-  private fill({ word, buffer, offset, bytes }: Instruction & { kind: 'fill' }): void {
+  private fill({word, buffer, offset, bytes}: Instruction & {kind: 'fill'}): void {
     const source = this.resident.fillSource(word);
     for (let done = 0; done < bytes; done += source.bytes) {
       this.recorder.copy(
@@ -123,7 +123,7 @@ export class Walker {
     }
   }
 
-  private async island({ step, inputs, outputs }: Instruction & { kind: 'island' }, data: ProgramData): Promise<void> {
+  private async island({step, inputs, outputs}: Instruction & {kind: 'island'}, data: ProgramData): Promise<void> {
     if (inputs.length > 0) {
       await this.readback.read(inputs, (i, bytes) => {
         data.islandInput(step, inputs[i]?.index ?? 0, bytes);
@@ -132,7 +132,7 @@ export class Walker {
     }
     await this.recorder.submit(); // work recorded before may still read or write what is written now
     data.islandRun(step);
-    for (const { index, buffer, offset } of outputs) {
+    for (const {index, buffer, offset} of outputs) {
       const bytes = data.islandOutput(step, index);
       this.count(bytes.byteLength);
       this.write(buffer, offset, bytes);

@@ -1,5 +1,5 @@
 // One console line for each event of a session, as `?debug=ep` asks for. The lines are the core's.
-import type { Binding } from '../types.js';
+import type {Binding} from '../types.js';
 
 export class ConsoleSink {
   private seen = 0;

@@ -1,7 +1,7 @@
 // Posts a session's record to an OpenTelemetry collector (OTLP/HTTP, JSON), if the caller named one. The
 // bodies are the core's. It never fails a job: what can't be delivered is one warning.
-import type { CoreApi } from '../core/core.js';
-import { messageOf } from '../errors.js';
+import type {CoreApi} from '../core/core.js';
+import {messageOf} from '../errors.js';
 
 export interface OtlpOptions {
   readonly endpoint: string;
@@ -25,7 +25,7 @@ export class OtlpSink {
   /** Posts the record as it is now; resolves when it is delivered or given up. */
   async send(): Promise<void> {
     try {
-      const { metrics, logs } = this.core.otlp(this.session, { attributes: { 'service.name': 'sluice-web' } });
+      const {metrics, logs} = this.core.otlp(this.session, {attributes: {'service.name': 'sluice-web'}});
       await Promise.all([this.deliver('v1/metrics', metrics), this.deliver('v1/logs', logs)]);
     } catch (thrown) {
       this.warn(messageOf(thrown));
@@ -34,10 +34,10 @@ export class OtlpSink {
 
   private async deliver(path: string, body: object): Promise<void> {
     const text = JSON.stringify(body);
-    const { endpoint, headers } = this.options;
+    const {endpoint, headers} = this.options;
     const response = await this.post(`${endpoint.replace(/\/+$/, '')}/${path}`, {
       method: 'POST',
-      headers: { 'content-type': 'application/json', ...headers },
+      headers: {'content-type': 'application/json', ...headers},
       body: text,
       keepalive: text.length < KEEPALIVE_BYTES,
       credentials: 'omit',

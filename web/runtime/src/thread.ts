@@ -1,0 +1,21 @@
+// A thread of the WebAssembly module (src/wasm/abi.h, "Threads"): runs its share of kernels until it is
+// terminated. It never answers: a failure here is an error event at whoever started it.
+import {hostImports} from './core/imports.js';
+import type {ThreadMessage} from './core/threads.js';
+
+interface ThreadExports {
+  readonly __stack_pointer: WebAssembly.Global<'i32'>;
+  __wasm_init_tls(block: number): void;
+  sluice_thread_block_bytes(): number;
+  sluice_thread_main(index: number): void;
+}
+
+globalThis.onmessage = (event: MessageEvent<ThreadMessage>) => {
+  const {module, memory, block, index} = event.data;
+  const {env} = hostImports(memory);
+  const instance = new WebAssembly.Instance(module, {env});
+  const exports = instance.exports as unknown as ThreadExports;
+  exports.__stack_pointer.value = (block + exports.sluice_thread_block_bytes()) | 0; // i32
+  exports.__wasm_init_tls(block);
+  exports.sluice_thread_main(index);
+};
