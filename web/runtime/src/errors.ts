@@ -35,7 +35,9 @@ export function messageOf(thrown: unknown): string {
 /** Whatever was thrown, as a SluiceError; unknown things are bugs of ours, hence `internal`. */
 export function asSluiceError(thrown: unknown, code: ErrorCode = 'internal'): SluiceError {
   if (thrown instanceof SluiceError) return thrown;
-  return new SluiceError(code, messageOf(thrown), {cause: thrown});
+  const error = new SluiceError(code, messageOf(thrown), {cause: thrown});
+  if (thrown instanceof Error && thrown.stack) error.stack = thrown.stack; // where it happened, not here
+  return error;
 }
 
 export function toWire(thrown: unknown): WireError {

@@ -1,6 +1,6 @@
 // Where the module's files are. Each address is written out, so that bundlers find the files and may
 // rename them; they lie beside the worker's own file, into which this is bundled.
-import type { Flavour } from './features.js';
+import type {Flavour} from './features.js';
 
 /** The address of one flavour; `base` (absolute, with a slash at its end) stands in for the default. */
 export function wasmUrl(flavour: Flavour, base: string | null): URL {

@@ -73,7 +73,7 @@ export function wasiImports(memory: WebAssembly.Memory): Imports {
 export function importsOf(module: WebAssembly.Module, memory: WebAssembly.Memory): WebAssembly.Imports {
   const wasi = wasiImports(memory);
   const imports: Record<string, Record<string, WebAssembly.ImportValue>> = {};
-  for (const { module: space, name, kind } of WebAssembly.Module.imports(module)) {
+  for (const {module: space, name, kind} of WebAssembly.Module.imports(module)) {
     const group = (imports[space] ??= {});
     if (kind === 'memory') group[name] = memory;
     else if (kind === 'function') group[name] = wasi[name] ?? (() => NOT_SUPPORTED);

@@ -73,7 +73,21 @@ export class LoadedSession {
   }
 
   async warmup(): Promise<void> {
-    await this.run(zeroFeeds(this.inputs, this.options.inputShapes ?? {}));
+    const shapes = this.options.inputShapes ?? {};
+    try {
+      await this.run(zeroFeeds(this.inputs, shapes));
+    } catch (thrown) {
+      const open = this.inputs.filter(
+        ({name, dims}) => !shapes[name] && !dims?.every(extent => typeof extent === 'number'),
+      );
+      const error = asSluiceError(thrown);
+      if (open.length === 0 || error.code === 'device') throw error;
+      const names = open.map(({name}) => `"${name}"`).join(', ');
+      throw new SluiceError(error.code, error.message, {
+        cause: thrown,
+        hint: `The extents that the model leaves open were taken as 1: give inputShapes for ${names}.`,
+      });
+    }
   }
 
   /** Back to the device, through the whole gate. Refused within two minutes of the last failure. */
