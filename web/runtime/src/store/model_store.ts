@@ -1,0 +1,175 @@
+// Models that were downloaded once, under a key (their SHA-256, or their address): what a Folder holds for
+// this package.
+//   <key>.json        the record of a whole, checked file; written last, so that nothing partial is ever found
+//   <key>.part        the record of a download under way: how far it is, and the hash so far
+//   <key>.<id>.data   the bytes; a new download takes a new id, so a reader elsewhere never meets a mixture
+// What doesn't fit together (the browser may evict single files; a write may have been cut) is as good as absent.
+import {openCacheApi} from './cache_api.js';
+import {openOpfs} from './opfs.js';
+import {Sha256, sha256OfText} from './sha256.js';
+import type {Appender, Folder} from './storage.js';
+
+const readBytes = 4 << 20;
+
+/** What the server said about a file's version. */
+export interface Version {
+  readonly etag?: string;
+  readonly lastModified?: string;
+}
+
+export interface EntryRecord extends Version {
+  readonly format: 1;
+  readonly data: string;
+  readonly bytes: number;
+  readonly sha256: string;
+  readonly url: string;
+}
+
+export interface PartialRecord extends Version {
+  readonly format: 1;
+  readonly data: string;
+  /** Bytes that are surely there, and their hash. */
+  readonly bytes: number;
+  readonly sha256: string;
+  readonly totalBytes?: number;
+  readonly url: string;
+}
+
+/** The stored bytes are not those that were stored. */
+export class DamagedError extends Error {
+  override readonly name = 'DamagedError';
+}
+
+export function entryKey(url: string, sha256: string | undefined): string {
+  return sha256 ? `sha256-${sha256}` : `url-${sha256OfText(url)}`;
+}
+
+export class ModelStore {
+  constructor(private readonly folder: Folder) {}
+
+  /** undefined: this page can store nothing. */
+  static async open(name: string): Promise<ModelStore | undefined> {
+    const folder = (await openOpfs(name)) ?? (await openCacheApi(name));
+    return folder && new ModelStore(folder);
+  }
+
+  async find(key: string): Promise<EntryRecord | undefined> {
+    const record = await this.record<EntryRecord>(`${key}.json`, key);
+    if (!record) return undefined;
+    const file = await this.folder.open(record.data);
+    return file?.bytes === record.bytes ? record : undefined;
+  }
+
+  /** How far an earlier download came. */
+  async partial(key: string): Promise<PartialRecord | undefined> {
+    const record = await this.record<PartialRecord>(`${key}.part`, key);
+    if (!record) return undefined;
+    const file = await this.folder.open(record.data);
+    return file && file.bytes >= record.bytes ? record : undefined;
+  }
+
+  /**
+   * Hands the bytes of an entry, or of a partial one, to `take`, piece by piece.
+   * @throws DamagedError at the end, when their hash is another than the record's: then all of it is void.
+   */
+  async read(record: EntryRecord | PartialRecord, take: (chunk: Uint8Array) => void | Promise<void>): Promise<Sha256> {
+    const hash = new Sha256();
+    const file = await this.folder.open(record.data);
+    for (let at = 0; at < record.bytes;) {
+      const chunk = await file?.read(at, Math.min(readBytes, record.bytes - at));
+      if (!chunk || chunk.length === 0) throw new DamagedError(`The stored file ends at byte ${at}`);
+      hash.update(chunk);
+      await take(chunk);
+      at += chunk.length;
+    }
+    if (hash.digest() !== record.sha256) throw new DamagedError('The stored bytes have another SHA-256');
+    return hash;
+  }
+
+  /** Appends to `from`, or begins anew. Whatever else there was under the key is removed. */
+  async writer(key: string, from: PartialRecord | undefined): Promise<EntryWriter> {
+    const data = from?.data ?? `${key}.${randomName()}.data`;
+    for (const name of await this.folder.list()) {
+      if (name.startsWith(`${key}.`) && name !== data) await this.folder.remove(name);
+    }
+    const appender = await this.folder.append(data, from?.bytes ?? 0);
+    if (from && appender.keptBytes !== from.bytes) {
+      await appender.close();
+      await this.remove(key);
+      throw new DamagedError(`The stored part has ${appender.keptBytes} bytes (${from.bytes} expected)`);
+    }
+    return new EntryWriter(this.folder, key, data, appender);
+  }
+
+  async remove(key: string): Promise<void> {
+    await this.folder.remove(`${key}.json`); // first: without it the rest is not found
+    for (const name of await this.folder.list()) {
+      if (name.startsWith(`${key}.`)) await this.folder.remove(name);
+    }
+  }
+
+  /** Removes every model. Bytes that another tab is writing stay. */
+  async clear(): Promise<void> {
+    for (const name of await this.folder.list()) await this.folder.remove(name).catch(() => {});
+  }
+
+  private async record<T extends EntryRecord | PartialRecord>(name: string, key: string): Promise<T | undefined> {
+    const text = await this.folder.readText(name);
+    if (!text) return undefined;
+    try {
+      const record = JSON.parse(text) as Partial<T>;
+      const valid =
+        record.format === 1 &&
+        typeof record.data === 'string' &&
+        record.data.startsWith(`${key}.`) &&
+        Number.isSafeInteger(record.bytes) &&
+        /^[0-9a-f]{64}$/.test(record.sha256 ?? '');
+      return valid ? (record as T) : undefined;
+    } catch {
+      return undefined; // a write that was cut
+    }
+  }
+}
+
+/** A download on its way into the store. Found by nobody before commit(). */
+export class EntryWriter {
+  constructor(
+    private readonly folder: Folder,
+    private readonly key: string,
+    private readonly data: string,
+    private readonly appender: Appender,
+  ) {}
+
+  write(chunk: Uint8Array): Promise<void> | void {
+    return this.appender.write(chunk);
+  }
+
+  /** Makes sure that the download can go on from here another day. */
+  async checkpoint(facts: Omit<PartialRecord, 'format' | 'data'>): Promise<void> {
+    await this.appender.flush();
+    await this.folder.writeText(`${this.key}.part`, JSON.stringify({format: 1, data: this.data, ...facts}));
+  }
+
+  /** The bytes are whole and right. */
+  async commit(facts: Omit<EntryRecord, 'format' | 'data'>): Promise<void> {
+    await this.appender.flush();
+    await this.appender.close();
+    await this.folder.writeText(`${this.key}.json`, JSON.stringify({format: 1, data: this.data, ...facts}));
+    await this.folder.remove(`${this.key}.part`);
+  }
+
+  /** Ends writing; what the last checkpoint says stays. */
+  async close(): Promise<void> {
+    await this.appender.close();
+  }
+
+  async discard(): Promise<void> {
+    await this.appender.close().catch(() => {});
+    await this.folder.remove(`${this.key}.part`).catch(() => {});
+    await this.folder.remove(this.data).catch(() => {});
+  }
+}
+
+function randomName(): string {
+  return Array.from(crypto.getRandomValues(new Uint8Array(6)), byte => byte.toString(16).padStart(2, '0')).join('');
+}
