@@ -1,0 +1,119 @@
+// Whole models through the package in a real browser, on WebGPU and on WebAssembly with one thread and
+// with several, against the command line's numbers. A run that should be on the GPU and was not is a failure.
+import {spawnSync} from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import {readNpy, writeNpy} from '../oracle/npy.mjs';
+import {need, root, start} from './harness.mjs';
+import {makePage, openPage} from './runtime_page.mjs';
+import {compare, random, sameBits} from './runtime_tensors.mjs';
+
+const int64 = (...values) => ({dtype: 'int64', dims: [], data: BigInt64Array.from(values, BigInt)});
+const models = [
+  {file: 'selfie_segmentation.tflite', feeds: {input_1: random(1, [1, 256, 256, 3])}, outputs: {activation_10: {}}},
+  {
+    file: 'silero_vad_v5.onnx',
+    feeds: {input: random(2, [1, 512], -1, 1), state: random(3, [2, 1, 128], -1, 1), sr: int64(16000)},
+    outputs: {output: {}, stateN: {}},
+  },
+];
+need('build/web/sluice-web/sluice-simd.wasm', ...models.map(({file}) => `build/models/${file}`));
+const isolated = await start();
+const work = path.join(root, 'build/web/runtime_models');
+fs.mkdirSync(work, {recursive: true});
+
+/** The command line's results on the CPU. */
+function native(model) {
+  const out = path.join(work, model.file);
+  fs.rmSync(out, {recursive: true, force: true});
+  fs.mkdirSync(out);
+  const inputs = Object.entries(model.feeds).flatMap(([name, {dtype, dims, data}], i) => {
+    fs.writeFileSync(`${out}/in_${i}.npy`, writeNpy(dtype, dims, data));
+    return ['--input', `${name}=${out}/in_${i}.npy`];
+  });
+  const run = spawnSync('build/sluice', [
+    'run',
+    `build/models/${model.file}`,
+    '--backend',
+    'cpu',
+    ...inputs,
+    '--out',
+    out,
+  ]);
+  if (run.status !== 0) throw new Error(`sluice run: ${run.stderr}`);
+  const files = fs
+    .readdirSync(out)
+    .filter(name => name.endsWith('.npy') && !name.startsWith('in_'))
+    .sort();
+  return Object.keys(model.outputs).map((name, i) => {
+    const {type: dtype, dims, data} = readNpy(fs.readFileSync(`${out}/${files[i]}`));
+    return {name, dtype, dims, data};
+  });
+}
+
+const address = makePage(
+  isolated,
+  'models',
+  Object.fromEntries(models.map(({file}) => [file, `build/models/${file}`])),
+);
+const alone = await isolated.serve('build/web', {isolated: false});
+
+for (const model of models) {
+  let want;
+  const onCpu = {};
+  const judge = (outputs, what) => {
+    for (const expected of want) {
+      const wrong = compare(outputs[expected.name], expected);
+      isolated.check(!wrong, `${what}, ${expected.name}: ${wrong}`);
+    }
+  };
+  await isolated.test(`${model.file}: the command line`, async () => {
+    want = native(model);
+  });
+  for (const [what, url, options, threads] of [
+    ['WebAssembly, one thread', isolated.url, {threads: 1}, 1],
+    ['WebAssembly, three threads', isolated.url, {threads: 3}, 3],
+    ['WebAssembly without isolation', alone.url, {threads: 3}, 1],
+  ]) {
+    await isolated.test(`${model.file}: ${what}`, async () => {
+      const page = await openPage(isolated, address, {url});
+      const session = await page.open(model.file, {...options, backends: ['cpu']});
+      isolated.check(session.binding.bound === 'cpu', `bound to ${session.binding.bound}`);
+      isolated.check(session.binding.threads === threads, `${session.binding.threads} threads (${threads} expected)`);
+      const {outputs, seconds} = await page.run(session.id, model.feeds);
+      judge(outputs, what);
+      onCpu[what] = outputs;
+      console.log(`        load ${session.seconds.toFixed(2)} s, run ${seconds.toFixed(3)} s`);
+      await page.dispose(session.id);
+    });
+  }
+  await isolated.test(`${model.file}: the same bits on one thread and on three`, async () => {
+    const [one, three, plain] = Object.values(onCpu);
+    for (const {name} of want) {
+      isolated.check(sameBits(one[name], three[name]), `${name} differs between one thread and three`);
+      isolated.check(sameBits(one[name], plain[name]), `${name} differs without shared memory`);
+    }
+  });
+  await isolated.test(`${model.file}: WebGPU`, async () => {
+    const page = await openPage(isolated, address);
+    const session = await page.open(model.file, {allowSoftware: true, backends: ['webgpu'], strict: false});
+    isolated.check(session.binding.bound === 'webgpu', `bound to ${session.binding.bound}: ${session.binding.reason}`);
+    let previous;
+    for (let run = 1; run <= 3; ++run) {
+      const {outputs, binding, seconds} = await page.run(session.id, model.feeds);
+      isolated.check(
+        binding.bound === 'webgpu',
+        `run ${run} was on ${binding.bound}: ${JSON.stringify(binding.failovers)}`,
+      );
+      isolated.check(binding.evidence === 'proven', `run ${run} is ${binding.evidence}`);
+      judge(outputs, `run ${run}`);
+      for (const {name} of want) {
+        isolated.check(!previous || sameBits(previous[name], outputs[name]), `${name} differs between runs`);
+      }
+      previous = outputs;
+      console.log(`        ${run === 1 ? `load ${session.seconds.toFixed(2)} s, ` : ''}run ${seconds.toFixed(3)} s`);
+    }
+    await page.dispose(session.id);
+  });
+}
+await isolated.finish();
