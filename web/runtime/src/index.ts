@@ -2,6 +2,7 @@
 // which one ran.
 export {SluiceError} from './errors.js';
 export {Session} from './session.js';
+export {clearModels, persistStorage} from './store/manage.js';
 export type {
   BackendName,
   Binding,

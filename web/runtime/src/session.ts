@@ -3,6 +3,7 @@ import {SluiceError, throwIfAborted} from './errors.js';
 import {ownedArray} from './protocol.js';
 import type {ModelSource, OpenResult, WireOptions} from './protocol.js';
 import {Runtime} from './runtime.js';
+import {persistStorage} from './store/manage.js';
 import type {
   Binding,
   Feeds,
@@ -185,6 +186,8 @@ async function create(model: ModelInput, options: SessionOptions = {}): Promise<
     allowSoftware: options.allowSoftware ?? false,
     debug: options.debug ?? debugAsked(),
   };
+  // Only a page may ask for it, and the load need not wait for the answer.
+  if (typeof options.cache === 'object' && options.cache.persist) void persistStorage();
   const runtime = Runtime.acquire({
     assets: assetsOf(options),
     threads: threadsOf(options),

@@ -17,7 +17,6 @@ export interface OpenOptions {
   readonly inputShapes?: Readonly<Record<string, readonly number[]>>;
   readonly strict?: boolean;
   readonly allowSoftware?: boolean;
-  readonly dtype?: 'auto' | 'float32';
   readonly limits?: Readonly<Record<string, number>>;
 }
 

@@ -12,7 +12,7 @@ import {OtlpSink} from '../telemetry/otlp.js';
 import type {Binding, Tensor} from '../types.js';
 import {extensions} from './extensions.js';
 import type {Host} from './host.js';
-import {LoadedSession} from './loaded_session.js';
+import {LoadedSession, deviceOptions} from './loaded_session.js';
 import {placeModel} from './model_source.js';
 import {Mutex} from './mutex.js';
 
@@ -41,6 +41,7 @@ export class Engine {
         throwIfAborted(signal, 'Loading the model');
         event({phase: 'read'});
         const opened = core.open(placed.pointer, placed.bytes, await this.openOptions(options));
+        core.note(opened.session, {download: placed.download});
         const entry = this.add(new LoadedSession(core, opened, this.devices, options), options);
         try {
           await entry.loaded.bind(event, signal);
@@ -152,8 +153,7 @@ export class Engine {
     let limits: Record<string, number> | null = null;
     if (requested !== 'cpu' && options.limits === 'adapter') {
       // Plans are compiled for what this device was granted. Without one, bind() meets the error again.
-      const wanted = {allowSoftware: options.allowSoftware ?? false, limits: options.limits};
-      limits = await this.devices.acquire(wanted).then(
+      limits = await this.devices.acquire(deviceOptions(options)).then(
         gpu => ({...gpu.facts.limits}),
         () => null,
       );
@@ -163,7 +163,6 @@ export class Engine {
       requested,
       ...(options.outputs ? {outputs: options.outputs} : {}),
       ...(options.inputShapes ? {inputShapes: options.inputShapes} : {}),
-      ...(options.dtype && options.dtype !== 'auto' ? {dtype: options.dtype} : {}),
       ...(limits ? {limits} : {}),
       strict: options.strict ?? false,
       allowSoftware: options.allowSoftware ?? false,

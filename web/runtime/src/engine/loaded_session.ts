@@ -4,6 +4,7 @@
 import type {CoreApi, OpenedModel} from '../core/core.js';
 import {SluiceError, asSluiceError, throwIfAborted} from '../errors.js';
 import {checkFeed} from '../core/values.js';
+import type {DeviceOptions} from '../gpu/device.js';
 import type {DeviceKeeper} from '../gpu/device_keeper.js';
 import {GpuSession} from '../gpu/gpu_session.js';
 import type {WireOptions} from '../protocol.js';
@@ -11,6 +12,16 @@ import type {Binding, ProgressEvent, Tensor, ValueInfo} from '../types.js';
 import {zeroFeeds} from './zero_feeds.js';
 
 type Progress = (event: ProgressEvent) => void;
+
+/** The device that a session with these options wants. */
+export function deviceOptions(options: WireOptions): DeviceOptions {
+  return {
+    allowSoftware: options.allowSoftware ?? false,
+    limits: options.limits ?? 'guaranteed',
+    // Without the feature, the core compiles float16 models to compute in float32.
+    f16: options.dtype !== 'float32',
+  };
+}
 
 export class LoadedSession {
   readonly inputs: readonly ValueInfo[];
@@ -127,10 +138,7 @@ export class LoadedSession {
   private async bindGpu(progress: Progress, signal?: AbortSignal): Promise<void> {
     const begin = performance.now();
     progress({phase: 'gate'});
-    const gpu = await this.keeper.acquire({
-      allowSoftware: this.options.allowSoftware ?? false,
-      limits: this.options.limits ?? 'guaranteed',
-    });
+    const gpu = await this.keeper.acquire(deviceOptions(this.options));
     const bound = new GpuSession(this.core, this.session, gpu);
     this.gpu = bound;
     await bound.pass();

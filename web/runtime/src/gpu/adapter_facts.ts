@@ -35,12 +35,12 @@ export function requiredLimits(adapter: GPUAdapter, all: boolean): Record<string
   return out;
 }
 
-/** Features to ask for: those that plans may use. Timestamps only help whoever measures. */
-export function wantedFeatures(adapter: GPUAdapter): GPUFeatureName[] {
+/** Features to ask for: those that plans may use, float16 if `f16`. Timestamps only help whoever measures. */
+export function wantedFeatures(adapter: GPUAdapter, f16: boolean): GPUFeatureName[] {
   return featureRows
     .filter(({field, language}) => !language && field !== 'timestamp_query')
     .map(({name}) => name as GPUFeatureName)
-    .filter(name => adapter.features.has(name));
+    .filter(name => adapter.features.has(name) && (f16 || name !== 'shader-f16'));
 }
 
 export function isFallback(adapter: GPUAdapter): boolean {

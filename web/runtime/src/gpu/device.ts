@@ -10,6 +10,8 @@ import {PipelineCache} from './pipelines.js';
 export interface DeviceOptions {
   readonly allowSoftware: boolean;
   readonly limits: 'guaranteed' | 'adapter';
+  /** Ask for shader-f16, where it is there. */
+  readonly f16: boolean;
 }
 
 const FILTERS: readonly GPUErrorFilter[] = ['validation', 'out-of-memory', 'internal'];
@@ -144,7 +146,7 @@ export async function requestDevice(options: DeviceOptions): Promise<GpuDevice> 
     device = await within(
       adapter.requestDevice({
         label: 'sluice',
-        requiredFeatures: wantedFeatures(adapter),
+        requiredFeatures: wantedFeatures(adapter, options.f16),
         requiredLimits: requiredLimits(adapter, options.limits === 'adapter'),
       }),
       ms,
