@@ -7,7 +7,6 @@
 
 #include "base/text.h"
 #include "plan/issue.h"
-#include "plan/poison.h"
 
 namespace sluice::plan {
 

@@ -45,10 +45,12 @@ SLUICE_EXPORT(sluice_initialize) void sluice_initialize();
 //   exports.__stack_pointer.value = block + exports.sluice_thread_block_bytes();
 //   exports.__wasm_init_tls(block); exports.sluice_thread_main(index);
 // thread_main never returns: it computes, and sleeps in between; terminate() ends it. A worker that
-// comes late or never costs speed only. Only the owner calls anything else.
+// comes late or never costs speed only. When thread_main traps, the Worker calls thread_failed, and
+// the owner's call traps, too. Only the owner calls anything else.
 SLUICE_EXPORT(sluice_thread_block) void* sluice_thread_block();  // 0: out of memory
 SLUICE_EXPORT(sluice_thread_block_bytes) uint32_t sluice_thread_block_bytes();
 SLUICE_EXPORT(sluice_thread_main) void sluice_thread_main(int32_t index);
+SLUICE_EXPORT(sluice_thread_failed) void sluice_thread_failed();
 // For tests: how often a worker has called the allocator, which kernels must not do.
 SLUICE_EXPORT(sluice_worker_allocations) uint32_t sluice_worker_allocations();
 
@@ -116,8 +118,7 @@ int32_t sluice_gpu_canary_verdict(int32_t session, const char* about, uint32_t a
 // The program for the feeds that are set: {"program": id, "fresh": true when its pipelines and
 // constants are new to the host's device, "complete": false when sizes wait for feeds (pipelines
 // only, to compile early), "generation": n (changes when sizes changed: see opcodes.def), "words":
-// [pointer, count], "strings": [..] (only when fresh), "kept": [ids that may come again: what
-// the host holds for other programs is to be freed], "islands": [{"node", "op", "reason"}],
+// [pointer, count], "strings": [..] (only when fresh), "islands": [{"node", "op", "reason"}],
 // "figures": {dispatches, predicted_peak_bytes .. as in the Binding}}. With no feeds set, at load:
 // {"program": 0} when only a run can tell. Missing feeds of a model with several inputs: usage.
 SLUICE_EXPORT(sluice_gpu_prepare) int32_t sluice_gpu_prepare(int32_t session);
@@ -135,7 +136,7 @@ int32_t sluice_gpu_island_output(int32_t session, uint32_t step, uint32_t index)
 // Device bytes read back for an Output. Refused (device) when a word still holds the poison.
 SLUICE_EXPORT(sluice_gpu_output)
 int32_t sluice_gpu_output(int32_t session, uint32_t output, const void* data, uint32_t bytes);
-// After all outputs. `record` is {"seconds"} of the run. Either {"recheck":
+// After all outputs. `record` is {"seconds", "hostCopies", "hostCopyBytes"}. Either {"recheck":
 // "after run 1"}: the self-test is due again (part 0 once, then a verdict with that "when"), and
 // finish is to be called again after it has passed; or {"outputs": [values], "nonfinite": a float
 // output holds a NaN or infinity}, and the run is counted into the Binding.

@@ -1,7 +1,7 @@
 // Threads of the module. The host starts them (abi.h tells how); here lies what they need: a block
 // with their thread-local data and their stack, and an allocator that more than one thread may
-// call. Kernels don't allocate on workers, which the tests check by the count below; the lock is
-// for what a test has not seen.
+// call. Fast kernels don't allocate on workers, which the tests check by the count below; some
+// reference kernels do.
 #include <atomic>
 #include <cstdint>
 #include <cstdlib>
@@ -79,5 +79,7 @@ uint32_t sluice_thread_block_bytes() {
 }
 
 void sluice_thread_main(int32_t index) { ThreadPool::serve_workers(index); }
+
+void sluice_thread_failed() { ThreadPool::worker_failed(); }
 
 uint32_t sluice_worker_allocations() { return worker_allocations.load(); }

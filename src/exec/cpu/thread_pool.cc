@@ -12,6 +12,8 @@
 #include <sched.h>
 #endif
 
+#include "base/check.h"
+
 namespace sluice::exec::cpu {
 namespace {
 
@@ -83,7 +85,8 @@ struct ThreadPool::Team {
   alignas(64) std::atomic<uint32_t> unfinished = 0;  // ranges that have not returned
   alignas(64) std::atomic<uint32_t> wake = 0;        // counts jobs; workers sleep on it
   std::atomic<bool> stop = false;
-  std::atomic<int> threads = 1;  // of the latest job's pool
+  std::atomic<bool> failed = false;  // a worker has: the job will never be finished
+  std::atomic<int> threads = 1;      // of the latest job's pool
 #ifndef __wasm__
   std::vector<std::thread> workers;
 #endif
@@ -116,6 +119,14 @@ void ThreadPool::set_worker_count(int workers) {
 void ThreadPool::serve_workers(int index) {
   is_worker = true;
   while (true) everyone().work(index);
+}
+
+void ThreadPool::worker_failed() {
+  Team& team = everyone();
+  team.failed.store(true, std::memory_order_release);
+  // Whoever sleeps on the count sleeps while it has the value that it saw.
+  team.unfinished.fetch_add(1 << 16, std::memory_order_acq_rel);
+  wake_all(team.unfinished);
 }
 
 bool ThreadPool::on_worker() { return is_worker; }
@@ -184,6 +195,7 @@ void ThreadPool::parallel_for(int64_t count, int64_t grain, Body body) {
   for (int spin = 0;; ++spin) {
     const uint32_t left = team.unfinished.load(std::memory_order_acquire);
     if (left == 0) break;
+    SLUICE_CHECK(!team.failed.load(std::memory_order_acquire));
     if (spin < kSpins) {
       pause();
     } else {

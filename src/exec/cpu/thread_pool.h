@@ -46,6 +46,8 @@ class ThreadPool {
   static void set_worker_count(int workers);
   // What worker `index` (from 1) does for the rest of its life.
   [[noreturn]] static void serve_workers(int index);
+  // A worker has trapped: whoever waits for its range traps, too, instead of waiting for ever.
+  static void worker_failed();
   // True on a thread other than the one that owns the module.
   static bool on_worker();
 #endif

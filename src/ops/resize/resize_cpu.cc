@@ -96,7 +96,11 @@ Result<void> resize_f32(KernelContext& context) {
 
   // Resampled rows are kept in a ring of as many as a line has taps.
   const int64_t ring = rows.taps, row_floats = (columns.out + 15) / 16 * 16;
-  const int64_t slot_floats = ring * row_floats;
+  // Behind them, for each tap: which input row its place holds, where its row lies, its weight. A
+  // body allocates nothing.
+  static_assert(sizeof(const float*) <= sizeof(int64_t));
+  const int64_t taps_floats = (5 * ring + 15) / 16 * 16;
+  const int64_t slot_floats = ring * row_floats + taps_floats;
   const int slots = std::clamp(context.threads(), 1, 64);
   const Checked bytes =
       Checked::from_signed(slot_floats) * static_cast<uint64_t>(slots) * sizeof(float);
@@ -112,22 +116,22 @@ Result<void> resize_f32(KernelContext& context) {
   context.parallel_for(planes * rows.out, grain, [&](int64_t begin, int64_t end) {
     const simd::ScratchSlots::Slot slot(scratch);
     float* const kept = slot.data();
-    std::vector<int64_t> held(static_cast<size_t>(ring), -1);  // which input row a place holds
-    std::vector<const float*> sources(static_cast<size_t>(rows.taps));
-    std::vector<float> weights(sources.size());
+    auto* const held = reinterpret_cast<int64_t*>(kept + ring * row_floats);
+    auto* const sources = reinterpret_cast<const float**>(held + ring);
+    auto* const weights = reinterpret_cast<float*>(held + 2 * ring);
     int64_t plane = -1;
     for (int64_t line = begin; line < end; ++line) {
       if (line / rows.out != plane) {
         plane = line / rows.out;
-        std::ranges::fill(held, -1);
+        std::fill(held, held + ring, -1);
       }
       const int64_t oy = line % rows.out;
       const float* const image = in + plane * in_plane;
       float* const to = out + line * columns.out;
       const auto resampled = [&](int64_t row) -> const float* {
         if (columns.identity) return image + row * columns.in;
-        const auto place = static_cast<size_t>(row % ring);
-        float* const at = kept + static_cast<int64_t>(place) * row_floats;
+        const int64_t place = row % ring;
+        float* const at = kept + place * row_floats;
         if (held[place] != row) {
           held[place] = row;
           simd::resample(image + row * columns.in, columns.index.data(), columns.weight.data(),
@@ -140,15 +144,15 @@ Result<void> resize_f32(KernelContext& context) {
         const float weight =
             rows.identity ? 1.0f : rows.weight[static_cast<size_t>(t * rows.out + oy)];
         if (weight == 0 && rows.taps > 1) continue;
-        sources[static_cast<size_t>(used)] = resampled(rows.source(oy, t));
-        weights[static_cast<size_t>(used++)] = weight;
+        sources[used] = resampled(rows.source(oy, t));
+        weights[used++] = weight;
       }
       if (used == 1 && weights[0] == 1) {
         std::memcpy(to, sources[0], static_cast<size_t>(columns.out) * sizeof(float));
       } else if (used == 0) {
         std::fill(to, to + columns.out, 0.0f);
       } else {
-        simd::blend_rows(sources.data(), weights.data(), used, to, columns.out);
+        simd::blend_rows(sources, weights, used, to, columns.out);
       }
     }
   });

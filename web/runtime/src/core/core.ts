@@ -266,17 +266,18 @@ export class Core {
 
   // --- the cutout
 
-  /** Sets the session's feed out of RGBA pixels, which were placed; they are handed over. `manifest`: JSON. */
+  /** Sets the session's feed out of RGBA pixels. */
   cutoutPrepare(
     session: number,
-    manifest: string,
-    pixels: number,
+    manifest: object,
+    pixels: Uint8Array | Uint8ClampedArray,
     width: number,
     height: number,
   ): {readonly width: number; readonly height: number; readonly note: string} {
-    this.withBytes(this.memory.encode(manifest), (text, size) =>
-      this.call('sluice_cutout_prepare', session, text, size, pixels, width, height),
-    );
+    this.withText(manifest, (text, size) => {
+      const at = this.place(bytesOf(new Uint8Array(pixels.buffer, pixels.byteOffset, pixels.byteLength)));
+      return this.call('sluice_cutout_prepare', session, text, size, at, width, height);
+    });
     return this.json() as {width: number; height: number; note: string};
   }
 
