@@ -180,11 +180,18 @@ function catalogue(output) {
     if (local) output.link(path.join(folder, local), `models/${manifest.file}`);
     return {...manifest, url: local ? `models/${manifest.file}` : manifest.url};
   });
-  const available = name => models.find(model => model.name === name && model.url)?.name ?? null;
   output.write(
     'models.json',
-    `${JSON.stringify({fast: available('selfie'), best: available('isnet'), models}, undefined, 1)}\n`,
+    `${JSON.stringify({fast: aliasOf('fast'), best: aliasOf('best'), models}, undefined, 1)}\n`,
   );
+}
+
+/** What the command line means by "fast" and "best"; the page says itself when such a file is missing. */
+function aliasOf(alias) {
+  const text = fs.readFileSync(path.join(root, 'src/apps/cutout/manifest.cc'), 'utf8');
+  const found = new RegExp(`name == "${alias}"\\) name = "([\\w.-]+)"`).exec(text);
+  if (!found) throw new Error(`src/apps/cutout/manifest.cc gives no model for "${alias}"`);
+  return found[1];
 }
 
 /** Of a file, kept by size and time of change, since models are large. */
@@ -213,6 +220,10 @@ function buildApp() {
   }
   addRuntime(output);
   for (const file of bundle(entry)) output.write(file.name, file.bytes);
+  // Workers of the app's own, each a file beside main.js.
+  for (const name of sources.filter(one => /_worker\.ts$/.test(one) && path.basename(one) !== 'service_worker.ts')) {
+    for (const file of bundle(path.join(appSource, name))) output.write(file.name, file.bytes);
+  }
   catalogue(output);
   // Last, since it must know everything else: what the service worker keeps for offline use, and under
   // which version. Models are not among it: the runtime's own store holds those.

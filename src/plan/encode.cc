@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "plan/issue.h"
+#include "plan/poison.h"
 
 namespace sluice::plan {
 

@@ -27,9 +27,6 @@ inline constexpr uint32_t kProgramVersion = 1;
 inline constexpr uint32_t kAbsent = 0xffffffff;
 inline constexpr size_t kProgramHeaderWords = 3;  // magic, version, number of words in all
 
-// Bits of a float32 NaN that no arithmetic makes: outputs hold it until something writes them.
-inline constexpr uint32_t kPoison = 0x7fc0dead;
-
 // One invocation copies the number that the host chose for a readback (opcodes.def, Sentinel).
 inline constexpr std::string_view kSentinelShader = R"(
 struct Params { number : u32, a : u32, b : u32, c : u32 }

@@ -1,8 +1,6 @@
-// Gpu: the WebGPU side of a session: a device that the gate let through, and the plans compiled for
-// it. A plan is compiled at load where shapes and operands allow; what only a run can tell (extents
-// without a symbol, an axis handed in as an input) is compiled at the first run that tells it and
-// kept. Errors of code kDevice mean that the device is no longer to be trusted: the session
-// finishes the job on the CPU. Private to the session.
+// Gpu: the WebGPU side of a session: a device of this process that the gate let through, and the
+// programs compiled for it (programs.h). Errors of code kDevice mean that the device is no longer
+// to be trusted: the session finishes the job on the CPU. Private to the session.
 #pragma once
 
 #include <memory>
@@ -15,6 +13,7 @@
 #include "ir/graph.h"
 #include "plan/device_layout.h"
 #include "session/binding.h"
+#include "session/programs.h"
 #include "session/session.h"
 
 namespace sluice::session {
@@ -42,16 +41,6 @@ class Gpu {
   explicit Gpu(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
-
-// A plan as a session would run it, compiled without a device: for `explain` on machines that have
-// none. Graph inputs whose contents decide sizes stay unknown.
-struct Planned {
-  std::shared_ptr<plan::Plan> plan;
-  std::vector<Island> islands;
-  std::vector<std::string> pass_log;
-};
-Result<Planned> plan_for_gpu(const ir::Graph& graph, const Options& options,
-                             const plan::Features& features);
 
 // The process's device for these options: sessions share one while it is usable.
 Result<std::shared_ptr<exec::webgpu::Device>> acquire_device(const Options& options);

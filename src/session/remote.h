@@ -43,14 +43,10 @@ struct RemotePrepared {
   bool complete = false;
   uint32_t generation = 0;  // grows when words changed: buffers (only ever larger), grids, uniforms
   const plan::Encoded* code = nullptr;
+  // Programs that may be asked for again: what the host holds for others is to be freed.
+  std::vector<uint32_t> kept;
   std::vector<Island> islands;
   PlanFigures figures;
-};
-
-// What the host measured during one run on the device.
-struct RemoteRecord {
-  double seconds = 0;
-  uint64_t host_copies = 0, host_copy_bytes = 0;  // those that islands cause
 };
 
 struct RemoteFailure {
@@ -130,9 +126,10 @@ class RemoteSession {
   Result<std::span<const std::byte>> gpu_island_output(size_t step, size_t index);
   // Bytes read back for an Output. Error (device): a word still holds the poison.
   Result<void> gpu_output(size_t output, std::span<const std::byte> bytes);
-  // After all outputs. Null: the self-test is due again (`recheck` tells when, for the verdict),
-  // and only a finish after a verdict that passed gives the results and counts the run.
-  Result<const NamedValues*> gpu_finish(const RemoteRecord& record, std::string* recheck = nullptr);
+  // After all outputs; `seconds` of the run, as the host measured it. Null: the self-test is due
+  // again (`recheck` tells when, for the verdict), and only a finish after a verdict that passed
+  // gives the results and counts the run.
+  Result<const NamedValues*> gpu_finish(double seconds, std::string* recheck = nullptr);
   // A NaN or infinity in a float output of the latest run on the device.
   bool saw_nonfinite() const;
   // The device is not to be used any more. The session is then bound to the CPU; run_cpu finishes

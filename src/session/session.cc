@@ -6,24 +6,17 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/text.h"
-#include "compile/compile_cpu.h"
-#include "exec/cpu/executor.h"
-#include "format/onnx/reader.h"
-#include "format/tflite/reader.h"
 #include "import/import.h"
 #include "op/interpreter.h"
 #include "ops/registry.h"
 #include "passes/eliminate_dead.h"
-#include "passes/optimize.h"
-#include "passes/widen_float16.h"
+#include "session/cpu.h"
 #include "session/gpu.h"
-#include "simd/target.h"
 
 namespace sluice::session {
 
 namespace {
 using Clock = std::chrono::steady_clock;
-constexpr size_t kSmallConstantBytes = 4096;
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
@@ -40,17 +33,15 @@ struct Session::State {
   std::unique_ptr<ir::Graph> graph;
   std::vector<IoInfo> inputs, outputs;
   Binding binding;
-  std::vector<std::string> pass_log;
   Options options;
   // Bound to the GPU: the model as imported, from which the CPU finishes a job when the device
   // fails.
   std::shared_ptr<const ir::Graph> original;
   std::unique_ptr<Gpu> gpu;
-  std::unique_ptr<exec::cpu::Executor> executor;
+  std::unique_ptr<Cpu> cpu;  // holds the graph
 
   Result<void> bind_gpu(std::string& why_not);
   Result<void> bind_cpu();
-  Result<std::vector<Value>> run_cpu(std::span<const Value> inputs, const Observer& observer);
   Result<std::vector<Value>> run_reference(std::span<const Value> inputs, const Observer& observer);
 };
 
@@ -59,47 +50,26 @@ Session::~Session() = default;
 const std::vector<IoInfo>& Session::inputs() const { return state_->inputs; }
 const std::vector<IoInfo>& Session::outputs() const { return state_->outputs; }
 const Binding& Session::binding() const { return state_->binding; }
-const ir::Graph& Session::graph() const { return state_->gpu ? *state_->original : *state_->graph; }
+const ir::Graph& Session::graph() const {
+  if (state_->gpu) return *state_->original;
+  return state_->cpu ? state_->cpu->graph() : *state_->graph;
+}
 const std::vector<std::string>& Session::pass_log() const {
-  return state_->gpu ? state_->gpu->pass_log() : state_->pass_log;
+  static const std::vector<std::string> kNone;
+  if (state_->gpu) return state_->gpu->pass_log();
+  return state_->cpu ? state_->cpu->pass_log() : kNone;
 }
 const plan::Plan* Session::plan() const {
   if (state_->gpu) return state_->gpu->plan();
-  return state_->executor ? &state_->executor->plan() : nullptr;
+  return state_->cpu ? &state_->cpu->plan() : nullptr;
 }
 const plan::DeviceLayout* Session::device_layout() const {
   return state_->gpu ? state_->gpu->layout() : nullptr;
 }
 const plan::MemoryLayout* Session::layout() const {
-  return state_->executor ? state_->executor->layout() : nullptr;
+  return state_->cpu ? state_->cpu->layout() : nullptr;
 }
-uint64_t Session::prepared_bytes() const {
-  return state_->executor ? state_->executor->prepared_bytes() : 0;
-}
-
-// The format is told by content, never by the file's name.
-Result<format::Model> read_model(std::shared_ptr<const MappedFile> file) {
-  const auto bytes = file->bytes();
-  const std::string_view head(reinterpret_cast<const char*>(bytes.data()),
-                              std::min<size_t>(bytes.size(), 4));
-  if (format::tflite::is_tflite(bytes)) {
-    return format::tflite::read_tflite(bytes, file, file->path());
-  }
-  if (head.starts_with("GGUF")) {
-    return unsupported(
-        cat(quoted(file->path()), " is a GGUF file, which this version does not read"));
-  }
-  if (head.starts_with("PK")) {
-    return unsupported(
-        cat(quoted(file->path()),
-            " is a zip archive (a .task bundle?): unpack it and give the model inside"));
-  }
-  format::onnx::ReadOptions how;
-  how.external = [&](std::string_view location) {
-    return MappedFile::open_inside(folder_of(file->path()), location);
-  };
-  return format::onnx::read_onnx(bytes, file, file->path(), how);
-}
+uint64_t Session::prepared_bytes() const { return state_->cpu ? state_->cpu->prepared_bytes() : 0; }
 
 namespace {
 
@@ -196,56 +166,10 @@ Result<void> Session::State::bind_gpu(std::string& why_not) {
 }
 
 Result<void> Session::State::bind_cpu() {
-  auto start = Clock::now();
-  ir::Graph& g = *graph;
   binding.bound = Backend::kCpu;
-  binding.instruction_set = simd::target_name();
-  binding.widened_float16 = passes::has_float16_weights(g);
-  if (binding.widened_float16) binding.precision = Precision::kWidened;
-  passes::OptimizeOptions how;
-  how.fuse = options.fuse;
-  SLUICE_ASSIGN(pass_log, passes::optimize(ops::registry(), g, how));
-  compile::CpuOptions compile_options;
-  compile_options.reuse_memory = options.fuse;
-  SLUICE_ASSIGN(auto plan, compile::compile_cpu(ops::registry(), g, compile_options));
-  binding.compile_seconds = seconds_since(start);
-  start = Clock::now();
-  auto pool = std::make_shared<exec::cpu::ThreadPool>(options.threads);
-  binding.threads = pool->threads();
-  const auto table = compile::cpu_kernel_table(ops::registry());
-  SLUICE_ASSIGN(executor, exec::cpu::Executor::create(plan, table, pool));
-  // The executor holds what it needs of the weights; the graph keeps only what is small.
-  for (size_t v = 0; v < g.value_count(); ++v) {
-    auto& constant = g.value(static_cast<ir::ValueId>(v)).constant;
-    if (constant && constant->size_bytes() > kSmallConstantBytes) {
-      constant = Tensor::shape_only(constant->dtype(), constant->shape());
-    }
-  }
-  binding.prepare_seconds = seconds_since(start);
+  SLUICE_ASSIGN(cpu, Cpu::create(std::move(graph), options));
+  cpu->describe(binding);
   return {};
-}
-
-Result<std::vector<Value>> Session::State::run_cpu(std::span<const Value> feeds,
-                                                   const Observer& observer) {
-  const plan::Plan& plan = executor->plan();
-  exec::cpu::Observer inner;
-  if (observer.value) {
-    inner.outputs = [&](int step, std::span<const Value> made) -> Result<void> {
-      const plan::Step& what = plan.steps[static_cast<size_t>(step)];
-      for (size_t i = 0; i < made.size(); ++i) {
-        if (what.outputs[i] == plan::kNoSlot) continue;
-        SLUICE_TRY(observer.value(plan.slot(what.outputs[i]).name, made[i]));
-      }
-      return {};
-    };
-  }
-  if (observer.step) {
-    inner.time = [&](int step, double seconds) {
-      const plan::Step& what = plan.steps[static_cast<size_t>(step)];
-      observer.step(what.node, what.op, what.kernel, seconds, what.flops);
-    };
-  }
-  return executor->run(feeds, inner);
 }
 
 Result<std::vector<Value>> Session::State::run_reference(std::span<const Value> feeds,
@@ -282,7 +206,7 @@ Result<void> Session::retry_gpu() {
   last_device_failure() = Clock::now();
   s.options.faults = nullptr;
   SLUICE_ASSIGN(s.gpu, Gpu::create(s.original, s.options, s.binding));
-  s.executor = nullptr;
+  s.cpu = nullptr;
   s.binding.bound = Backend::kWebGpu;
   s.binding.evidence = Evidence::kReported;
   s.binding.reason = "the GPU was taken again when asked to";
@@ -302,17 +226,7 @@ Result<NamedValues> Session::run(const NamedValues& feeds, const Observer& obser
     }
     inputs[static_cast<size_t>(at - s.inputs.begin())] = value;
   }
-  Dim::Environment symbols;
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    if (!inputs[i].present()) {
-      return usage_error(cat("Input ", quoted(s.inputs[i].name), " is not given (",
-                             s.inputs[i].type.text(), " is wanted)"));
-    }
-    if (inputs[i].is_tensor() && s.inputs[i].type.is_tensor()) {
-      SLUICE_TRY(plan::bind_symbols(s.inputs[i].type, inputs[i].tensor(),
-                                    "Input " + quoted(s.inputs[i].name), symbols));
-    }
-  }
+  SLUICE_TRY(bind_inputs(s.inputs, inputs));
   const auto start = Clock::now();
   std::vector<Value> outputs;
   if (s.gpu != nullptr) {
@@ -331,7 +245,7 @@ Result<NamedValues> Session::run(const NamedValues& feeds, const Observer& obser
       s.gpu = nullptr;
       s.graph = s.original->clone();
       SLUICE_TRY(s.bind_cpu());
-      SLUICE_ASSIGN(outputs, s.run_cpu(inputs, observer));
+      SLUICE_ASSIGN(outputs, s.cpu->run(inputs, observer));
       Failover failover;
       failover.stage = cat("run ", s.binding.runs + 1);
       failover.error = error.text();
@@ -340,8 +254,8 @@ Result<NamedValues> Session::run(const NamedValues& feeds, const Observer& obser
       failover.seconds = seconds_since(failed);
       s.binding.record_failover(std::move(failover));
     }
-  } else if (s.executor != nullptr) {
-    SLUICE_ASSIGN(outputs, s.run_cpu(inputs, observer));
+  } else if (s.cpu != nullptr) {
+    SLUICE_ASSIGN(outputs, s.cpu->run(inputs, observer));
   } else {
     SLUICE_ASSIGN(outputs, s.run_reference(inputs, observer));
   }

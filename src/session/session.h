@@ -105,8 +105,13 @@ class Session {
   std::unique_ptr<State> state_;
 };
 
+// Finds the bytes of external data by the location that a model gives.
+using ExternalData =
+    std::function<Result<std::shared_ptr<const MappedFile>>(std::string_view location)>;
 // Reads ONNX or TFLite, told apart by content; the file stays mapped as long as weights view it.
-Result<format::Model> read_model(std::shared_ptr<const MappedFile> file);
+// Without `external`, external data is looked up beside the file.
+Result<format::Model> read_model(std::shared_ptr<const MappedFile> file,
+                                 const ExternalData& external = {});
 // Reads and imports only (no backend): for `inspect`. Unknown operators stay as they are when
 // `allow_unknown`.
 Result<std::unique_ptr<ir::Graph>> load_graph(const std::string& path, const Options& options = {},

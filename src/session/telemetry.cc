@@ -187,6 +187,19 @@ Pairs binding_attributes(const std::string& model, const Binding& binding) {
 
 }  // namespace
 
+Pairs complete_resource(Pairs resource) {
+  const auto has = [&](std::string_view key) {
+    return std::ranges::any_of(resource, [&](const auto& p) { return p.first == key; });
+  };
+  if (!has("service.name")) resource.insert(resource.begin(), {"service.name", "sluice"});
+  if (!has("service.version")) resource.emplace_back("service.version", kVersion);
+  if (!has("service.instance.id")) resource.emplace_back("service.instance.id", random_uuid());
+  set(resource, "telemetry.sdk.name", "sluice");
+  if (!has("telemetry.sdk.language")) resource.emplace_back("telemetry.sdk.language", "cpp");
+  set(resource, "telemetry.sdk.version", kVersion);
+  return resource;
+}
+
 TelemetryConfig telemetry_config(FunctionRef<const char*(const char* name)> variable,
                                  const std::string& endpoint) {
   const auto get = [&](const std::string& name) {
@@ -197,17 +210,7 @@ TelemetryConfig telemetry_config(FunctionRef<const char*(const char* name)> vari
   config.resource = parse_pairs(get("OTEL_RESOURCE_ATTRIBUTES"));
   std::string service = get("OTEL_SERVICE_NAME");
   if (!service.empty()) set(config.resource, "service.name", service);
-  const auto has = [&](std::string_view key) {
-    return std::ranges::any_of(config.resource, [&](const auto& p) { return p.first == key; });
-  };
-  if (!has("service.name"))
-    config.resource.insert(config.resource.begin(), {"service.name", "sluice"});
-  if (!has("service.version")) config.resource.emplace_back("service.version", kVersion);
-  if (!has("service.instance.id"))
-    config.resource.emplace_back("service.instance.id", random_uuid());
-  set(config.resource, "telemetry.sdk.name", "sluice");
-  set(config.resource, "telemetry.sdk.language", "cpp");
-  set(config.resource, "telemetry.sdk.version", kVersion);
+  config.resource = complete_resource(std::move(config.resource));
   if (const std::string parent = get("TRACEPARENT"); !parent.empty()) {
     read_traceparent(parent, config);
   }
@@ -468,10 +471,7 @@ void Telemetry::update(const Binding& binding) {
   }
 }
 
-void Telemetry::finish(const Binding& binding) {
-  update(binding);
-  if (finished_) return;
-  finished_ = true;
+TelemetryEvent Telemetry::summary(const Binding& binding) const {
   TelemetryEvent event;
   event.name = "sluice.session.summary";
   const SteadyTimes& steady = binding.steady;
@@ -486,7 +486,19 @@ void Telemetry::finish(const Binding& binding) {
       cat(", host copies ", binding.host_copies, ", failovers ", binding.failovers.size());
   event.attributes = common(binding);
   event.with_binding = true;
-  emit(std::move(event), binding);
+  event.time_unix_nano = now_unix_nano();
+  return event;
+}
+
+std::string Telemetry::metrics(const TelemetryConfig& config, const Binding& binding) const {
+  return otlp_metrics(config, model_, binding, start_unix_nano_, now_unix_nano());
+}
+
+void Telemetry::finish(const Binding& binding) {
+  update(binding);
+  if (finished_) return;
+  finished_ = true;
+  emit(summary(binding), binding);
   if (config_.metrics_url.empty() && config_.logs_url.empty()) return;
   if (!post_) {
     warn("Telemetry has an endpoint, but this build can't post to it");
@@ -506,8 +518,7 @@ void Telemetry::finish(const Binding& binding) {
     return true;
   };
   // One warning is enough: where the metrics don't arrive, the events would not either.
-  if (send(config_.metrics_url, config_.metrics_headers,
-           otlp_metrics(config_, model_, binding, start_unix_nano_, now_unix_nano()))) {
+  if (send(config_.metrics_url, config_.metrics_headers, metrics(config_, binding))) {
     (void)send(config_.logs_url, config_.logs_headers, otlp_logs(config_, events_));
   }
 }

@@ -42,6 +42,9 @@ struct TelemetryConfig {
 TelemetryConfig telemetry_config(FunctionRef<const char*(const char* name)> variable,
                                  const std::string& endpoint = {});
 
+// With what every resource says (service.name, service.instance.id, telemetry.sdk.* ...) added.
+Pairs complete_resource(Pairs resource);
+
 struct TelemetryEvent {
   std::string name;  // "sluice.session.loaded"
   bool warning = false;
@@ -75,6 +78,9 @@ class Telemetry {
   void finish(const Binding& binding);
 
   const std::vector<TelemetryEvent>& events() const { return events_; }
+  // For whoever posts by other means: the last word without saying it, and the metrics as of now.
+  TelemetryEvent summary(const Binding& binding) const;
+  std::string metrics(const TelemetryConfig& config, const Binding& binding) const;
 
  private:
   void emit(TelemetryEvent event, const Binding& binding);

@@ -118,7 +118,8 @@ int32_t sluice_gpu_canary_verdict(int32_t session, const char* about, uint32_t a
 // The program for the feeds that are set: {"program": id, "fresh": true when its pipelines and
 // constants are new to the host's device, "complete": false when sizes wait for feeds (pipelines
 // only, to compile early), "generation": n (changes when sizes changed: see opcodes.def), "words":
-// [pointer, count], "strings": [..] (only when fresh), "islands": [{"node", "op", "reason"}],
+// [pointer, count], "strings": [..] (only when fresh), "kept": [ids that may come again: what
+// the host holds for other programs is to be freed], "islands": [{"node", "op", "reason"}],
 // "figures": {dispatches, predicted_peak_bytes .. as in the Binding}}. With no feeds set, at load:
 // {"program": 0} when only a run can tell. Missing feeds of a model with several inputs: usage.
 SLUICE_EXPORT(sluice_gpu_prepare) int32_t sluice_gpu_prepare(int32_t session);
@@ -136,7 +137,7 @@ int32_t sluice_gpu_island_output(int32_t session, uint32_t step, uint32_t index)
 // Device bytes read back for an Output. Refused (device) when a word still holds the poison.
 SLUICE_EXPORT(sluice_gpu_output)
 int32_t sluice_gpu_output(int32_t session, uint32_t output, const void* data, uint32_t bytes);
-// After all outputs. `record` is {"seconds", "hostCopies", "hostCopyBytes"}. Either {"recheck":
+// After all outputs. `record` is {"seconds"} of the run. Either {"recheck":
 // "after run 1"}: the self-test is due again (part 0 once, then a verdict with that "when"), and
 // finish is to be called again after it has passed; or {"outputs": [values], "nonfinite": a float
 // output holds a NaN or infinity}, and the run is counted into the Binding.

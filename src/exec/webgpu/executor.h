@@ -16,8 +16,8 @@
 #include "base/result.h"
 #include "exec/webgpu/device.h"
 #include "plan/device_layout.h"
-#include "plan/encode.h"
 #include "plan/plan.h"
+#include "plan/poison.h"
 #include "tensor/value.h"
 
 namespace sluice::exec::webgpu {

@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "plan/encode.h"
+#include "plan/poison.h"
 
 namespace sluice::exec::webgpu {
 
@@ -17,23 +18,6 @@ struct Mapped {
   bool ok = false;
   std::string message;
 };
-
-void look_for_poison(std::span<const std::byte> bytes, plan::DeviceFormat format, RunRecord& run) {
-  const auto scan = [&]<class Word>(Word exponent, uint32_t poison) {
-    bool poisoned = false, nonfinite = false;
-    for (size_t i = 0; i + sizeof(Word) <= bytes.size(); i += sizeof(Word)) {
-      Word word;
-      std::memcpy(&word, bytes.data() + i, sizeof word);
-      poisoned |= word == poison;
-      nonfinite |= (word & exponent) == exponent;
-    }
-    run.saw_poison |= poisoned;
-    run.saw_nonfinite |= nonfinite;
-  };
-  if (format == plan::DeviceFormat::kF32) scan(uint32_t{0x7f800000}, kPoison);
-  // Half a poison word is an ordinary number: no 16-bit word equals the whole.
-  if (format == plan::DeviceFormat::kF16) scan(uint16_t{0x7c00}, kPoison);
-}
 
 }  // namespace
 
@@ -180,7 +164,9 @@ Result<std::vector<Tensor>> Readback::read(std::span<const plan::SlotId> slots, 
           if (gathered.size() < sizes[i]) continue;
           whole = gathered;
         }
-        look_for_poison(whole, slot.format, run);
+        const plan::BitsSeen seen = plan::look_at_bits(whole, slot.format);
+        run.saw_poison |= seen.poison;
+        run.saw_nonfinite |= seen.nonfinite;
         SLUICE_ASSIGN(Tensor tensor,
                       plan::from_device(whole, slot.format, slot.type.dtype, shapes[i]));
         run.downloaded_bytes += sizes[i];

@@ -266,18 +266,17 @@ export class Core {
 
   // --- the cutout
 
-  /** Sets the session's feed out of RGBA pixels. */
+  /** Sets the session's feed out of RGBA pixels, which were placed; they are handed over. `manifest`: JSON. */
   cutoutPrepare(
     session: number,
-    manifest: object,
-    pixels: Uint8Array | Uint8ClampedArray,
+    manifest: string,
+    pixels: number,
     width: number,
     height: number,
   ): {readonly width: number; readonly height: number; readonly note: string} {
-    this.withText(manifest, (text, size) => {
-      const at = this.place(bytesOf(new Uint8Array(pixels.buffer, pixels.byteOffset, pixels.byteLength)));
-      return this.call('sluice_cutout_prepare', session, text, size, at, width, height);
-    });
+    this.withBytes(this.memory.encode(manifest), (text, size) =>
+      this.call('sluice_cutout_prepare', session, text, size, pixels, width, height),
+    );
     return this.json() as {width: number; height: number; note: string};
   }
 

@@ -8,18 +8,18 @@ export interface LimitRow {
 }
 
 export const limits: readonly LimitRow[] = [
-  {field: 'max_storage_buffers_per_stage', name: 'maxStorageBuffersPerShaderStage', guaranteed: 8},
-  {field: 'max_storage_binding_bytes', name: 'maxStorageBufferBindingSize', guaranteed: 134217728},
-  {field: 'max_uniform_binding_bytes', name: 'maxUniformBufferBindingSize', guaranteed: 65536},
-  {field: 'max_buffer_bytes', name: 'maxBufferSize', guaranteed: 268435456},
-  {field: 'max_workgroups_per_dimension', name: 'maxComputeWorkgroupsPerDimension', guaranteed: 65535},
-  {field: 'max_invocations_per_workgroup', name: 'maxComputeInvocationsPerWorkgroup', guaranteed: 256},
-  {field: 'max_workgroup_size_x', name: 'maxComputeWorkgroupSizeX', guaranteed: 256},
-  {field: 'max_workgroup_size_y', name: 'maxComputeWorkgroupSizeY', guaranteed: 256},
-  {field: 'max_workgroup_size_z', name: 'maxComputeWorkgroupSizeZ', guaranteed: 64},
-  {field: 'max_workgroup_storage_bytes', name: 'maxComputeWorkgroupStorageSize', guaranteed: 16384},
-  {field: 'min_storage_offset_alignment', name: 'minStorageBufferOffsetAlignment', guaranteed: 256},
-  {field: 'min_uniform_offset_alignment', name: 'minUniformBufferOffsetAlignment', guaranteed: 256},
+  { field: 'max_storage_buffers_per_stage', name: 'maxStorageBuffersPerShaderStage', guaranteed: 8 },
+  { field: 'max_storage_binding_bytes', name: 'maxStorageBufferBindingSize', guaranteed: 134217728 },
+  { field: 'max_uniform_binding_bytes', name: 'maxUniformBufferBindingSize', guaranteed: 65536 },
+  { field: 'max_buffer_bytes', name: 'maxBufferSize', guaranteed: 268435456 },
+  { field: 'max_workgroups_per_dimension', name: 'maxComputeWorkgroupsPerDimension', guaranteed: 65535 },
+  { field: 'max_invocations_per_workgroup', name: 'maxComputeInvocationsPerWorkgroup', guaranteed: 256 },
+  { field: 'max_workgroup_size_x', name: 'maxComputeWorkgroupSizeX', guaranteed: 256 },
+  { field: 'max_workgroup_size_y', name: 'maxComputeWorkgroupSizeY', guaranteed: 256 },
+  { field: 'max_workgroup_size_z', name: 'maxComputeWorkgroupSizeZ', guaranteed: 64 },
+  { field: 'max_workgroup_storage_bytes', name: 'maxComputeWorkgroupStorageSize', guaranteed: 16384 },
+  { field: 'min_storage_offset_alignment', name: 'minStorageBufferOffsetAlignment', guaranteed: 256 },
+  { field: 'min_uniform_offset_alignment', name: 'minUniformBufferOffsetAlignment', guaranteed: 256 },
 ];
 
 /**

@@ -1,0 +1,279 @@
+// Puts the parts together: state, work, views, and the actions between them.
+
+import {Announcer} from './ui/announce.js';
+import {backgroundPanel} from './ui/background_panel.js';
+import {brushPanel} from './ui/brush_panel.js';
+import {Camera} from './ui/camera.js';
+import {statusView} from './ui/details.js';
+import {append, h} from './ui/dom.js';
+import {edgesPanel} from './ui/edges_panel.js';
+import {exportPanel} from './ui/export_panel.js';
+import {headerView} from './ui/header.js';
+import {jobBar} from './ui/job_bar.js';
+import {ModelsDialog} from './ui/models_dialog.js';
+import {tabsView} from './ui/panel.js';
+import {Stage, type StrokeSink} from './ui/stage.js';
+import {startView} from './ui/start.js';
+import {stripView} from './ui/strip.js';
+import {countText} from './pure/format.js';
+import {findModel} from './pure/models.js';
+import {settingsKey, type Background, type ExportFormat, type ModelChoice, type Picture, type Store} from './state.js';
+import {Backdrop} from './work/backdrop.js';
+import {Engine, type Wishes} from './work/engine.js';
+import {Exporter, formatsFor} from './work/exporter.js';
+import {incoming, pickFiles, type Incoming} from './work/incoming.js';
+import {Opener} from './work/opener.js';
+import {Pixels} from './work/pixels.js';
+import {Queue} from './work/queue.js';
+
+export class App {
+  private readonly announcer = new Announcer();
+  private readonly pixels = new Pixels();
+  private readonly engine: Engine;
+  private readonly opener: Opener;
+  private readonly queue: Queue;
+  private readonly exporter: Exporter;
+  private readonly stage: Stage;
+  private readonly backdrop: Backdrop;
+  private readonly camera = new Camera(file => { this.add([file]); });
+  private readonly models: ModelsDialog;
+  private nextId = 1;
+
+  constructor(private readonly store: Store, wishes: Wishes) {
+    this.engine = new Engine(store, wishes);
+    this.opener = new Opener(store, this.engine, this.pixels, fresh => { this.showOpen(fresh); });
+    this.queue = new Queue(store, this.engine, this.pixels, (id, cutout) => { this.opener.take(id, cutout); }, job => {
+      if (job.total > 1) {
+        this.announcer.say(`${countText(job.done, 'picture is', 'pictures are')} done${job.failed ? `, ${job.failed} failed` : ''}.`);
+      } else if (job.done === 1) {
+        this.announcer.say('The background is removed.');
+      }
+    });
+    this.exporter = new Exporter(store, this.engine, this.pixels, this.opener);
+    this.stage = new Stage(store, this.strokes());
+    this.backdrop = new Backdrop(store, this.pixels, background => {
+      this.stage.background = background;
+      this.stage.redraw();
+    });
+    this.models = new ModelsDialog(store, choice => { void this.choose(choice); });
+  }
+
+  mount(root: HTMLElement): void {
+    const {store} = this;
+    const pick = (): void => { void pickFiles().then(files => { this.take(files); }); };
+    const start = startView({pick, camera: () => { this.camera.open(); }, sample: () => { void this.sample(); }});
+    const tabs = tabsView([
+      {id: 'background', label: 'Background', onShow: () => { store.update({tool: 'compare'}); },
+       content: backgroundPanel(store, value => { this.setBackground(value); }, () => { void this.pickBackground(); })},
+      {id: 'edges', label: 'Edges', onShow: () => { store.update({tool: 'compare'}); }, content: edgesPanel(store, {
+        setRefine: refine => { this.recut({refine}); },
+        setCleanEdges: cleanEdges => { this.recut({cleanEdges}); },
+        setFeather: feather => {
+          store.update({feather});
+          void this.opener.feather();
+        },
+        applyToAll: () => { this.cutStale(true); },
+      })},
+      {id: 'brush', label: 'Brush', onShow: () => { store.update({tool: 'restore'}); }, content: brushPanel(store, {
+        setTool: tool => { store.update({tool}); },
+        setSize: brushSize => { store.update({brushSize}); },
+        setHardness: brushHardness => { store.update({brushHardness}); },
+        undo: () => { this.opener.undo(); },
+        redo: () => { this.opener.redo(); },
+      })},
+    ]);
+    const panel = h('aside', {class: 'panel', attrs: {'aria-label': 'Tools'}}, tabs.element, exportPanel(store, {
+      formats: formatsFor,
+      setFormat: format => { store.update({format}); },
+      save: () => { void this.guard(this.exporter.saveOpen()); },
+      copy: () => { void this.guard(this.exporter.copyOpen(), 'The picture is on the clipboard.'); },
+      saveAll: () => { void this.guard(this.exporter.saveAll()); },
+    }));
+    const job = jobBar(store, this.announcer, {
+      cancel: () => { this.queue.cancel(); },
+      retry: () => { this.queue.retryFailed(); },
+      start: () => { void this.queue.start(); },
+      startOnCpu: () => { void this.engine.forceCpu().then(() => this.queue.start()); },
+    });
+    const strip = stripView(store, {open: id => { void this.opener.open(id); }, remove: id => { this.remove(id); }});
+    const work = h('div', {class: 'work'}, h('div', {class: 'work-main'}, this.stage.element, job, strip), panel);
+    const main = h('main', {attrs: {id: 'main'}}, start, work);
+    store.watch(state => [state.pictures.length > 0], some => {
+      start.hidden = some;
+      work.hidden = !some;
+    });
+    append(root, [
+      headerView(store, {
+        chooseModel: name => { this.chooseNamed(name); },
+        otherModels: () => { this.models.open(); },
+        pick,
+      }),
+      main, statusView(store, () => { void this.retryGpu(); }),
+      this.camera.element, this.models.element, this.announcer.notes, this.announcer.region,
+    ]);
+    incoming(document, news => { this.take(news); }, over => { document.body.classList.toggle('dropping', over); });
+    document.addEventListener('keydown', event => { this.shortcut(event); });
+    store.watch(state => [state.pictures, state.openId], (_pictures, openId) => {
+      const open = store.picture(openId);
+      if (open?.result) void this.opener.refresh();
+      this.stage.element.classList.toggle('busy', open?.status === 'working');
+      this.stage.element.classList.toggle('lost', open?.status === 'failed' && !open.result);
+    });
+    store.watch(state => [state.model], model => {
+      if (model && !store.state.caution) void this.queue.start();
+    });
+    store.watch(state => [state.updateReady, state.job === null], (ready, idle) => {
+      if (ready && idle) {
+        this.announcer.note('A new version of this page is ready.', {action: {label: 'Reload', run: () => { this.onReload(); }}});
+      }
+    });
+  }
+
+  /** Set by the one who knows about updates. */
+  onReload: () => void = () => { location.reload(); };
+
+  note(text: string, error = false): void {
+    this.announcer.note(text, {error});
+  }
+
+  private take(news: Incoming): void {
+    if (news.models.length > 0) {
+      void this.models.own(news.models);
+      return;
+    }
+    if (news.pictures.length > 0) this.add(news.pictures);
+    if (news.refused.length > 0) {
+      this.announcer.note(news.refused.length === 1 ? `${news.refused[0]} is not a picture.` :
+          `${news.refused.length} files are not pictures and were left out.`, {error: true});
+    }
+  }
+
+  private add(files: readonly File[]): void {
+    const added = files.map((file): Picture => ({id: this.nextId++, file, name: file.name || 'picture.png', status: 'waiting'}));
+    const {pictures, openId, caution} = this.store.state;
+    this.store.update({pictures: [...pictures, ...added]});
+    if (files.length > 1) this.announcer.say(`${files.length} pictures were added.`);
+    const [first] = added;
+    // A single new picture is what one wants to see; a batch leaves the open one alone.
+    const opened = first && (openId === null || added.length === 1) ? this.opener.open(first.id) : Promise.resolve();
+    if (!caution) void opened.then(() => this.queue.start());
+  }
+
+  private remove(id: number): void {
+    const picture = this.store.picture(id);
+    const {pictures, openId} = this.store.state;
+    if (!picture || picture.status === 'working') return;
+    const at = pictures.indexOf(picture);
+    const rest = pictures.filter(one => one !== picture);
+    this.store.update({pictures: rest});
+    if (openId === id) void this.opener.open((rest[at] ?? rest[at - 1])?.id ?? null);
+    if (picture.thumb) URL.revokeObjectURL(picture.thumb);
+    if (picture.result) void this.pixels.call('drop', [picture.result.cut, picture.result.alpha]);
+  }
+
+  private async sample(): Promise<void> {
+    await this.guard((async () => {
+      const response = await fetch('sample.jpg');
+      if (!response.ok) throw new Error('The sample could not be loaded.');
+      this.add([new File([await response.blob()], 'sample.jpg', {type: 'image/jpeg'})]);
+    })());
+  }
+
+  private showOpen(fresh: boolean): void {
+    const {editor, original} = this.opener;
+    this.stage.show(editor ? {picture: {width: editor.width, height: editor.height}, original: editor.original, cut: editor.canvas} :
+        original ? {picture: {width: original.width, height: original.height}, original, cut: null} : null, fresh);
+    this.backdrop.update();
+  }
+
+  private strokes(): StrokeSink {
+    return {
+      begin: (tool, radius) => {
+        this.opener.editor?.beginStroke({radius, hardness: this.store.state.brushHardness, target: tool === 'restore' ? 255 : 0});
+      },
+      to: (x, y) => { this.opener.editor?.strokeTo(x, y); },
+      end: () => {
+        this.opener.editor?.endStroke();
+        this.opener.colourSoon();
+      },
+    };
+  }
+
+  private setBackground(background: Background): void {
+    const {format} = this.store.state;
+    const safe: ExportFormat = background.kind === 'transparent' && format === 'jpeg' ? 'png' : format;
+    this.store.update({background, format: safe});
+    this.backdrop.update();
+  }
+
+  private async pickBackground(): Promise<void> {
+    const [file] = (await pickFiles({multiple: false})).pictures;
+    if (file) this.setBackground({kind: 'image', file, name: file.name});
+  }
+
+  private recut(change: {refine?: boolean; cleanEdges?: boolean}): void {
+    this.store.update(change);
+    this.cutStale(false);
+  }
+
+  // `all`: every picture with older settings; else the open one alone, unless strokes would be lost.
+  private cutStale(all: boolean): void {
+    const {state} = this.store;
+    const key = settingsKey(state);
+    const stale = state.pictures.filter(one => one.status === 'done' && one.result && one.result.key !== key);
+    const chosen = all ? stale : stale.filter(one => one.id === state.openId && !one.result?.edited && !this.opener.editor?.edited);
+    if (chosen.length > 0) this.queue.again(new Set(chosen.map(one => one.id)));
+  }
+
+  private chooseNamed(name: string): void {
+    const {catalogue} = this.store.state;
+    const manifest = catalogue ? findModel(catalogue, name) : undefined;
+    if (manifest) void this.choose({kind: 'catalogue', manifest});
+  }
+
+  private async choose(model: ModelChoice): Promise<void> {
+    const had = this.queue.running;
+    if (had) this.queue.cancel();
+    const failed = this.store.state.engine.phase === 'failed';
+    this.store.update({model, engine: {phase: 'none'}});
+    await this.engine.close();
+    if (had || failed) this.queue.retryFailed();
+    else this.cutStale(false);
+  }
+
+  private async retryGpu(): Promise<void> {
+    await this.guard((async () => {
+      const {model} = this.store.state;
+      if (!model) return;
+      const cutter = await this.engine.cutterFor(model);
+      await cutter.retryGpu();
+      this.engine.noteBinding(cutter.binding);
+    })());
+  }
+
+  private shortcut(event: KeyboardEvent): void {
+    const target = event.target as Element | null;
+    const typing = target?.matches('input:not([type=range]):not([type=radio]):not([type=checkbox]), textarea, select') ?? false;
+    if (typing) return;
+    const command = event.ctrlKey || event.metaKey;
+    const key = event.key.toLowerCase();
+    if (command && key === 'z') (event.shiftKey ? () => { this.opener.redo(); } : () => { this.opener.undo(); })();
+    else if (command && key === 'y') this.opener.redo();
+    else if (command && key === 's' && this.store.picture(this.store.state.openId)?.result) void this.guard(this.exporter.saveOpen());
+    else if (!command && (key === '[' || key === ']') && this.store.state.tool !== 'compare') {
+      const {brushSize} = this.store.state;
+      this.store.update({brushSize: Math.min(200, Math.max(4, Math.round((brushSize * (key === ']' ? 1.2 : 1 / 1.2)) / 2) * 2))});
+    } else return;
+    event.preventDefault();
+  }
+
+  private async guard(work: Promise<void>, done = ''): Promise<void> {
+    try {
+      await work;
+      if (done) this.announcer.note(done);
+    } catch (thrown) {
+      if (thrown instanceof DOMException && thrown.name === 'AbortError') return;
+      this.announcer.note(thrown instanceof Error ? thrown.message : String(thrown), {error: true});
+    }
+  }
+}
