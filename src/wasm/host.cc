@@ -53,6 +53,36 @@ int32_t __imported_wasi_snapshot_preview1_fd_seek(int32_t, int64_t, int32_t, int
 int32_t __imported_wasi_snapshot_preview1_fd_fdstat_get(int32_t, int32_t) {
   return __WASI_ERRNO_BADF;
 }
+// No files: whatever would open one learns that there is none.
+int32_t __imported_wasi_snapshot_preview1_fd_fdstat_set_flags(int32_t, int32_t) {
+  return __WASI_ERRNO_BADF;
+}
+int32_t __imported_wasi_snapshot_preview1_fd_prestat_get(int32_t, int32_t) {
+  return __WASI_ERRNO_BADF;
+}
+int32_t __imported_wasi_snapshot_preview1_fd_prestat_dir_name(int32_t, int32_t, int32_t) {
+  return __WASI_ERRNO_BADF;
+}
+int32_t __imported_wasi_snapshot_preview1_fd_read(int32_t, int32_t, int32_t, int32_t) {
+  return __WASI_ERRNO_BADF;
+}
+int32_t __imported_wasi_snapshot_preview1_path_open(int32_t, int32_t, int32_t, int32_t, int32_t,
+                                                    int64_t, int64_t, int32_t, int32_t) {
+  return __WASI_ERRNO_NOENT;
+}
+// Names of traces only, so clocks are random enough: splitmix64 over both.
+int32_t __imported_wasi_snapshot_preview1_random_get(int32_t to, int32_t bytes) {
+  static uint64_t state = 0;
+  state += static_cast<uint64_t>(sluice_wall() * 1e3) ^ static_cast<uint64_t>(sluice_now() * 1e6);
+  auto* out = reinterpret_cast<uint8_t*>(to);
+  for (int32_t i = 0; i < bytes; ++i) {
+    uint64_t z = state += 0x9e3779b97f4a7c15u;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    out[i] = static_cast<uint8_t>(z >> 56);
+  }
+  return 0;
+}
 [[noreturn]] void __imported_wasi_snapshot_preview1_proc_exit(int32_t) { __builtin_trap(); }
 
 }  // extern "C"
