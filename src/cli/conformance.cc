@@ -25,6 +25,7 @@
 #include "session/gate.h"
 #include "session/gpu.h"
 #include "tensor/npy.h"
+#include "verify/values.h"
 
 namespace sluice::cli {
 
@@ -32,78 +33,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Tolerance {
-  double rtol = 1e-3, atol = 1e-7;  // ONNX's own
-  double integer = 0;               // steps, for quantized goldens of other implementations
-};
-
-// Empty when `got` agrees with `want`; otherwise a sentence.
-std::string compare(const Tensor& got, const Tensor& want, const Tolerance& tolerance,
-                    bool values) {
-  if (got.dtype() != want.dtype() || !(got.shape() == want.shape())) {
-    return cat("is ", got.text(), " (", want.text(), " is expected)");
-  }
-  if (!values) return "";
-  if (got.dtype() == DType::kString) {
-    for (int64_t i = 0; i < got.elements(); ++i) {
-      if (got.data<std::string>()[i] != want.data<std::string>()[i]) {
-        return cat("element ", i, " is ", sluice::quoted(got.data<std::string>()[i]), " (",
-                   sluice::quoted(want.data<std::string>()[i]), " is expected)");
-      }
-    }
-    return "";
-  }
-  if (is_complex(got.dtype())) {
-    const DType part = got.dtype() == DType::kComplex64 ? DType::kFloat32 : DType::kFloat64;
-    const Shape flat{got.elements() * 2};
-    return compare(Tensor::view(part, flat, got.bytes(), nullptr),
-                   Tensor::view(part, flat, want.bytes(), nullptr), tolerance, values);
-  }
-  const bool floating = is_floating(got.dtype());
-  int64_t wrong = 0, first = -1;
-  double worst = 0;
-  for (int64_t i = 0; i < got.elements(); ++i) {
-    bool good;
-    if (floating) {
-      const double a = got.get_double(i), b = want.get_double(i);
-      const double error = std::fabs(a - b);
-      good = (std::isnan(a) && std::isnan(b)) || a == b ||
-             (std::isfinite(b) && error <= tolerance.atol + tolerance.rtol * std::fabs(b));
-      if (!good) worst = std::max(worst, error);
-    } else {
-      const double error = std::fabs(got.get_double(i) - want.get_double(i));
-      good = got.get_int(i) == want.get_int(i) ||
-             (tolerance.integer > 0 && error <= tolerance.integer);
-      if (!good) worst = std::max(worst, error);
-    }
-    if (!good && wrong++ == 0) first = i;
-  }
-  if (wrong == 0) return "";
-  return cat(wrong, " of ", got.elements(), " elements differ; the first is ", first, ": ",
-             got.get_double(first), " (", want.get_double(first), " is expected), largest error ",
-             worst);
-}
-
-std::string compare(const Value& got, const Value& want, const Tolerance& tolerance, bool values) {
-  if (got.kind() != want.kind()) {
-    // A tensor read where an optional is expected: test data holds the content alone.
-    if (got.kind() == Value::Kind::kOptional && !got.items().empty()) {
-      return compare(got.items()[0], want, tolerance, values);
-    }
-    return cat("is of kind ", static_cast<int>(got.kind()), " (", static_cast<int>(want.kind()),
-               " is expected)");
-  }
-  if (got.is_tensor()) return compare(got.tensor(), want.tensor(), tolerance, values);
-  if (!got.present()) return "";
-  if (got.items().size() != want.items().size()) {
-    return cat("has ", got.items().size(), " items (", want.items().size(), " are expected)");
-  }
-  for (size_t i = 0; i < got.items().size(); ++i) {
-    std::string why = compare(got.items()[i], want.items()[i], tolerance, values);
-    if (!why.empty()) return cat("item ", i, " ", why);
-  }
-  return "";
-}
+using verify::differences;
+using verify::Tolerances;
 
 Result<Value> read_value(const std::string& stem, const Type& type) {
   std::error_code ignored;
@@ -143,13 +74,13 @@ struct Outcome {
 
 // case.json beside the model: what is particular to one case.
 struct CaseInfo {
-  Tolerance tolerance;
+  Tolerances tolerance;
   std::string inputs;            // "", "ramp" (element i of n is i/n) or "generator"
   bool best_class = false;       // only the index of the largest element is compared
   std::vector<int64_t> strides;  // of each output's file: it holds every s-th element
 };
 
-Result<CaseInfo> case_info(const std::string& folder, const Tolerance& tolerance) {
+Result<CaseInfo> case_info(const std::string& folder, const Tolerances& tolerance) {
   CaseInfo info;
   info.tolerance = tolerance;
   std::error_code ignored;
@@ -203,7 +134,7 @@ Result<Tensor> read_raw(const std::string& path, DType dtype, const Shape& shape
 
 // Runs one case; an empty text when it passes. `where` tells what part of it ran elsewhere.
 Result<std::string> run_case(const std::string& folder, const session::Options& options,
-                             const Tolerance& tolerance, Outcome& where) {
+                             const Tolerances& tolerance, Outcome& where) {
   SLUICE_ASSIGN(const CaseInfo info, case_info(folder, tolerance));
   std::error_code ignored;
   const std::string model =
@@ -276,7 +207,7 @@ Result<std::string> run_case(const std::string& folder, const session::Options& 
           return cat("output ", i, " prefers class ", mine, " (", its, " is expected)");
         continue;
       }
-      const std::string why = compare(got, want, info.tolerance, values);
+      const std::string why = differences(got, want, info.tolerance, values);
       if (!why.empty()) return cat("output ", i, " ", sluice::quoted(results[i].first), " ", why);
     }
     if (!compared && !results.empty()) return cat("data set ", set, " holds no expected output");
@@ -289,7 +220,7 @@ Result<std::string> run_case(const std::string& folder, const session::Options& 
 // and a device is opened once.
 class Worker {
  public:
-  Worker(const session::Options& options, const Tolerance& tolerance)
+  Worker(const session::Options& options, const Tolerances& tolerance)
       : options_(options), tolerance_(tolerance) {}
   ~Worker() { stop(); }
   Worker(const Worker&) = delete;
@@ -441,7 +372,7 @@ class Worker {
   }
 
   const session::Options& options_;
-  const Tolerance& tolerance_;
+  const Tolerances& tolerance_;
   pid_t child_ = -1;
   int to_ = -1, from_ = -1;
 };
@@ -489,7 +420,7 @@ struct Args {
   std::vector<std::string> folders;
   BackendOptions backend;
   std::string json, gaps, filter, suite;
-  Tolerance tolerance;
+  Tolerances tolerance;
   int timeout = 60;
   double whole_percent = 0;
   bool verbose = false;
