@@ -55,6 +55,9 @@ const pages = Buffer.alloc(4);
 pages.writeUInt32LE(leb(flag + 1, Buffer.concat(kept))[0]);
 kept.push(Buffer.from([0, 1 + section.length + 4, section.length]), Buffer.from(section), pages);
 const out = Buffer.concat(kept);
+for (const { module, name: wanted } of WebAssembly.Module.imports(new WebAssembly.Module(bytes))) {
+  if (module !== 'env') throw new Error(`${linked}: imports ${module}.${wanted}, which no host brings (src/wasm/host.cc)`);
+}
 if (out[flag] !== 3) throw new Error(`${linked}: the memory's limits have flag ${out[flag]} (3, shared with a maximum, is expected)`);
 writeFileSync(`${name}-threads.wasm`, out);
 out[flag] = 1;
