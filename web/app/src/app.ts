@@ -35,102 +35,246 @@ export class App {
   private readonly exporter: Exporter;
   private readonly stage: Stage;
   private readonly backdrop: Backdrop;
-  private readonly camera = new Camera(file => { this.add([file]); });
+  private readonly camera = new Camera(file => {
+    this.add([file]);
+  });
   private readonly models: ModelsDialog;
   private nextId = 1;
 
-  constructor(private readonly store: Store, wishes: Wishes) {
+  constructor(
+    private readonly store: Store,
+    wishes: Wishes,
+  ) {
     this.engine = new Engine(store, wishes);
-    this.opener = new Opener(store, this.engine, this.pixels, fresh => { this.showOpen(fresh); });
-    this.queue = new Queue(store, this.engine, this.pixels, (id, cutout) => { this.opener.take(id, cutout); }, job => {
-      if (job.total > 1) {
-        this.announcer.say(`${countText(job.done, 'picture is', 'pictures are')} done${job.failed ? `, ${job.failed} failed` : ''}.`);
-      } else if (job.done === 1) {
-        this.announcer.say('The background is removed.');
-      }
+    this.opener = new Opener(store, this.engine, this.pixels, fresh => {
+      this.showOpen(fresh);
     });
+    this.queue = new Queue(
+      store,
+      this.engine,
+      this.pixels,
+      (id, cutout) => {
+        this.opener.take(id, cutout);
+      },
+      job => {
+        if (job.total > 1) {
+          this.announcer.say(
+            `${countText(job.done, 'picture is', 'pictures are')} done${job.failed ? `, ${job.failed} failed` : ''}.`,
+          );
+        } else if (job.done === 1) {
+          this.announcer.say('The background is removed.');
+        }
+      },
+    );
     this.exporter = new Exporter(store, this.engine, this.pixels, this.opener);
     this.stage = new Stage(store, this.strokes());
     this.backdrop = new Backdrop(store, this.pixels, background => {
       this.stage.background = background;
       this.stage.redraw();
     });
-    this.models = new ModelsDialog(store, choice => { void this.choose(choice); });
+    this.models = new ModelsDialog(store, choice => {
+      void this.choose(choice);
+    });
   }
 
   mount(root: HTMLElement): void {
     const {store} = this;
-    const pick = (): void => { void pickFiles().then(files => { this.take(files); }); };
-    const start = startView({pick, camera: () => { this.camera.open(); }, sample: () => { void this.sample(); }});
-    const tabs = tabsView([
-      {id: 'background', label: 'Background', onShow: () => { store.update({tool: 'compare'}); },
-       content: backgroundPanel(store, value => { this.setBackground(value); }, () => { void this.pickBackground(); })},
-      {id: 'edges', label: 'Edges', onShow: () => { store.update({tool: 'compare'}); }, content: edgesPanel(store, {
-        setRefine: refine => { this.recut({refine}); },
-        setCleanEdges: cleanEdges => { this.recut({cleanEdges}); },
-        setFeather: feather => {
-          store.update({feather});
-          void this.opener.feather();
-        },
-        applyToAll: () => { this.cutStale(true); },
-      })},
-      {id: 'brush', label: 'Brush', onShow: () => { store.update({tool: 'restore'}); }, content: brushPanel(store, {
-        setTool: tool => { store.update({tool}); },
-        setSize: brushSize => { store.update({brushSize}); },
-        setHardness: brushHardness => { store.update({brushHardness}); },
-        undo: () => { this.opener.undo(); },
-        redo: () => { this.opener.redo(); },
-      })},
-    ]);
-    const panel = h('aside', {class: 'panel', attrs: {'aria-label': 'Tools'}}, tabs.element, exportPanel(store, {
-      formats: formatsFor,
-      setFormat: format => { store.update({format}); },
-      save: () => { void this.guard(this.exporter.saveOpen()); },
-      copy: () => { void this.guard(this.exporter.copyOpen(), 'The picture is on the clipboard.'); },
-      saveAll: () => { void this.guard(this.exporter.saveAll()); },
-    }));
-    const job = jobBar(store, this.announcer, {
-      cancel: () => { this.queue.cancel(); },
-      retry: () => { this.queue.retryFailed(); },
-      start: () => { void this.queue.start(); },
-      startOnCpu: () => { void this.engine.forceCpu().then(() => this.queue.start()); },
+    const pick = (): void => {
+      void pickFiles().then(files => {
+        this.take(files);
+      });
+    };
+    const start = startView({
+      pick,
+      camera: () => {
+        this.camera.open();
+      },
+      sample: () => {
+        void this.sample();
+      },
     });
-    const strip = stripView(store, {open: id => { void this.opener.open(id); }, remove: id => { this.remove(id); }});
+    const tabs = tabsView([
+      {
+        id: 'background',
+        label: 'Background',
+        onShow: () => {
+          store.update({tool: 'compare'});
+        },
+        content: backgroundPanel(
+          store,
+          value => {
+            this.setBackground(value);
+          },
+          () => {
+            void this.pickBackground();
+          },
+        ),
+      },
+      {
+        id: 'edges',
+        label: 'Edges',
+        onShow: () => {
+          store.update({tool: 'compare'});
+        },
+        content: edgesPanel(store, {
+          setRefine: refine => {
+            this.recut({refine});
+          },
+          setCleanEdges: cleanEdges => {
+            this.recut({cleanEdges});
+          },
+          setFeather: feather => {
+            store.update({feather});
+            void this.opener.feather();
+          },
+          applyToAll: () => {
+            this.cutStale(true);
+          },
+        }),
+      },
+      {
+        id: 'brush',
+        label: 'Brush',
+        onShow: () => {
+          store.update({tool: 'restore'});
+        },
+        content: brushPanel(store, {
+          setTool: tool => {
+            store.update({tool});
+          },
+          setSize: brushSize => {
+            store.update({brushSize});
+          },
+          setHardness: brushHardness => {
+            store.update({brushHardness});
+          },
+          undo: () => {
+            this.opener.undo();
+          },
+          redo: () => {
+            this.opener.redo();
+          },
+        }),
+      },
+    ]);
+    const panel = h(
+      'aside',
+      {class: 'panel', attrs: {'aria-label': 'Tools'}},
+      tabs.element,
+      exportPanel(store, {
+        formats: formatsFor,
+        setFormat: format => {
+          store.update({format});
+        },
+        save: () => {
+          void this.guard(this.exporter.saveOpen());
+        },
+        copy: () => {
+          void this.guard(this.exporter.copyOpen(), 'The picture is on the clipboard.');
+        },
+        saveAll: () => {
+          void this.guard(this.exporter.saveAll());
+        },
+      }),
+    );
+    const job = jobBar(store, this.announcer, {
+      cancel: () => {
+        this.queue.cancel();
+      },
+      retry: () => {
+        this.queue.retryFailed();
+      },
+      start: () => {
+        void this.queue.start();
+      },
+      startOnCpu: () => {
+        void this.engine.forceCpu().then(() => this.queue.start());
+      },
+    });
+    const strip = stripView(store, {
+      open: id => {
+        void this.opener.open(id);
+      },
+      remove: id => {
+        this.remove(id);
+      },
+    });
     const work = h('div', {class: 'work'}, h('div', {class: 'work-main'}, this.stage.element, job, strip), panel);
     const main = h('main', {attrs: {id: 'main'}}, start, work);
-    store.watch(state => [state.pictures.length > 0], some => {
-      start.hidden = some;
-      work.hidden = !some;
-    });
+    store.watch(
+      state => [state.pictures.length > 0],
+      some => {
+        start.hidden = some;
+        work.hidden = !some;
+      },
+    );
     append(root, [
       headerView(store, {
-        chooseModel: name => { this.chooseNamed(name); },
-        otherModels: () => { this.models.open(); },
+        chooseModel: name => {
+          this.chooseNamed(name);
+        },
+        otherModels: () => {
+          this.models.open();
+        },
         pick,
       }),
-      main, statusView(store, () => { void this.retryGpu(); }),
-      this.camera.element, this.models.element, this.announcer.notes, this.announcer.region,
+      main,
+      statusView(store, () => {
+        void this.retryGpu();
+      }),
+      this.camera.element,
+      this.models.element,
+      this.announcer.notes,
+      this.announcer.region,
     ]);
-    incoming(document, news => { this.take(news); }, over => { document.body.classList.toggle('dropping', over); });
-    document.addEventListener('keydown', event => { this.shortcut(event); });
-    store.watch(state => [state.pictures, state.openId], (_pictures, openId) => {
-      const open = store.picture(openId);
-      if (open?.result) void this.opener.refresh();
-      this.stage.element.classList.toggle('busy', open?.status === 'working');
-      this.stage.element.classList.toggle('lost', open?.status === 'failed' && !open.result);
+    incoming(
+      document,
+      news => {
+        this.take(news);
+      },
+      over => {
+        document.body.classList.toggle('dropping', over);
+      },
+    );
+    document.addEventListener('keydown', event => {
+      this.shortcut(event);
     });
-    store.watch(state => [state.model], model => {
-      if (model && !store.state.caution) void this.queue.start();
-    });
-    store.watch(state => [state.updateReady, state.job === null], (ready, idle) => {
-      if (ready && idle) {
-        this.announcer.note('A new version of this page is ready.', {action: {label: 'Reload', run: () => { this.onReload(); }}});
-      }
-    });
+    store.watch(
+      state => [state.pictures, state.openId],
+      (_pictures, openId) => {
+        const open = store.picture(openId);
+        if (open?.result) void this.opener.refresh();
+        this.stage.element.classList.toggle('busy', open?.status === 'working');
+        this.stage.element.classList.toggle('lost', open?.status === 'failed' && !open.result);
+      },
+    );
+    store.watch(
+      state => [state.model],
+      model => {
+        if (model && !store.state.caution) void this.queue.start();
+      },
+    );
+    store.watch(
+      state => [state.updateReady, state.job === null],
+      (ready, idle) => {
+        if (ready && idle) {
+          this.announcer.note('A new version of this page is ready.', {
+            action: {
+              label: 'Reload',
+              run: () => {
+                this.onReload();
+              },
+            },
+          });
+        }
+      },
+    );
   }
 
   /** Set by the one who knows about updates. */
-  onReload: () => void = () => { location.reload(); };
+  onReload: () => void = () => {
+    location.reload();
+  };
 
   note(text: string, error = false): void {
     this.announcer.note(text, {error});
@@ -143,13 +287,22 @@ export class App {
     }
     if (news.pictures.length > 0) this.add(news.pictures);
     if (news.refused.length > 0) {
-      this.announcer.note(news.refused.length === 1 ? `${news.refused[0]} is not a picture.` :
-          `${news.refused.length} files are not pictures and were left out.`, {error: true});
+      this.announcer.note(
+        news.refused.length === 1
+          ? `${news.refused[0]} is not a picture.`
+          : `${news.refused.length} files are not pictures and were left out.`,
+        {error: true},
+      );
     }
   }
 
   private add(files: readonly File[]): void {
-    const added = files.map((file): Picture => ({id: this.nextId++, file, name: file.name || 'picture.png', status: 'waiting'}));
+    const added = files.map((file): Picture => ({
+      id: this.nextId++,
+      file,
+      name: file.name || 'picture.png',
+      status: 'waiting',
+    }));
     const {pictures, openId, caution} = this.store.state;
     this.store.update({pictures: [...pictures, ...added]});
     if (files.length > 1) this.announcer.say(`${files.length} pictures were added.`);
@@ -172,26 +325,40 @@ export class App {
   }
 
   private async sample(): Promise<void> {
-    await this.guard((async () => {
-      const response = await fetch('sample.jpg');
-      if (!response.ok) throw new Error('The sample could not be loaded.');
-      this.add([new File([await response.blob()], 'sample.jpg', {type: 'image/jpeg'})]);
-    })());
+    await this.guard(
+      (async () => {
+        const response = await fetch('sample.jpg');
+        if (!response.ok) throw new Error('The sample could not be loaded.');
+        this.add([new File([await response.blob()], 'sample.jpg', {type: 'image/jpeg'})]);
+      })(),
+    );
   }
 
   private showOpen(fresh: boolean): void {
     const {editor, original} = this.opener;
-    this.stage.show(editor ? {picture: {width: editor.width, height: editor.height}, original: editor.original, cut: editor.canvas} :
-        original ? {picture: {width: original.width, height: original.height}, original, cut: null} : null, fresh);
+    this.stage.show(
+      editor
+        ? {picture: {width: editor.width, height: editor.height}, original: editor.original, cut: editor.canvas}
+        : original
+          ? {picture: {width: original.width, height: original.height}, original, cut: null}
+          : null,
+      fresh,
+    );
     this.backdrop.update();
   }
 
   private strokes(): StrokeSink {
     return {
       begin: (tool, radius) => {
-        this.opener.editor?.beginStroke({radius, hardness: this.store.state.brushHardness, target: tool === 'restore' ? 255 : 0});
+        this.opener.editor?.beginStroke({
+          radius,
+          hardness: this.store.state.brushHardness,
+          target: tool === 'restore' ? 255 : 0,
+        });
       },
-      to: (x, y) => { this.opener.editor?.strokeTo(x, y); },
+      to: (x, y) => {
+        this.opener.editor?.strokeTo(x, y);
+      },
       end: () => {
         this.opener.editor?.endStroke();
         this.opener.colourSoon();
@@ -221,7 +388,9 @@ export class App {
     const {state} = this.store;
     const key = settingsKey(state);
     const stale = state.pictures.filter(one => one.status === 'done' && one.result && one.result.key !== key);
-    const chosen = all ? stale : stale.filter(one => one.id === state.openId && !one.result?.edited && !this.opener.editor?.edited);
+    const chosen = all
+      ? stale
+      : stale.filter(one => one.id === state.openId && !one.result?.edited && !this.opener.editor?.edited);
     if (chosen.length > 0) this.queue.again(new Set(chosen.map(one => one.id)));
   }
 
@@ -242,27 +411,40 @@ export class App {
   }
 
   private async retryGpu(): Promise<void> {
-    await this.guard((async () => {
-      const {model} = this.store.state;
-      if (!model) return;
-      const cutter = await this.engine.cutterFor(model);
-      await cutter.retryGpu();
-      this.engine.noteBinding(cutter.binding);
-    })());
+    await this.guard(
+      (async () => {
+        const {model} = this.store.state;
+        if (!model) return;
+        const cutter = await this.engine.cutterFor(model);
+        await cutter.retryGpu();
+        this.engine.noteBinding(cutter.binding);
+      })(),
+    );
   }
 
   private shortcut(event: KeyboardEvent): void {
     const target = event.target as Element | null;
-    const typing = target?.matches('input:not([type=range]):not([type=radio]):not([type=checkbox]), textarea, select') ?? false;
+    const typing =
+      target?.matches('input:not([type=range]):not([type=radio]):not([type=checkbox]), textarea, select') ?? false;
     if (typing) return;
     const command = event.ctrlKey || event.metaKey;
     const key = event.key.toLowerCase();
-    if (command && key === 'z') (event.shiftKey ? () => { this.opener.redo(); } : () => { this.opener.undo(); })();
+    if (command && key === 'z')
+      (event.shiftKey
+        ? () => {
+            this.opener.redo();
+          }
+        : () => {
+            this.opener.undo();
+          })();
     else if (command && key === 'y') this.opener.redo();
-    else if (command && key === 's' && this.store.picture(this.store.state.openId)?.result) void this.guard(this.exporter.saveOpen());
+    else if (command && key === 's' && this.store.picture(this.store.state.openId)?.result)
+      void this.guard(this.exporter.saveOpen());
     else if (!command && (key === '[' || key === ']') && this.store.state.tool !== 'compare') {
       const {brushSize} = this.store.state;
-      this.store.update({brushSize: Math.min(200, Math.max(4, Math.round((brushSize * (key === ']' ? 1.2 : 1 / 1.2)) / 2) * 2))});
+      this.store.update({
+        brushSize: Math.min(200, Math.max(4, Math.round((brushSize * (key === ']' ? 1.2 : 1 / 1.2)) / 2) * 2)),
+      });
     } else return;
     event.preventDefault();
   }

@@ -18,7 +18,9 @@ watchUpdates(activate => {
   store.update({updateReady: true});
 });
 
-void isolation().then(sentence => { store.update({isolation: sentence}); });
+void isolation().then(sentence => {
+  store.update({isolation: sentence});
+});
 
 try {
   const response = await fetch('models.json');
@@ -27,6 +29,9 @@ try {
   const manifest = findModel(catalogue, wanted) ?? findModel(catalogue, 'fast');
   store.update({catalogue, ...(manifest && !store.state.model ? {model: {kind: 'catalogue' as const, manifest}} : {})});
 } catch (thrown) {
-  app.note(`The list of models could not be loaded (${thrown instanceof Error ? thrown.message : String(thrown)}).`, true);
+  app.note(
+    `The list of models could not be loaded (${thrown instanceof Error ? thrown.message : String(thrown)}).`,
+    true,
+  );
 }
 document.documentElement.dataset['ready'] = 'true';

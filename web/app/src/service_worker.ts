@@ -35,20 +35,24 @@ const wanted = SLUICE_APP_FILES.filter(name => !name.endsWith('.wasm') || name.s
 const known = new Set(SLUICE_APP_FILES.map(name => new URL(name, base).pathname));
 
 scope.addEventListener('install', event => {
-  event.waitUntil((async () => {
-    const cache = await caches.open(kCache);
-    // Past the HTTP cache: all files must be of one version.
-    await cache.addAll(wanted.map(name => new Request(new URL(name, base), {cache: 'reload'})));
-  })());
+  event.waitUntil(
+    (async () => {
+      const cache = await caches.open(kCache);
+      // Past the HTTP cache: all files must be of one version.
+      await cache.addAll(wanted.map(name => new Request(new URL(name, base), {cache: 'reload'})));
+    })(),
+  );
 });
 
 scope.addEventListener('activate', event => {
-  event.waitUntil((async () => {
-    for (const name of await caches.keys()) {
-      if (name.startsWith(kPrefix) && name !== kCache) await caches.delete(name);
-    }
-    await scope.clients.claim();
-  })());
+  event.waitUntil(
+    (async () => {
+      for (const name of await caches.keys()) {
+        if (name.startsWith(kPrefix) && name !== kCache) await caches.delete(name);
+      }
+      await scope.clients.claim();
+    })(),
+  );
 });
 
 scope.addEventListener('message', event => {
@@ -61,13 +65,15 @@ scope.addEventListener('fetch', event => {
   if (request.method !== 'GET' || url.origin !== base.origin) return;
   const path = url.pathname === base.pathname ? new URL('index.html', base).pathname : url.pathname;
   if (!known.has(path)) return;
-  event.respondWith((async () => {
-    const cache = await caches.open(kCache);
-    const address = new URL(path, base).href;
-    const stored = await cache.match(address);
-    if (stored) return stored;
-    const response = await fetch(request);
-    if (response.ok && response.status === 200) await cache.put(address, response.clone());
-    return response;
-  })());
+  event.respondWith(
+    (async () => {
+      const cache = await caches.open(kCache);
+      const address = new URL(path, base).href;
+      const stored = await cache.match(address);
+      if (stored) return stored;
+      const response = await fetch(request);
+      if (response.ok && response.status === 200) await cache.put(address, response.clone());
+      return response;
+    })(),
+  );
 });

@@ -98,10 +98,27 @@ export interface AppState {
 
 export function initialState(tier: Tier): AppState {
   return {
-    tier, catalogue: null, model: null, engine: {phase: 'none'}, pictures: [], openId: null, job: null,
-    caution: false, refine: true, cleanEdges: true, feather: 0, background: {kind: 'transparent'}, format: 'png',
-    tool: 'compare', brushSize: 48, brushHardness: 0.6, canUndo: false, canRedo: false, exporting: '',
-    isolation: null, updateReady: false,
+    tier,
+    catalogue: null,
+    model: null,
+    engine: {phase: 'none'},
+    pictures: [],
+    openId: null,
+    job: null,
+    caution: false,
+    refine: true,
+    cleanEdges: true,
+    feather: 0,
+    background: {kind: 'transparent'},
+    format: 'png',
+    tool: 'compare',
+    brushSize: 48,
+    brushHardness: 0.6,
+    canUndo: false,
+    canRedo: false,
+    exporting: '',
+    isolation: null,
+    updateReady: false,
   };
 }
 

@@ -15,13 +15,16 @@ export function watchUpdates(onReady: (activate: () => void) => void): void {
       worker.postMessage('activate');
     });
   };
-  void serviceWorker.register('service_worker.js').then(registration => {
-    if (registration.waiting && had) offer(registration.waiting);
-    registration.addEventListener('updatefound', () => {
-      const worker = registration.installing;
-      worker?.addEventListener('statechange', () => {
-        if (worker.state === 'installed' && serviceWorker.controller) offer(worker);
+  void serviceWorker
+    .register('service_worker.js')
+    .then(registration => {
+      if (registration.waiting && had) offer(registration.waiting);
+      registration.addEventListener('updatefound', () => {
+        const worker = registration.installing;
+        worker?.addEventListener('statechange', () => {
+          if (worker.state === 'installed' && serviceWorker.controller) offer(worker);
+        });
       });
-    });
-  }).catch(() => undefined);  // e.g. private windows: the page works, but not offline
+    })
+    .catch(() => undefined); // e.g. private windows: the page works, but not offline
 }

@@ -68,10 +68,12 @@ export class BlobStore {
       const name = `${kPrefix}${crypto.randomUUID()}`;
       await new Promise<void>((resolve, reject) => {
         // Held until this worker ends.
-        navigator.locks.request(name, () => {
-          resolve();
-          return new Promise<never>(() => undefined);
-        }).catch(reject);
+        navigator.locks
+          .request(name, () => {
+            resolve();
+            return new Promise<never>(() => undefined);
+          })
+          .catch(reject);
       });
       return await root.getDirectoryHandle(name, {create: true});
     } catch {

@@ -13,12 +13,16 @@ export async function finish(params: FinishParams, store: BlobStore): Promise<Fi
   const {width, height, alpha, foreground} = params;
   const shown = params.shown ?? alpha;
   const png = await encodePng({
-    width, height, channels: 4,
+    width,
+    height,
+    channels: 4,
     rows: (first, count) => transparentRows(foreground, shown, first * width, count * width),
   });
   const seconds = (performance.now() - begin) / 1000;
   const [cut, kept, thumb] = [
-    await store.keep(png), await store.keep(await gzip(alpha)), await thumbnail(foreground, shown, width, height),
+    await store.keep(png),
+    await store.keep(await gzip(alpha)),
+    await thumbnail(foreground, shown, width, height),
   ];
   return {cut, alpha: kept, thumb, seconds};
 }
@@ -46,7 +50,12 @@ async function gzip(bytes: Uint8Array<ArrayBuffer>): Promise<Blob> {
 }
 
 // Every n-th pixel averaged: small, and without a full-size canvas.
-async function thumbnail(foreground: Uint8ClampedArray, alpha: Uint8Array, width: number, height: number): Promise<Blob> {
+async function thumbnail(
+  foreground: Uint8ClampedArray,
+  alpha: Uint8Array,
+  width: number,
+  height: number,
+): Promise<Blob> {
   const scale = Math.min(1, kThumbSide / Math.max(width, height));
   const w = Math.max(1, Math.round(width * scale));
   const h = Math.max(1, Math.round(height * scale));
@@ -54,8 +63,13 @@ async function thumbnail(foreground: Uint8ClampedArray, alpha: Uint8Array, width
   const step = Math.max(1, Math.floor(1 / scale / 3));
   for (let y = 0; y < h; ++y) {
     for (let x = 0; x < w; ++x) {
-      const x1 = Math.max(Math.floor(((x + 1) * width) / w), 1), y1 = Math.max(Math.floor(((y + 1) * height) / h), 1);
-      let r = 0, g = 0, b = 0, a = 0, n = 0;
+      const x1 = Math.max(Math.floor(((x + 1) * width) / w), 1),
+        y1 = Math.max(Math.floor(((y + 1) * height) / h), 1);
+      let r = 0,
+        g = 0,
+        b = 0,
+        a = 0,
+        n = 0;
       for (let sy = Math.floor((y * height) / h); sy < y1; sy += step) {
         for (let sx = Math.floor((x * width) / w); sx < x1; sx += step) {
           const at = sy * width + sx;

@@ -48,14 +48,14 @@ export interface BackdropParams {
 }
 
 export interface PixelCalls {
-  'finish': {params: FinishParams; result: FinishResult};
-  'layers': {params: LayersParams; result: LayersResult};
-  'feather': {params: FeatherParams; result: Uint8Array<ArrayBuffer>};
-  'compose': {params: ComposeParams; result: Blob};
-  'backdrop': {params: BackdropParams; result: ImageBitmap};
-  'keep': {params: Blob; result: Blob};
+  finish: {params: FinishParams; result: FinishResult};
+  layers: {params: LayersParams; result: LayersResult};
+  feather: {params: FeatherParams; result: Uint8Array<ArrayBuffer>};
+  compose: {params: ComposeParams; result: Blob};
+  backdrop: {params: BackdropParams; result: ImageBitmap};
+  keep: {params: Blob; result: Blob};
   /** Only Blobs that 'finish' or 'keep' gave. */
-  'drop': {params: readonly Blob[]; result: null};
+  drop: {params: readonly Blob[]; result: null};
 }
 export type PixelCall = keyof PixelCalls;
 
@@ -65,5 +65,4 @@ export interface ToPixelWorker {
   readonly params: unknown;
 }
 export type FromPixelWorker =
-  | {readonly id: number; readonly value: unknown}
-  | {readonly id: number; readonly error: string};
+  {readonly id: number; readonly value: unknown} | {readonly id: number; readonly error: string};

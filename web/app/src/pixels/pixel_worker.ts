@@ -14,30 +14,32 @@ const scope = globalThis as unknown as Scope;
 const store = new BlobStore();
 
 type Handlers = {
-  [K in PixelCall]: (params: PixelCalls[K]['params'], transfer: Transferable[]) =>
-    Promise<PixelCalls[K]['result']> | PixelCalls[K]['result'];
+  [K in PixelCall]: (
+    params: PixelCalls[K]['params'],
+    transfer: Transferable[],
+  ) => Promise<PixelCalls[K]['result']> | PixelCalls[K]['result'];
 };
 
 const handlers: Handlers = {
-  'finish': params => finish(params, store),
-  'layers': async (params, transfer) => {
+  finish: params => finish(params, store),
+  layers: async (params, transfer) => {
     const out = await layers(params);
     transfer.push(out.alpha.buffer, out.foreground.buffer);
     return out;
   },
-  'feather': ({alpha, width, height, radius}, transfer) => {
+  feather: ({alpha, width, height, radius}, transfer) => {
     const out = feather(alpha, width, height, radius, {x: 0, y: 0, width, height});
     transfer.push(out.buffer);
     return out;
   },
-  'compose': params => compose(params),
-  'backdrop': async (params, transfer) => {
+  compose: params => compose(params),
+  backdrop: async (params, transfer) => {
     const out = await backdrop(params.original, params.cut, params.strength);
     transfer.push(out);
     return out;
   },
-  'keep': params => store.keep(params),
-  'drop': async params => {
+  keep: params => store.keep(params),
+  drop: async params => {
     await store.drop(params);
     return null;
   },

@@ -4,10 +4,20 @@
 const kLeastWeight = 1 / 64;
 
 /** `pixels` RGBA and `alpha` of the same small size; the result is opaque RGBA. `radius` in small pixels. */
-export function blurredBackdrop(pixels: Uint8ClampedArray, alpha: Uint8Array, width: number, height: number,
-                                radius: number): Uint8ClampedArray<ArrayBuffer> {
+export function blurredBackdrop(
+  pixels: Uint8ClampedArray,
+  alpha: Uint8Array,
+  width: number,
+  height: number,
+  radius: number,
+): Uint8ClampedArray<ArrayBuffer> {
   const count = width * height;
-  const planes = [0, 1, 2, 3].map(() => new Float32Array(count)) as [Float32Array, Float32Array, Float32Array, Float32Array];
+  const planes = [0, 1, 2, 3].map(() => new Float32Array(count)) as [
+    Float32Array,
+    Float32Array,
+    Float32Array,
+    Float32Array,
+  ];
   for (let i = 0; i < count; ++i) {
     const weight = 1 - alpha[i]! / 255 + 1e-4;
     planes[3][i] = weight;

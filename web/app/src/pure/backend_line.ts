@@ -17,8 +17,10 @@ function number(value: unknown): number {
 /** The adapter's best name, with its software nature told. */
 export function adapterName(binding: Binding): string {
   const adapter = object(binding['adapter']);
-  const name = text(adapter['description']) || text(adapter['device']) ||
-      [text(adapter['vendor']), text(adapter['architecture'])].filter(Boolean).join(' ');
+  const name =
+    text(adapter['description']) ||
+    text(adapter['device']) ||
+    [text(adapter['vendor']), text(adapter['architecture'])].filter(Boolean).join(' ');
   const shown = name || 'an adapter that does not say its name';
   return adapter['software'] === true ? `${shown} (software)` : shown;
 }
@@ -26,7 +28,8 @@ export function adapterName(binding: Binding): string {
 function lowerFirst(sentence: string): string {
   // Names and abbreviations keep their capitals.
   return /^[A-Z][a-z]/.test(sentence) && !/^(WebGPU|SwiftShader)/.test(sentence)
-      ? sentence[0]!.toLowerCase() + sentence.slice(1) : sentence;
+    ? sentence[0]!.toLowerCase() + sentence.slice(1)
+    : sentence;
 }
 
 /** "GPU: Intel Arc", or "CPU, 4 threads: the GPU was refused because ...". */
@@ -63,8 +66,11 @@ export function bindingRows(binding: Binding): DetailRow[] {
   add('Precision', text(binding['precision']));
   const plan = object(binding['plan']);
   if (number(plan['dispatches']) > 0) {
-    add('Plan', `${number(plan['dispatches'])} dispatches, ${number(plan['pipelines'])} pipelines, ` +
-        `at most ${number(plan['most_storage_buffers'])} storage buffers, ${bytesText(number(plan['predicted_peak_bytes']))} at most`);
+    add(
+      'Plan',
+      `${number(plan['dispatches'])} dispatches, ${number(plan['pipelines'])} pipelines, ` +
+        `at most ${number(plan['most_storage_buffers'])} storage buffers, ${bytesText(number(plan['predicted_peak_bytes']))} at most`,
+    );
   }
   const times: string[] = [];
   const time = (label: string, value: unknown): void => {
@@ -78,7 +84,12 @@ export function bindingRows(binding: Binding): DetailRow[] {
   time('later runs (median)', object(binding['steady'])['median_seconds']);
   add('Times', times.join(', '));
   add('Runs', number(binding['runs']) ? String(number(binding['runs'])) : '');
-  add('Copies through the CPU', number(binding['host_copies']) ? `${number(binding['host_copies'])} (${bytesText(number(binding['host_copy_bytes']))})` : '');
+  add(
+    'Copies through the CPU',
+    number(binding['host_copies'])
+      ? `${number(binding['host_copies'])} (${bytesText(number(binding['host_copy_bytes']))})`
+      : '',
+  );
   add('Model file', text(binding['model_sha256']));
   return rows;
 }

@@ -35,8 +35,12 @@ export class Stroke {
   private lastY = 0;
   private begun = false;
 
-  constructor(private readonly alpha: Uint8Array, private readonly width: number,
-              private readonly height: number, private readonly shape: BrushShape) {
+  constructor(
+    private readonly alpha: Uint8Array,
+    private readonly width: number,
+    private readonly height: number,
+    private readonly shape: BrushShape,
+  ) {
     this.columns = Math.ceil(width / kTile);
   }
 
@@ -51,8 +55,14 @@ export class Stroke {
     const left = Math.floor(Math.min(fromX, x) - r);
     const top = Math.floor(Math.min(fromY, y) - r);
     const rect = intersect(
-        {x: left, y: top, width: Math.ceil(Math.max(fromX, x) + r) - left, height: Math.ceil(Math.max(fromY, y) + r) - top},
-        {x: 0, y: 0, width: this.width, height: this.height});
+      {
+        x: left,
+        y: top,
+        width: Math.ceil(Math.max(fromX, x) + r) - left,
+        height: Math.ceil(Math.max(fromY, y) + r) - top,
+      },
+      {x: 0, y: 0, width: this.width, height: this.height},
+    );
     if (rect.width === 0 || rect.height === 0) return rect;
     let changed: Rect | null = null;
     for (let ty = Math.floor(rect.y / kTile); ty * kTile < rect.y + rect.height; ++ty) {
@@ -73,22 +83,28 @@ export class Stroke {
 
   private paint(tx: number, ty: number, part: Rect, ax: number, ay: number, bx: number, by: number): boolean {
     const {radius, hardness, target} = this.shape;
-    const dx = bx - ax, dy = by - ay;
+    const dx = bx - ax,
+      dy = by - ay;
     const length2 = dx * dx + dy * dy;
     const index = ty * this.columns + tx;
     let tile = this.tiles.get(index);
     let touched = false;
     for (let y = part.y; y < part.y + part.height; ++y) {
       for (let x = part.x; x < part.x + part.width; ++x) {
-        const px = x + 0.5 - ax, py = y + 0.5 - ay;
+        const px = x + 0.5 - ax,
+          py = y + 0.5 - ay;
         const t = length2 === 0 ? 0 : Math.min(1, Math.max(0, (px * dx + py * dy) / length2));
-        const ex = px - t * dx, ey = py - t * dy;
+        const ex = px - t * dx,
+          ey = py - t * dy;
         const distance2 = ex * ex + ey * ey;
         if (distance2 >= radius * radius) continue;
         const cover = Math.round(255 * falloff(Math.sqrt(distance2), radius, hardness));
         if (cover === 0) continue;
         if (!tile) {
-          tile = {before: readTile(this.alpha, this.width, this.height, index), coverage: new Uint8Array(kTile * kTile)};
+          tile = {
+            before: readTile(this.alpha, this.width, this.height, index),
+            coverage: new Uint8Array(kTile * kTile),
+          };
           this.tiles.set(index, tile);
         }
         const local = (y - ty * kTile) * kTile + x - tx * kTile;

@@ -1,7 +1,12 @@
 // Foreground and alpha as one picture, and where a background lies, as src/apps/cutout/composite.cc does it.
 
 /** RGBA rows with straight alpha; colours under full transparency are zero, which compresses well. */
-export function transparentRows(foreground: Uint8ClampedArray, alpha: Uint8Array, first: number, count: number): Uint8Array {
+export function transparentRows(
+  foreground: Uint8ClampedArray,
+  alpha: Uint8Array,
+  first: number,
+  count: number,
+): Uint8Array {
   const out = new Uint8Array(count * 4);
   const words = new Uint32Array(out.buffer);
   const source = new Uint32Array(foreground.buffer, foreground.byteOffset + first * 4, count);
@@ -27,6 +32,7 @@ export function coverPart(background: {width: number; height: number}, frame: {w
   return {
     x: Math.floor((background.width - width) / 2),
     y: Math.floor((background.height - height) / 2),
-    width, height,
+    width,
+    height,
   };
 }

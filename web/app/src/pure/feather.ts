@@ -26,7 +26,8 @@ export function union(a: Rect | null, b: Rect): Rect {
   const x = Math.min(a.x, b.x);
   const y = Math.min(a.y, b.y);
   return {
-    x, y,
+    x,
+    y,
     width: Math.max(a.x + a.width, b.x + b.width) - x,
     height: Math.max(a.y + a.height, b.y + b.height) - y,
   };
@@ -53,7 +54,13 @@ function boxLine(source: Uint8Array, target: Uint8Array, at: number, count: numb
  * Feathered alpha of `rect`, rows without padding. `radius` in pixels; 0 copies. The rectangle must
  * lie within the picture.
  */
-export function feather(alpha: Uint8Array, width: number, height: number, radius: number, rect: Rect): Uint8Array<ArrayBuffer> {
+export function feather(
+  alpha: Uint8Array,
+  width: number,
+  height: number,
+  radius: number,
+  rect: Rect,
+): Uint8Array<ArrayBuffer> {
   const half = Math.max(0, Math.round(radius / 2));
   const whole = {x: 0, y: 0, width, height};
   const area = intersect(grown(rect, featherReach(radius)), whole);

@@ -11,8 +11,12 @@ export class History {
   private future: Entry[] = [];
   private bytes = 0;
 
-  constructor(private readonly plane: Uint8Array, private readonly width: number, private readonly height: number,
-              private readonly maxBytes: number) {}
+  constructor(
+    private readonly plane: Uint8Array,
+    private readonly width: number,
+    private readonly height: number,
+    private readonly maxBytes: number,
+  ) {}
 
   get canUndo(): boolean {
     return this.past.length > 0;

@@ -31,9 +31,11 @@ export function findModel(catalogue: Catalogue, name: string): CutoutManifest | 
 /** How to bring a model's file to a site that lacks it. */
 export function missingModelSentence(manifest: CutoutManifest): string {
   const size = manifest.bytes ? ` (${bytesText(manifest.bytes)})` : '';
-  return `This site does not have the model ${manifest.title}. ` +
-      `To add it, put the file ${manifest.file}${size} into the folder “models” beside this page; it comes from ${manifest.source}. ` +
-      'You can also open a model file of your own.';
+  return (
+    `This site does not have the model ${manifest.title}. ` +
+    `To add it, put the file ${manifest.file}${size} into the folder “models” beside this page; it comes from ${manifest.source}. ` +
+    'You can also open a model file of your own.'
+  );
 }
 
 export type ModelKind = 'onnx' | 'tflite';

@@ -30,7 +30,9 @@ function chunk(type: string, data: Uint8Array): Uint8Array<ArrayBuffer> {
 // specification's heuristic); Average and Paeth cost more than they save on cut-outs.
 function filterRow(row: Uint8Array, above: Uint8Array | null, channels: number, out: Uint8Array): void {
   const n = row.length;
-  let none = 0, sub = 0, up = 0;
+  let none = 0,
+    sub = 0,
+    up = 0;
   for (let i = 0; i < n; ++i) {
     const value = row[i]!;
     const left = i >= channels ? row[i - channels]! : 0;
@@ -87,15 +89,18 @@ export async function encodePng(pixels: PngPixels, signal?: AbortSignal): Promis
         filterRow(row, above, channels, filtered.subarray(r * (stride + 1), (r + 1) * (stride + 1)));
         above = row;
       }
-      if (above) above = above.slice();  // the next call of rows() may reuse its buffer
+      if (above) above = above.slice(); // the next call of rows() may reuse its buffer
       await writer.write(filtered);
     }
     await writer.close();
   };
-  await Promise.all([feed().catch(async error => {
-    await writer.abort(error).catch(() => undefined);
-    throw error;
-  }), collected]);
+  await Promise.all([
+    feed().catch(async error => {
+      await writer.abort(error).catch(() => undefined);
+      throw error;
+    }),
+    collected,
+  ]);
   parts.push(chunk('IEND', new Uint8Array(0)));
   return new Blob(parts, {type: 'image/png'});
 }

@@ -38,20 +38,28 @@ export function recordJson(facts: RecordFacts, pictures: readonly PictureRecord[
     return {
       ...rest,
       milliseconds: {
-        decode: ms(decode), prepare: ms(prepare), run: ms(run), refine: ms(refine), encode: ms(encode),
+        decode: ms(decode),
+        prepare: ms(prepare),
+        run: ms(run),
+        refine: ms(refine),
+        encode: ms(encode),
         total: ms(decode + prepare + run + refine + encode),
       },
     };
   });
-  return `${JSON.stringify({
-    model: facts.model,
-    file: facts.file,
-    licence: facts.licence,
-    requested: binding['requested'],
-    bound: binding['bound'],
-    reason: binding['reason'],
-    model_sha256: binding['model_sha256'],
-    images,
-    binding: facts.binding,
-  }, null, 2)}\n`;
+  return `${JSON.stringify(
+    {
+      model: facts.model,
+      file: facts.file,
+      licence: facts.licence,
+      requested: binding['requested'],
+      bound: binding['bound'],
+      reason: binding['reason'],
+      model_sha256: binding['model_sha256'],
+      images,
+      binding: facts.binding,
+    },
+    null,
+    2,
+  )}\n`;
 }

@@ -61,7 +61,10 @@ export class ZipWriter {
   private readonly directory: Uint8Array<ArrayBuffer>[] = [];
   private offset = 0;
 
-  constructor(private readonly max32 = kMax32, private readonly max16 = kMax16) {}
+  constructor(
+    private readonly max32 = kMax32,
+    private readonly max16 = kMax16,
+  ) {}
 
   async add(entry: ZipEntry, signal?: AbortSignal): Promise<void> {
     const name = new TextEncoder().encode(entry.name);
@@ -70,10 +73,19 @@ export class ZipWriter {
     const size = entry.data.size;
     const stamp = dosTime(entry.modified ?? new Date());
     const wideSize = size >= this.max32;
-    const local = new Fields().u32(0x04034b50).u16(wideSize ? 45 : 20).u16(kUtf8).u16(0)
-        .u16(stamp.time).u16(stamp.date).u32(crc)
-        .u32(wideSize ? kMax32 : size).u32(wideSize ? kMax32 : size)
-        .u16(name.length).u16(wideSize ? 20 : 0).raw(name);
+    const local = new Fields()
+      .u32(0x04034b50)
+      .u16(wideSize ? 45 : 20)
+      .u16(kUtf8)
+      .u16(0)
+      .u16(stamp.time)
+      .u16(stamp.date)
+      .u32(crc)
+      .u32(wideSize ? kMax32 : size)
+      .u32(wideSize ? kMax32 : size)
+      .u16(name.length)
+      .u16(wideSize ? 20 : 0)
+      .raw(name);
     if (wideSize) local.u16(1).u16(16).u64(size).u64(size);
     const header = local.done();
     this.parts.push(header, entry.data);
@@ -87,11 +99,28 @@ export class ZipWriter {
     }
     const wide = extra.done();
     this.directory.push(
-        new Fields().u32(0x02014b50).u16(45).u16(wideSize || wideOffset ? 45 : 20).u16(kUtf8).u16(0)
-            .u16(stamp.time).u16(stamp.date).u32(crc)
-            .u32(wideSize ? kMax32 : size).u32(wideSize ? kMax32 : size)
-            .u16(name.length).u16(wide.length).u16(0).u16(0).u16(0).u32(0)
-            .u32(wideOffset ? kMax32 : this.offset).raw(name).raw(wide).done());
+      new Fields()
+        .u32(0x02014b50)
+        .u16(45)
+        .u16(wideSize || wideOffset ? 45 : 20)
+        .u16(kUtf8)
+        .u16(0)
+        .u16(stamp.time)
+        .u16(stamp.date)
+        .u32(crc)
+        .u32(wideSize ? kMax32 : size)
+        .u32(wideSize ? kMax32 : size)
+        .u16(name.length)
+        .u16(wide.length)
+        .u16(0)
+        .u16(0)
+        .u16(0)
+        .u32(0)
+        .u32(wideOffset ? kMax32 : this.offset)
+        .raw(name)
+        .raw(wide)
+        .done(),
+    );
     this.offset += header.length + size;
   }
 
@@ -102,7 +131,11 @@ export class ZipWriter {
     const tail = new Fields();
     if (count >= this.max16 || size >= this.max32 || start >= this.max32) {
       tail.u32(0x06064b50).u64(44).u16(45).u16(45).u32(0).u32(0).u64(count).u64(count).u64(size).u64(start);
-      tail.u32(0x07064b50).u32(0).u64(start + size).u32(1);
+      tail
+        .u32(0x07064b50)
+        .u32(0)
+        .u64(start + size)
+        .u32(1);
     }
     const short = (value: number): number => (value >= this.max16 ? kMax16 : value);
     const long = (value: number): number => (value >= this.max32 ? kMax32 : value);

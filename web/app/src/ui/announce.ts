@@ -25,18 +25,38 @@ export class Announcer {
     for (const old of [...this.notes.children]) {
       if (old.firstElementChild?.textContent === text) old.remove();
     }
-    const element = h('div', {class: options.error ? 'note note-error' : 'note', attrs: {role: options.error ? 'alert' : 'status'}},
-                      h('span', {class: 'note-text'}, text));
+    const element = h(
+      'div',
+      {class: options.error ? 'note note-error' : 'note', attrs: {role: options.error ? 'alert' : 'status'}},
+      h('span', {class: 'note-text'}, text),
+    );
     const {action} = options;
     if (action) {
-      element.append(button([action.label], () => {
-        element.remove();
-        action.run();
-      }, {class: 'button button-small'}));
+      element.append(
+        button(
+          [action.label],
+          () => {
+            element.remove();
+            action.run();
+          },
+          {class: 'button button-small'},
+        ),
+      );
     }
-    element.append(button([icon('close')], () => { element.remove(); }, {class: 'icon-button', label: 'Dismiss'}));
+    element.append(
+      button(
+        [icon('close')],
+        () => {
+          element.remove();
+        },
+        {class: 'icon-button', label: 'Dismiss'},
+      ),
+    );
     this.notes.append(element);
     while (this.notes.children.length > 3) this.notes.firstElementChild?.remove();
-    if (!options.error && !action) setTimeout(() => { element.remove(); }, kNoteMs);
+    if (!options.error && !action)
+      setTimeout(() => {
+        element.remove();
+      }, kNoteMs);
   }
 }

@@ -14,30 +14,57 @@ export interface BrushActions {
 
 export function brushPanel(store: Store, actions: BrushActions): HTMLElement {
   const tools: readonly (readonly [Tool, string, Parameters<typeof icon>[0]])[] = [
-    ['restore', 'Restore', 'brush'], ['erase', 'Erase', 'eraser'],
+    ['restore', 'Restore', 'brush'],
+    ['erase', 'Erase', 'eraser'],
   ];
   const inputs = new Map<Tool, HTMLInputElement>();
-  const group = h('div', {class: 'segments segments-wide', attrs: {role: 'radiogroup', 'aria-label': 'Brush'}},
-                  ...tools.map(([tool, label, name]) => {
-                    const input = h('input', {attrs: {type: 'radio', name: 'tool', value: tool}, on: {
-                      change: () => { actions.setTool(tool); },
-                    }});
-                    inputs.set(tool, input);
-                    return h('label', {class: 'segment'}, input, h('span', {}, icon(name), label));
-                  }));
+  const group = h(
+    'div',
+    {class: 'segments segments-wide', attrs: {role: 'radiogroup', 'aria-label': 'Brush'}},
+    ...tools.map(([tool, label, name]) => {
+      const input = h('input', {
+        attrs: {type: 'radio', name: 'tool', value: tool},
+        on: {
+          change: () => {
+            actions.setTool(tool);
+          },
+        },
+      });
+      inputs.set(tool, input);
+      return h('label', {class: 'segment'}, input, h('span', {}, icon(name), label));
+    }),
+  );
   const size = slider('Size', {min: 4, max: 200, step: 2, value: 48}, value => `${value} px`, actions.setSize);
-  const hardness = slider('Hardness', {min: 0, max: 100, step: 5, value: 60}, value => `${value} %`,
-                          value => { actions.setHardness(value / 100); });
+  const hardness = slider(
+    'Hardness',
+    {min: 0, max: 100, step: 5, value: 60},
+    value => `${value} %`,
+    value => {
+      actions.setHardness(value / 100);
+    },
+  );
   const undo = button([icon('undo'), 'Undo'], actions.undo, {class: 'button button-small', title: 'Undo (Ctrl+Z)'});
-  const redo = button([icon('redo'), 'Redo'], actions.redo, {class: 'button button-small', title: 'Redo (Ctrl+Shift+Z)'});
-  store.watch(state => [state.tool, state.brushSize, state.brushHardness, state.canUndo, state.canRedo],
-              (tool, brushSize, brushHardness, canUndo, canRedo) => {
-                for (const [name, input] of inputs) input.checked = name === tool;
-                size.set(brushSize);
-                hardness.set(Math.round(brushHardness * 100));
-                undo.disabled = !canUndo;
-                redo.disabled = !canRedo;
-              });
-  return h('div', {}, group, size.element, hardness.element, h('div', {class: 'row'}, undo, redo),
-           h('p', {class: 'hint'}, 'Zoom in for a finer brush; two fingers move the picture.'));
+  const redo = button([icon('redo'), 'Redo'], actions.redo, {
+    class: 'button button-small',
+    title: 'Redo (Ctrl+Shift+Z)',
+  });
+  store.watch(
+    state => [state.tool, state.brushSize, state.brushHardness, state.canUndo, state.canRedo],
+    (tool, brushSize, brushHardness, canUndo, canRedo) => {
+      for (const [name, input] of inputs) input.checked = name === tool;
+      size.set(brushSize);
+      hardness.set(Math.round(brushHardness * 100));
+      undo.disabled = !canUndo;
+      redo.disabled = !canRedo;
+    },
+  );
+  return h(
+    'div',
+    {},
+    group,
+    size.element,
+    hardness.element,
+    h('div', {class: 'row'}, undo, redo),
+    h('p', {class: 'hint'}, 'Zoom in for a finer brush; two fingers move the picture.'),
+  );
 }

@@ -6,21 +6,35 @@ import {icon} from './icons.js';
 
 export class Camera {
   readonly element: HTMLDialogElement;
-  private readonly dialog = makeDialog('camera', 'Camera', () => { this.stop(); });
-  private readonly video = h('video', {class: 'camera-video', attrs: {playsinline: true, muted: true, 'aria-label': 'Camera'}});
+  private readonly dialog = makeDialog('camera', 'Camera', () => {
+    this.stop();
+  });
+  private readonly video = h('video', {
+    class: 'camera-video',
+    attrs: {playsinline: true, muted: true, 'aria-label': 'Camera'},
+  });
   private readonly message = h('p', {class: 'hint', attrs: {role: 'status'}});
-  private readonly shoot = button([icon('camera'), 'Take the picture'], () => { void this.take(); },
-                                  {class: 'button button-primary grow'});
+  private readonly shoot = button(
+    [icon('camera'), 'Take the picture'],
+    () => {
+      void this.take();
+    },
+    {class: 'button button-primary grow'},
+  );
   private stream: MediaStream | null = null;
   private facing: 'user' | 'environment' = 'user';
 
   constructor(private readonly onPicture: (file: File) => void) {
     this.element = this.dialog.element;
     this.video.muted = true;
-    const flip = button([icon('flip')], () => {
-      this.facing = this.facing === 'user' ? 'environment' : 'user';
-      void this.start();
-    }, {class: 'button', label: 'Other camera'});
+    const flip = button(
+      [icon('flip')],
+      () => {
+        this.facing = this.facing === 'user' ? 'environment' : 'user';
+        void this.start();
+      },
+      {class: 'button', label: 'Other camera'},
+    );
     this.dialog.body.append(this.video, this.message, h('div', {class: 'row'}, this.shoot, flip));
   }
 
@@ -35,8 +49,10 @@ export class Camera {
     this.message.textContent = 'Starting the camera…';
     try {
       if (!navigator.mediaDevices?.getUserMedia) throw new DOMException('', 'NotFoundError');
-      const stream = await navigator.mediaDevices.getUserMedia(
-          {video: {facingMode: this.facing, width: {ideal: 3840}, height: {ideal: 2160}}, audio: false});
+      const stream = await navigator.mediaDevices.getUserMedia({
+        video: {facingMode: this.facing, width: {ideal: 3840}, height: {ideal: 2160}},
+        audio: false,
+      });
       if (!this.dialog.element.open) {
         for (const track of stream.getTracks()) track.stop();
         return;
@@ -49,9 +65,12 @@ export class Camera {
       this.shoot.focus();
     } catch (thrown) {
       const name = thrown instanceof DOMException ? thrown.name : '';
-      this.message.textContent = name === 'NotAllowedError' ?
-          'The camera is not allowed here. Allow it in the address bar, then try again.' :
-          name === 'NotFoundError' ? 'No camera was found on this device.' : 'The camera cannot be used right now; perhaps another program has it.';
+      this.message.textContent =
+        name === 'NotAllowedError'
+          ? 'The camera is not allowed here. Allow it in the address bar, then try again.'
+          : name === 'NotFoundError'
+            ? 'No camera was found on this device.'
+            : 'The camera cannot be used right now; perhaps another program has it.';
     }
   }
 
@@ -62,7 +81,9 @@ export class Camera {
     canvas.width = width;
     canvas.height = height;
     canvas.getContext('2d')?.drawImage(this.video, 0, 0);
-    const blob = await new Promise<Blob | null>(resolve => { canvas.toBlob(resolve, 'image/png'); });
+    const blob = await new Promise<Blob | null>(resolve => {
+      canvas.toBlob(resolve, 'image/png');
+    });
     this.dialog.close();
     if (!blob) return;
     const stamp = new Date().toISOString().slice(0, 19).replace(/[:T]/g, '-');

@@ -9,42 +9,95 @@ import {icon} from './icons.js';
 export function statusView(store: Store, retryGpu: () => void): HTMLElement {
   const dialog = makeDialog('details', 'What ran, and why');
   const text = h('span', {class: 'status-text'});
-  const line = button([icon('chip'), text], () => {
-    fill(dialog.body, store.state, retryGpu);
-    dialog.open();
-  }, {class: 'status-line', attrs: {'aria-haspopup': 'dialog'}});
-  store.watch(state => [state.engine, state.isolation], (engine, isolation) => {
-    line.hidden = false;
-    line.classList.toggle('status-cpu', engine.binding?.bound === 'cpu');
-    if (engine.phase === 'ready' && engine.binding) text.textContent = backendLine(engine.binding);
-    else if (engine.phase === 'loading') text.textContent = 'Loading the model…';
-    else if (engine.phase === 'failed') text.textContent = 'No model is loaded';
-    else text.textContent = isolation ? 'Ready; one thread on the CPU' : 'Ready';
-    if (dialog.element.open) fill(dialog.body, store.state, retryGpu);
-  });
-  return h('footer', {class: 'bottom'}, line,
-           h('span', {class: 'bottom-promise wide-only'}, icon('lock'), 'Nothing is uploaded'), dialog.element);
+  const line = button(
+    [icon('chip'), text],
+    () => {
+      fill(dialog.body, store.state, retryGpu);
+      dialog.open();
+    },
+    {class: 'status-line', attrs: {'aria-haspopup': 'dialog'}},
+  );
+  store.watch(
+    state => [state.engine, state.isolation],
+    (engine, isolation) => {
+      line.hidden = false;
+      line.classList.toggle('status-cpu', engine.binding?.bound === 'cpu');
+      if (engine.phase === 'ready' && engine.binding) text.textContent = backendLine(engine.binding);
+      else if (engine.phase === 'loading') text.textContent = 'Loading the model…';
+      else if (engine.phase === 'failed') text.textContent = 'No model is loaded';
+      else text.textContent = isolation ? 'Ready; one thread on the CPU' : 'Ready';
+      if (dialog.element.open) fill(dialog.body, store.state, retryGpu);
+    },
+  );
+  return h(
+    'footer',
+    {class: 'bottom'},
+    line,
+    h('span', {class: 'bottom-promise wide-only'}, icon('lock'), 'Nothing is uploaded'),
+    dialog.element,
+  );
 }
 
 function fill(body: HTMLElement, state: AppState, retryGpu: () => void): void {
   const {engine, isolation, model} = state;
   const {binding} = engine;
   const rows = binding ? bindingRows(binding) : [];
-  const table = h('dl', {class: 'facts'}, ...[{label: 'Model', value: modelTitle(model)}, ...rows].flatMap(
-      row => [h('dt', {}, row.label), h('dd', {}, row.value || '–')]));
+  const table = h(
+    'dl',
+    {class: 'facts'},
+    ...[{label: 'Model', value: modelTitle(model)}, ...rows].flatMap(row => [
+      h('dt', {}, row.label),
+      h('dd', {}, row.value || '–'),
+    ]),
+  );
   const list = (title: string, entries: readonly (readonly [boolean | null, string])[]): HTMLElement | null =>
-    entries.length === 0 ? null : h('section', {}, h('h3', {}, title), h('ul', {class: 'findings'}, ...entries.map(
-        ([good, text]) => h('li', {class: good === false ? 'bad' : good ? 'good' : ''},
-                            good === null ? null : icon(good ? 'check' : 'alert'), h('span', {}, text)))));
+    entries.length === 0
+      ? null
+      : h(
+          'section',
+          {},
+          h('h3', {}, title),
+          h(
+            'ul',
+            {class: 'findings'},
+            ...entries.map(([good, text]) =>
+              h(
+                'li',
+                {class: good === false ? 'bad' : good ? 'good' : ''},
+                good === null ? null : icon(good ? 'check' : 'alert'),
+                h('span', {}, text),
+              ),
+            ),
+          ),
+        );
   const sentences: HTMLElement[] = [];
   if (engine.error) sentences.push(h('p', {class: 'warn'}, engine.error, engine.hint ? ` ${engine.hint}` : ''));
   if (engine.note) sentences.push(h('p', {}, engine.note));
   if (isolation) sentences.push(h('p', {}, isolation));
   const failed = binding && binding.failovers.length > 0 && binding.bound === 'cpu';
-  replaceChildren(body, ...sentences, table,
-                  failed ? button([icon('retry'), 'Try the GPU again'], retryGpu, {class: 'button button-small'}) : null,
-                  binding ? list('What happened', binding.failovers.map(one => [false, `${one.stage}: ${one.error}`] as const)) : null,
-                  binding ? list('Steps on the CPU', binding.islands.map(one => [null, `${one.node} (${one.op}): ${one.reason}`] as const)) : null,
-                  binding ? list('Checks of the GPU', binding.gate.map(one => [one.passed, one.sentence || one.check] as const)) : null,
-                  binding ? h('pre', {class: 'console', attrs: {tabindex: 0, 'aria-label': 'Console line'}}, binding.console) : null);
+  replaceChildren(
+    body,
+    ...sentences,
+    table,
+    failed ? button([icon('retry'), 'Try the GPU again'], retryGpu, {class: 'button button-small'}) : null,
+    binding
+      ? list(
+          'What happened',
+          binding.failovers.map(one => [false, `${one.stage}: ${one.error}`] as const),
+        )
+      : null,
+    binding
+      ? list(
+          'Steps on the CPU',
+          binding.islands.map(one => [null, `${one.node} (${one.op}): ${one.reason}`] as const),
+        )
+      : null,
+    binding
+      ? list(
+          'Checks of the GPU',
+          binding.gate.map(one => [one.passed, one.sentence || one.check] as const),
+        )
+      : null,
+    binding ? h('pre', {class: 'console', attrs: {tabindex: 0, 'aria-label': 'Console line'}}, binding.console) : null,
+  );
 }

@@ -13,14 +13,28 @@ export interface Dialog {
 export function makeDialog(id: string, title: string, onClose: () => void = () => undefined): Dialog {
   const body = h('div', {class: 'dialog-body'});
   const element = h('dialog', {class: 'dialog', attrs: {id, 'aria-labelledby': `${id}-title`}});
-  const close = (): void => { element.close(); };
+  const close = (): void => {
+    element.close();
+  };
   element.append(
-      h('div', {class: 'dialog-head'}, h('h2', {attrs: {id: `${id}-title`}}, title),
-        button([icon('close')], close, {class: 'icon-button', label: 'Close'})),
-      body);
+    h(
+      'div',
+      {class: 'dialog-head'},
+      h('h2', {attrs: {id: `${id}-title`}}, title),
+      button([icon('close')], close, {class: 'icon-button', label: 'Close'}),
+    ),
+    body,
+  );
   element.addEventListener('close', onClose);
   element.addEventListener('click', event => {
-    if (event.target === element) close();  // beside the dialog
+    if (event.target === element) close(); // beside the dialog
   });
-  return {element, body, close, open: () => { if (!element.open) element.showModal(); }};
+  return {
+    element,
+    body,
+    close,
+    open: () => {
+      if (!element.open) element.showModal();
+    },
+  };
 }

@@ -10,20 +10,34 @@ export class Divider {
 
   constructor(private readonly moved: () => void) {
     const grip = h('span', {class: 'divider-grip'}, icon('compare'));
-    this.element = h('div', {
-      class: 'divider',
-      attrs: {
-        role: 'slider', tabindex: 0, 'aria-label': 'Before and after', 'aria-valuemin': 0, 'aria-valuemax': 100,
-        'aria-orientation': 'horizontal',
+    this.element = h(
+      'div',
+      {
+        class: 'divider',
+        attrs: {
+          role: 'slider',
+          tabindex: 0,
+          'aria-label': 'Before and after',
+          'aria-valuemin': 0,
+          'aria-valuemax': 100,
+          'aria-orientation': 'horizontal',
+        },
       },
-    }, h('span', {class: 'divider-line'}), grip);
+      h('span', {class: 'divider-line'}),
+      grip,
+    );
     this.element.hidden = true;
     this.element.addEventListener('keydown', event => {
       const step = event.shiftKey ? 0.1 : 0.02;
       const to: Record<string, number> = {
-        ArrowLeft: this.fraction - step, ArrowDown: this.fraction - step,
-        ArrowRight: this.fraction + step, ArrowUp: this.fraction + step,
-        PageDown: this.fraction - 0.2, PageUp: this.fraction + 0.2, Home: 0, End: 1,
+        ArrowLeft: this.fraction - step,
+        ArrowDown: this.fraction - step,
+        ArrowRight: this.fraction + step,
+        ArrowUp: this.fraction + step,
+        PageDown: this.fraction - 0.2,
+        PageUp: this.fraction + 0.2,
+        Home: 0,
+        End: 1,
       };
       const next = to[event.key];
       if (next === undefined) return;

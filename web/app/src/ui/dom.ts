@@ -11,7 +11,11 @@ export interface Props {
   readonly on?: Readonly<Record<string, Listener>>;
 }
 
-export function h<K extends keyof HTMLElementTagNameMap>(tag: K, props: Props = {}, ...children: Child[]): HTMLElementTagNameMap[K] {
+export function h<K extends keyof HTMLElementTagNameMap>(
+  tag: K,
+  props: Props = {},
+  ...children: Child[]
+): HTMLElementTagNameMap[K] {
   const element = document.createElement(tag);
   if (props.class) element.className = props.class;
   for (const [name, value] of Object.entries(props.attrs ?? {})) setAttribute(element, name, value);
@@ -45,16 +49,24 @@ export interface ButtonOptions {
 
 /** A button with an icon, a text, or both; `label` names an icon alone. */
 export function button(content: readonly Child[], onClick: () => void, options: ButtonOptions = {}): HTMLButtonElement {
-  return h('button', {
-    class: options.class ?? 'button',
-    attrs: {type: 'button', 'aria-label': options.label, title: options.title ?? options.label, ...options.attrs},
-    on: {click: onClick},
-  }, ...content);
+  return h(
+    'button',
+    {
+      class: options.class ?? 'button',
+      attrs: {type: 'button', 'aria-label': options.label, title: options.title ?? options.label, ...options.attrs},
+      on: {click: onClick},
+    },
+    ...content,
+  );
 }
 
 /** A labelled range input that tells its value in words. */
-export function slider(label: string, range: {min: number; max: number; step: number; value: number},
-                       text: (value: number) => string, onInput: (value: number) => void): {element: HTMLElement; set(value: number): void} {
+export function slider(
+  label: string,
+  range: {min: number; max: number; step: number; value: number},
+  text: (value: number) => string,
+  onInput: (value: number) => void,
+): {element: HTMLElement; set(value: number): void} {
   const output = h('output', {class: 'slider-value'});
   const input = h('input', {attrs: {type: 'range', min: range.min, max: range.max, step: range.step}});
   const set = (value: number): void => {
@@ -73,12 +85,33 @@ export function slider(label: string, range: {min: number; max: number; step: nu
 }
 
 /** A switch with a label and a sentence on what it does. */
-export function toggle(label: string, hint: string, value: boolean, onChange: (value: boolean) => void): {element: HTMLElement; set(value: boolean): void} {
-  const input = h('input', {attrs: {type: 'checkbox', role: 'switch'}, on: {change: () => { onChange(input.checked); }}});
+export function toggle(
+  label: string,
+  hint: string,
+  value: boolean,
+  onChange: (value: boolean) => void,
+): {element: HTMLElement; set(value: boolean): void} {
+  const input = h('input', {
+    attrs: {type: 'checkbox', role: 'switch'},
+    on: {
+      change: () => {
+        onChange(input.checked);
+      },
+    },
+  });
   input.checked = value;
-  const element = h('label', {class: 'toggle'}, input,
-                    h('span', {class: 'toggle-text'}, h('span', {}, label), h('small', {}, hint)));
-  return {element, set: now => { input.checked = now; }};
+  const element = h(
+    'label',
+    {class: 'toggle'},
+    input,
+    h('span', {class: 'toggle-text'}, h('span', {}, label), h('small', {}, hint)),
+  );
+  return {
+    element,
+    set: now => {
+      input.checked = now;
+    },
+  };
 }
 
 let ids = 0;

@@ -15,31 +15,49 @@ export interface ExportActions {
 const names: Record<ExportFormat, string> = {png: 'PNG', webp: 'WebP', jpeg: 'JPEG'};
 
 export function exportPanel(store: Store, actions: ExportActions): HTMLElement {
-  const format = h('select', {attrs: {'aria-label': 'File format'}, on: {
-    change: () => { actions.setFormat(format.value as ExportFormat); },
-  }});
+  const format = h('select', {
+    attrs: {'aria-label': 'File format'},
+    on: {
+      change: () => {
+        actions.setFormat(format.value as ExportFormat);
+      },
+    },
+  });
   const save = button([icon('download'), 'Download'], actions.save, {class: 'button button-primary grow'});
   const copy = button([icon('copy')], actions.copy, {class: 'button', label: 'Copy the picture'});
   copy.hidden = typeof ClipboardItem === 'undefined';
   const all = button([icon('zip'), h('span', {}, '')], actions.saveAll, {class: 'button grow'});
   const allText = all.querySelector('span');
   const allRow = h('div', {class: 'export-row'}, all);
-  store.watch(state => [state.background.kind, state.format], (_kind, chosen) => {
-    const {state} = store;
-    replaceChildren(format, ...actions.formats(state).map(one => {
-      const option = h('option', {attrs: {value: one}}, names[one]);
-      option.selected = one === chosen;
-      return option;
-    }));
-  });
-  store.watch(state => [state.pictures, state.openId, state.exporting], (pictures, openId, exporting) => {
-    const done = pictures.filter(one => one.result).length;
-    const ready = pictures.some(one => one.id === openId && one.result !== undefined);
-    save.disabled = copy.disabled = !ready || exporting !== '';
-    allRow.hidden = pictures.length < 2;
-    all.disabled = done === 0 || exporting !== '';
-    if (allText) allText.textContent = exporting.startsWith('Packing') ? exporting : `Download all ${done} (ZIP)`;
-  });
-  return h('section', {class: 'export', attrs: {'aria-label': 'Export'}},
-           h('div', {class: 'export-row'}, save, format, copy), allRow);
+  store.watch(
+    state => [state.background.kind, state.format],
+    (_kind, chosen) => {
+      const {state} = store;
+      replaceChildren(
+        format,
+        ...actions.formats(state).map(one => {
+          const option = h('option', {attrs: {value: one}}, names[one]);
+          option.selected = one === chosen;
+          return option;
+        }),
+      );
+    },
+  );
+  store.watch(
+    state => [state.pictures, state.openId, state.exporting],
+    (pictures, openId, exporting) => {
+      const done = pictures.filter(one => one.result).length;
+      const ready = pictures.some(one => one.id === openId && one.result !== undefined);
+      save.disabled = copy.disabled = !ready || exporting !== '';
+      allRow.hidden = pictures.length < 2;
+      all.disabled = done === 0 || exporting !== '';
+      if (allText) allText.textContent = exporting.startsWith('Packing') ? exporting : `Download all ${done} (ZIP)`;
+    },
+  );
+  return h(
+    'section',
+    {class: 'export', attrs: {'aria-label': 'Export'}},
+    h('div', {class: 'export-row'}, save, format, copy),
+    allRow,
+  );
 }

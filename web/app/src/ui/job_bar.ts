@@ -20,8 +20,12 @@ interface Shown {
 }
 
 const phases: Record<string, string> = {
-  read: 'Reading the model', gate: 'Testing the GPU', compile: 'Preparing the model', upload: 'Moving the model to the GPU',
-  'first-run': 'First run', ready: 'Ready',
+  read: 'Reading the model',
+  gate: 'Testing the GPU',
+  compile: 'Preparing the model',
+  upload: 'Moving the model to the GPU',
+  'first-run': 'First run',
+  ready: 'Ready',
 };
 
 /** The line for a state; null when nothing is going on. */
@@ -29,7 +33,8 @@ export function progressOf(state: AppState): Shown | null {
   const {engine, job} = state;
   if (engine.phase === 'loading') {
     const {progress} = engine;
-    if (progress?.phase !== 'download') return {text: `${phases[progress?.phase ?? ''] ?? 'Loading the model'}…`, fraction: null};
+    if (progress?.phase !== 'download')
+      return {text: `${phases[progress?.phase ?? ''] ?? 'Loading the model'}…`, fraction: null};
     const {loadedBytes, totalBytes, fromCache} = progress;
     const verb = fromCache ? 'Loading the stored model' : 'Downloading the model';
     if (!totalBytes) return {text: `${verb}: ${bytesText(loadedBytes)}`, fraction: null};
@@ -37,8 +42,16 @@ export function progressOf(state: AppState): Shown | null {
   }
   if (!job) return null;
   const name = state.pictures.find(one => one.id === job.currentId)?.name ?? '';
-  const what = job.phase === 'decode' ? 'Opening' : job.phase === 'run' && job.first ? 'First run, which takes longer:' :
-      job.phase === 'refine' ? 'Refining the edges of' : job.phase === 'encode' ? 'Saving' : 'Cutting';
+  const what =
+    job.phase === 'decode'
+      ? 'Opening'
+      : job.phase === 'run' && job.first
+        ? 'First run, which takes longer:'
+        : job.phase === 'refine'
+          ? 'Refining the edges of'
+          : job.phase === 'encode'
+            ? 'Saving'
+            : 'Cutting';
   const over = job.done + job.failed;
   if (job.total <= 1) return {text: `${what} ${name}`.trim(), fraction: null};
   const left = job.secondsLeft !== null && over > 0 ? ` · ${leftText(job.secondsLeft)}` : '';
@@ -55,39 +68,46 @@ export function jobBar(store: Store, announcer: Announcer, actions: JobActions):
   const retry = button([icon('retry'), 'Retry'], actions.retry, {class: 'button button-small'});
   const start = button(['Start'], actions.start, {class: 'button button-small button-primary'});
   const startCpu = button(['Start on the CPU'], actions.startOnCpu, {class: 'button button-small'});
-  const element = h('section', {class: 'job', attrs: {'aria-label': 'Progress'}},
-                    h('div', {class: 'job-line'}, text, cancel, retry, start, startCpu), bar);
+  const element = h(
+    'section',
+    {class: 'job', attrs: {'aria-label': 'Progress'}},
+    h('div', {class: 'job-line'}, text, cancel, retry, start, startCpu),
+    bar,
+  );
   let spoken = '';
   let lastSpoken = 0;
 
-  store.watch(state => [state], state => {
-    const now = progressOf(state);
-    const bad = state.pictures.filter(one => one.status === 'failed').length;
-    const stopped = state.pictures.filter(one => one.status === 'cancelled').length;
-    const asking = state.caution && state.pictures.some(one => one.status === 'waiting') && !state.job;
-    element.hidden = !now && !asking && bad + stopped === 0;
-    bar.hidden = !now;
-    cancel.hidden = !state.job;
-    retry.hidden = now !== null || asking || bad + stopped === 0;
-    start.hidden = startCpu.hidden = !asking;
-    element.classList.toggle('job-bad', !now && bad > 0);
-    if (now) {
-      text.textContent = now.text;
-      if (now.fraction === null) bar.removeAttribute('value');
-      else bar.value = now.fraction;
-      // A screen reader hears steps, not every byte.
-      const key = now.text.replace(/[\d.,]+ (bytes|[KMGT]B)/g, '');
-      if (key !== spoken && performance.now() - lastSpoken > 4000) {
-        spoken = key;
-        lastSpoken = performance.now();
-        announcer.say(now.text);
+  store.watch(
+    state => [state],
+    state => {
+      const now = progressOf(state);
+      const bad = state.pictures.filter(one => one.status === 'failed').length;
+      const stopped = state.pictures.filter(one => one.status === 'cancelled').length;
+      const asking = state.caution && state.pictures.some(one => one.status === 'waiting') && !state.job;
+      element.hidden = !now && !asking && bad + stopped === 0;
+      bar.hidden = !now;
+      cancel.hidden = !state.job;
+      retry.hidden = now !== null || asking || bad + stopped === 0;
+      start.hidden = startCpu.hidden = !asking;
+      element.classList.toggle('job-bad', !now && bad > 0);
+      if (now) {
+        text.textContent = now.text;
+        if (now.fraction === null) bar.removeAttribute('value');
+        else bar.value = now.fraction;
+        // A screen reader hears steps, not every byte.
+        const key = now.text.replace(/[\d.,]+ (bytes|[KMGT]B)/g, '');
+        if (key !== spoken && performance.now() - lastSpoken > 4000) {
+          spoken = key;
+          lastSpoken = performance.now();
+          announcer.say(now.text);
+        }
+      } else if (asking) {
+        text.textContent = 'The last job here ended without finishing; perhaps the page crashed. Start again?';
+      } else if (bad + stopped > 0) {
+        text.textContent = failureText(state, bad, stopped);
       }
-    } else if (asking) {
-      text.textContent = 'The last job here ended without finishing; perhaps the page crashed. Start again?';
-    } else if (bad + stopped > 0) {
-      text.textContent = failureText(state, bad, stopped);
-    }
-  });
+    },
+  );
   return element;
 }
 
@@ -95,7 +115,9 @@ function failureText(state: AppState, bad: number, stopped: number): string {
   const failed = state.pictures.filter(one => one.status === 'failed');
   if (bad === 1 && stopped === 0) {
     const [one] = failed;
-    return [one?.error ?? '', one?.hint ?? ''].filter(Boolean).join(' ') || `${one?.name ?? 'A picture'} could not be cut.`;
+    return (
+      [one?.error ?? '', one?.hint ?? ''].filter(Boolean).join(' ') || `${one?.name ?? 'A picture'} could not be cut.`
+    );
   }
   const same = bad > 0 && failed.every(one => one.error === failed[0]?.error) ? ` ${failed[0]?.error ?? ''}` : '';
   const parts = [

@@ -13,11 +13,19 @@ export class ModelsDialog {
   readonly element: HTMLDialogElement;
   private readonly dialog: Dialog = makeDialog('models', 'Models');
   private readonly message = h('p', {class: 'warn', attrs: {role: 'alert'}});
-  private readonly files = h('input', {attrs: {type: 'file', accept: '.onnx,.tflite,.json', multiple: true, tabindex: -1, 'aria-hidden': 'true'}, on: {
-    change: () => { void this.own([...(this.files.files ?? [])]); },
-  }});
+  private readonly files = h('input', {
+    attrs: {type: 'file', accept: '.onnx,.tflite,.json', multiple: true, tabindex: -1, 'aria-hidden': 'true'},
+    on: {
+      change: () => {
+        void this.own([...(this.files.files ?? [])]);
+      },
+    },
+  });
 
-  constructor(private readonly store: Store, private readonly choose: (choice: ModelChoice) => void) {
+  constructor(
+    private readonly store: Store,
+    private readonly choose: (choice: ModelChoice) => void,
+  ) {
     this.element = this.dialog.element;
     this.files.hidden = true;
   }
@@ -26,24 +34,66 @@ export class ModelsDialog {
     this.message.textContent = '';
     const {catalogue, model} = this.store.state;
     const current = model?.kind === 'catalogue' ? model.manifest.name : '';
-    const list = h('ul', {class: 'models'}, ...(catalogue?.models ?? []).map(manifest => {
-      const tag = manifest.name === catalogue?.fast ? 'Fast' : manifest.name === catalogue?.best ? 'Best' : '';
-      const use = button([manifest.name === current ? 'In use' : 'Use'], () => {
-        this.dialog.close();
-        this.choose({kind: 'catalogue', manifest});
-      }, {class: 'button button-small', attrs: {'aria-label': `Use ${manifest.title}`}});
-      use.disabled = manifest.name === current;
-      return h('li', {}, h('div', {class: 'model-text'},
-                           h('strong', {}, manifest.title, tag ? h('span', {class: 'tag'}, tag) : null),
-                           h('span', {}, manifest.notes ?? ''),
-                           h('small', {}, [manifest.bytes ? bytesText(manifest.bytes) : '', `${manifest.input.width} × ${manifest.input.height}`,
-                                           manifest.licence].filter(Boolean).join(' · '))), use);
-    }));
-    replaceChildren(this.dialog.body,
-                    h('section', {class: 'own-model'},
-                      h('p', {}, 'A matting model of your own (.onnx or .tflite). Choose its manifest (.json) with it, if it has one; otherwise its meaning is guessed from its inputs and outputs.'),
-                      button([icon('plus'), 'Open a model file'], () => { this.files.click(); }, {class: 'button'}), this.files, this.message),
-                    list);
+    const list = h(
+      'ul',
+      {class: 'models'},
+      ...(catalogue?.models ?? []).map(manifest => {
+        const tag = manifest.name === catalogue?.fast ? 'Fast' : manifest.name === catalogue?.best ? 'Best' : '';
+        const use = button(
+          [manifest.name === current ? 'In use' : 'Use'],
+          () => {
+            this.dialog.close();
+            this.choose({kind: 'catalogue', manifest});
+          },
+          {class: 'button button-small', attrs: {'aria-label': `Use ${manifest.title}`}},
+        );
+        use.disabled = manifest.name === current;
+        return h(
+          'li',
+          {},
+          h(
+            'div',
+            {class: 'model-text'},
+            h('strong', {}, manifest.title, tag ? h('span', {class: 'tag'}, tag) : null),
+            h('span', {}, manifest.notes ?? ''),
+            h(
+              'small',
+              {},
+              [
+                manifest.bytes ? bytesText(manifest.bytes) : '',
+                `${manifest.input.width} × ${manifest.input.height}`,
+                manifest.licence,
+              ]
+                .filter(Boolean)
+                .join(' · '),
+            ),
+          ),
+          use,
+        );
+      }),
+    );
+    replaceChildren(
+      this.dialog.body,
+      h(
+        'section',
+        {class: 'own-model'},
+        h(
+          'p',
+          {},
+          'A matting model of your own (.onnx or .tflite). Choose its manifest (.json) with it, if it has one; otherwise its meaning is guessed from its inputs and outputs.',
+        ),
+        button(
+          [icon('plus'), 'Open a model file'],
+          () => {
+            this.files.click();
+          },
+          {class: 'button'},
+        ),
+        this.files,
+        this.message,
+      ),
+      list,
+    );
     this.dialog.open();
   }
 

@@ -92,7 +92,8 @@ export class Painter {
       context.drawImage(background.bitmap, part.x, part.y, part.width, part.height, view.x, view.y, w, h);
     } else {
       const style = getComputedStyle(this.canvas);
-      context.fillStyle = this.checker(style.getPropertyValue('--checker-a'), style.getPropertyValue('--checker-b')) ?? '#ccc';
+      context.fillStyle =
+        this.checker(style.getPropertyValue('--checker-a'), style.getPropertyValue('--checker-b')) ?? '#ccc';
       context.fillRect(view.x, view.y, w, h);
     }
   }
@@ -116,7 +117,10 @@ export class Painter {
   private cursor({x, y, radius, erase}: NonNullable<Scene['cursor']>): void {
     const {context} = this;
     context.lineWidth = 1.5;
-    for (const [style, grow] of [['rgba(0,0,0,.65)', 1], ['#fff', 0]] as const) {
+    for (const [style, grow] of [
+      ['rgba(0,0,0,.65)', 1],
+      ['#fff', 0],
+    ] as const) {
       context.strokeStyle = style;
       context.beginPath();
       context.arc(x, y, Math.max(1, radius + grow), 0, 2 * Math.PI);

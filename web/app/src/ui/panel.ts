@@ -28,11 +28,19 @@ export function tabsView(tabs: readonly Tab[]): {element: HTMLElement; show(id: 
     }
   };
   for (const tab of tabs) {
-    const control = h('button', {
-      class: 'tab',
-      attrs: {type: 'button', role: 'tab', id: `tab-${tab.id}`, 'aria-controls': `panel-${tab.id}`},
-      on: {click: () => { show(tab.id); }},
-    }, tab.label);
+    const control = h(
+      'button',
+      {
+        class: 'tab',
+        attrs: {type: 'button', role: 'tab', id: `tab-${tab.id}`, 'aria-controls': `panel-${tab.id}`},
+        on: {
+          click: () => {
+            show(tab.id);
+          },
+        },
+      },
+      tab.label,
+    );
     buttons.set(tab.id, control);
     list.append(control);
     tab.content.id = `panel-${tab.id}`;
@@ -43,8 +51,16 @@ export function tabsView(tabs: readonly Tab[]): {element: HTMLElement; show(id: 
   }
   list.addEventListener('keydown', event => {
     const at = tabs.findIndex(tab => buttons.get(tab.id) === document.activeElement);
-    const to = event.key === 'ArrowRight' ? at + 1 : event.key === 'ArrowLeft' ? at - 1 :
-        event.key === 'Home' ? 0 : event.key === 'End' ? tabs.length - 1 : -2;
+    const to =
+      event.key === 'ArrowRight'
+        ? at + 1
+        : event.key === 'ArrowLeft'
+          ? at - 1
+          : event.key === 'Home'
+            ? 0
+            : event.key === 'End'
+              ? tabs.length - 1
+              : -2;
     const next = to === -2 ? undefined : tabs[(to + tabs.length) % tabs.length];
     if (!next) return;
     event.preventDefault();
@@ -52,5 +68,10 @@ export function tabsView(tabs: readonly Tab[]): {element: HTMLElement; show(id: 
   });
   const [first] = tabs;
   if (first) show(first.id);
-  return {element: h('div', {class: 'tools'}, list, panels), show: id => { show(id); }};
+  return {
+    element: h('div', {class: 'tools'}, list, panels),
+    show: id => {
+      show(id);
+    },
+  };
 }

@@ -39,33 +39,71 @@ export class Stage {
   private cursor: Point | null = null;
   private frame = 0;
 
-  constructor(private readonly store: Store, private readonly strokes: StrokeSink) {
-    this.divider = new Divider(() => { this.redraw(); });
-    const zoom = h('div', {class: 'zoom', attrs: {role: 'group', 'aria-label': 'Zoom'}},
-                   button([icon('minus')], () => { this.zoomBy(1 / 1.4); }, {class: 'icon-button', label: 'Zoom out'}),
-                   this.zoomText,
-                   button([icon('plus')], () => { this.zoomBy(1.4); }, {class: 'icon-button', label: 'Zoom in'}),
-                   button([icon('fit')], () => { this.fitNow(); }, {class: 'icon-button', label: 'Fit to the window'}));
+  constructor(
+    private readonly store: Store,
+    private readonly strokes: StrokeSink,
+  ) {
+    this.divider = new Divider(() => {
+      this.redraw();
+    });
+    const zoom = h(
+      'div',
+      {class: 'zoom', attrs: {role: 'group', 'aria-label': 'Zoom'}},
+      button(
+        [icon('minus')],
+        () => {
+          this.zoomBy(1 / 1.4);
+        },
+        {class: 'icon-button', label: 'Zoom out'},
+      ),
+      this.zoomText,
+      button(
+        [icon('plus')],
+        () => {
+          this.zoomBy(1.4);
+        },
+        {class: 'icon-button', label: 'Zoom in'},
+      ),
+      button(
+        [icon('fit')],
+        () => {
+          this.fitNow();
+        },
+        {class: 'icon-button', label: 'Fit to the window'},
+      ),
+    );
     this.canvas.tabIndex = 0;
     this.canvas.setAttribute('role', 'application');
     this.canvas.setAttribute('aria-label', 'Picture. Plus and minus zoom, arrow keys move, 0 fits.');
     this.element = h('div', {class: 'stage'}, this.canvas, this.divider.element, zoom);
-    new ResizeObserver(() => { this.resize(); }).observe(this.element);
+    new ResizeObserver(() => {
+      this.resize();
+    }).observe(this.element);
     this.listen();
-    store.watch(state => [state.tool, state.brushSize], (tool, _size) => {
-      this.element.dataset['tool'] = tool;
-      this.canvas.setAttribute('aria-label', tool === 'compare' ?
-          'Picture. Plus and minus zoom, arrow keys move, 0 fits.' :
-          'Picture, brush. Arrow keys move the brush, space paints, square brackets change its size, plus and minus zoom.');
-      if (tool === 'compare') this.cursor = null;
+    store.watch(
+      state => [state.tool, state.brushSize],
+      (tool, _size) => {
+        this.element.dataset['tool'] = tool;
+        this.canvas.setAttribute(
+          'aria-label',
+          tool === 'compare'
+            ? 'Picture. Plus and minus zoom, arrow keys move, 0 fits.'
+            : 'Picture, brush. Arrow keys move the brush, space paints, square brackets change its size, plus and minus zoom.',
+        );
+        if (tool === 'compare') this.cursor = null;
+        this.redraw();
+      },
+    );
+    matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => {
       this.redraw();
     });
-    matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => { this.redraw(); });
   }
 
   /** Shows something else, or the same anew; `fresh` forgets zoom and divider. */
   show(content: StageContent | null, fresh: boolean): void {
-    const resized = content?.picture.width !== this.content?.picture.width || content?.picture.height !== this.content?.picture.height;
+    const resized =
+      content?.picture.width !== this.content?.picture.width ||
+      content?.picture.height !== this.content?.picture.height;
     this.content = content;
     if (fresh || resized) {
       this.fitted = true;
@@ -79,7 +117,10 @@ export class Stage {
   }
 
   redraw(): void {
-    if (this.frame === 0) this.frame = requestAnimationFrame(() => { this.draw(); });
+    if (this.frame === 0)
+      this.frame = requestAnimationFrame(() => {
+        this.draw();
+      });
   }
 
   private draw(): void {
@@ -94,14 +135,21 @@ export class Stage {
       return;
     }
     const span = shownSpan(view, content.picture, size);
-    if (showDivider) this.divider.place(span, view.y, Math.min(size.height, view.y + content.picture.height * view.scale));
+    if (showDivider)
+      this.divider.place(span, view.y, Math.min(size.height, view.y + content.picture.height * view.scale));
     else this.divider.hide();
-    this.painter.draw({
-      ...content, view, background: this.background,
-      divider: showDivider ? this.divider.x(span) : -1,
-      ghost: brushing,
-      cursor: brushing && this.cursor ? {...this.cursor, radius: brushSize / 2, erase: tool === 'erase'} : null,
-    }, size, devicePixelRatio || 1);
+    this.painter.draw(
+      {
+        ...content,
+        view,
+        background: this.background,
+        divider: showDivider ? this.divider.x(span) : -1,
+        ghost: brushing,
+        cursor: brushing && this.cursor ? {...this.cursor, radius: brushSize / 2, erase: tool === 'erase'} : null,
+      },
+      size,
+      devicePixelRatio || 1,
+    );
     this.zoomText.textContent = `${Math.round(view.scale * (devicePixelRatio || 1) * 100)} %`;
   }
 
@@ -109,7 +157,9 @@ export class Stage {
     const {clientWidth, clientHeight} = this.element;
     this.size = {width: Math.max(1, clientWidth), height: Math.max(1, clientHeight)};
     if (this.content) {
-      this.view = this.fitted ? fit(this.content.picture, this.size) : clampView(this.view, this.content.picture, this.size);
+      this.view = this.fitted
+        ? fit(this.content.picture, this.size)
+        : clampView(this.view, this.content.picture, this.size);
     }
     this.redraw();
   }
@@ -162,12 +212,16 @@ export class Stage {
 
   private listen(): void {
     const {canvas} = this;
-    canvas.addEventListener('wheel', event => {
-      event.preventDefault();
-      const lines = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 16 : 1;
-      if (event.shiftKey) this.panBy(-event.deltaY * lines, 0);
-      else this.zoomBy(Math.exp(-event.deltaY * lines * (event.ctrlKey ? 0.01 : 0.0018)), this.at(event));
-    }, {passive: false});
+    canvas.addEventListener(
+      'wheel',
+      event => {
+        event.preventDefault();
+        const lines = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 16 : 1;
+        if (event.shiftKey) this.panBy(-event.deltaY * lines, 0);
+        else this.zoomBy(Math.exp(-event.deltaY * lines * (event.ctrlKey ? 0.01 : 0.0018)), this.at(event));
+      },
+      {passive: false},
+    );
     canvas.addEventListener('dblclick', event => {
       if (this.brushing()) return;
       if (this.fitted) this.zoomBy(1 / this.view.scale / (devicePixelRatio || 1), this.at(event));
@@ -181,7 +235,9 @@ export class Stage {
       else if (this.brushing() && event.button === 0) this.beginStroke(at);
       this.cursor = event.pointerType === 'touch' ? null : at;
     });
-    canvas.addEventListener('pointermove', event => { this.move(event); });
+    canvas.addEventListener('pointermove', event => {
+      this.move(event);
+    });
     for (const name of ['pointerup', 'pointercancel'] as const) {
       canvas.addEventListener(name, event => {
         this.pointers.delete(event.pointerId);
@@ -199,7 +255,9 @@ export class Stage {
     canvas.addEventListener('keyup', event => {
       if (event.key === ' ') this.endStroke();
     });
-    canvas.addEventListener('blur', () => { this.endStroke(); });
+    canvas.addEventListener('blur', () => {
+      this.endStroke();
+    });
   }
 
   private move(event: PointerEvent): void {
@@ -229,7 +287,10 @@ export class Stage {
   private key(event: KeyboardEvent): boolean {
     const step = event.shiftKey ? kPanStep * 4 : kPanStep;
     const arrows: Record<string, Point> = {
-      ArrowLeft: {x: -1, y: 0}, ArrowRight: {x: 1, y: 0}, ArrowUp: {x: 0, y: -1}, ArrowDown: {x: 0, y: 1},
+      ArrowLeft: {x: -1, y: 0},
+      ArrowRight: {x: 1, y: 0},
+      ArrowUp: {x: 0, y: -1},
+      ArrowDown: {x: 0, y: 1},
     };
     const way = arrows[event.key];
     if (way) {
@@ -238,16 +299,27 @@ export class Stage {
       return true;
     }
     switch (event.key) {
-      case '+': case '=': this.zoomBy(1.25); return true;
-      case '-': case '_': this.zoomBy(1 / 1.25); return true;
-      case '0': this.fitNow(); return true;
-      case '1': this.zoomBy(1 / this.view.scale / (devicePixelRatio || 1)); return true;
+      case '+':
+      case '=':
+        this.zoomBy(1.25);
+        return true;
+      case '-':
+      case '_':
+        this.zoomBy(1 / 1.25);
+        return true;
+      case '0':
+        this.fitNow();
+        return true;
+      case '1':
+        this.zoomBy(1 / this.view.scale / (devicePixelRatio || 1));
+        return true;
       case ' ':
         if (!this.brushing()) return false;
         this.moveCursor({x: 0, y: 0}, 0);
         if (!event.repeat && this.cursor) this.beginStroke(this.cursor);
         return true;
-      default: return false;
+      default:
+        return false;
     }
   }
 

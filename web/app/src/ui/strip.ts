@@ -10,7 +10,11 @@ export interface StripActions {
 }
 
 const words: Record<PictureStatus, string> = {
-  waiting: 'waiting', working: 'being cut', done: 'done', failed: 'failed', cancelled: 'cancelled',
+  waiting: 'waiting',
+  working: 'being cut',
+  done: 'done',
+  failed: 'failed',
+  cancelled: 'cancelled',
 };
 
 interface Item {
@@ -25,39 +29,56 @@ export function stripView(store: Store, actions: StripActions): HTMLElement {
   const list = h('ul', {class: 'strip-list'});
   const nav = h('nav', {class: 'strip', attrs: {'aria-label': 'Pictures'}}, list);
   const items = new Map<number, Item>();
-  list.addEventListener('keydown', event => { step(event, list); });
-
-  store.watch(state => [state.pictures, state.openId], (pictures, openId) => {
-    nav.hidden = pictures.length < 2 && !pictures.some(one => one.status === 'failed');
-    const alive = new Set(pictures.map(one => one.id));
-    for (const [id, item] of items) {
-      if (alive.has(id)) continue;
-      item.element.remove();
-      items.delete(id);
-    }
-    for (const picture of pictures) {
-      let item = items.get(picture.id);
-      if (!item) {
-        item = makeItem(picture, actions);
-        items.set(picture.id, item);
-        list.append(item.element);
-      }
-      if (item.shown !== picture) fill(item, picture);
-      const current = picture.id === openId;
-      if (current && item.button.getAttribute('aria-current') !== 'true') {
-        item.element.scrollIntoView({block: 'nearest', inline: 'nearest'});
-      }
-      setAttribute(item.button, 'aria-current', current ? 'true' : undefined);
-    }
+  list.addEventListener('keydown', event => {
+    step(event, list);
   });
+
+  store.watch(
+    state => [state.pictures, state.openId],
+    (pictures, openId) => {
+      nav.hidden = pictures.length < 2 && !pictures.some(one => one.status === 'failed');
+      const alive = new Set(pictures.map(one => one.id));
+      for (const [id, item] of items) {
+        if (alive.has(id)) continue;
+        item.element.remove();
+        items.delete(id);
+      }
+      for (const picture of pictures) {
+        let item = items.get(picture.id);
+        if (!item) {
+          item = makeItem(picture, actions);
+          items.set(picture.id, item);
+          list.append(item.element);
+        }
+        if (item.shown !== picture) fill(item, picture);
+        const current = picture.id === openId;
+        if (current && item.button.getAttribute('aria-current') !== 'true') {
+          item.element.scrollIntoView({block: 'nearest', inline: 'nearest'});
+        }
+        setAttribute(item.button, 'aria-current', current ? 'true' : undefined);
+      }
+    },
+  );
   return nav;
 }
 
 function makeItem(picture: Picture, actions: StripActions): Item {
   const image = h('img', {attrs: {alt: '', loading: 'lazy', decoding: 'async', draggable: 'false'}});
   const badge = h('span', {class: 'badge', attrs: {'aria-hidden': 'true'}});
-  const open = button([image, badge], () => { actions.open(picture.id); }, {class: 'thumb'});
-  const remove = button([icon('close')], () => { actions.remove(picture.id); }, {class: 'thumb-remove', label: `Remove ${picture.name}`});
+  const open = button(
+    [image, badge],
+    () => {
+      actions.open(picture.id);
+    },
+    {class: 'thumb'},
+  );
+  const remove = button(
+    [icon('close')],
+    () => {
+      actions.remove(picture.id);
+    },
+    {class: 'thumb-remove', label: `Remove ${picture.name}`},
+  );
   const element = h('li', {}, open, remove);
   return {element, button: open, image, badge, shown: null};
 }
@@ -70,9 +91,15 @@ function fill(item: Item, picture: Picture): void {
   const text = `${picture.name}, ${words[picture.status]}${edited}${picture.error ? `: ${picture.error}` : ''}`;
   item.button.setAttribute('aria-label', text);
   item.button.title = text;
-  item.badge.replaceChildren(...(picture.status === 'failed' ? [icon('alert')] :
-      picture.status === 'cancelled' ? [icon('minus')] :
-      picture.status === 'waiting' || picture.status === 'working' ? [h('span', {class: 'dot'})] : []));
+  item.badge.replaceChildren(
+    ...(picture.status === 'failed'
+      ? [icon('alert')]
+      : picture.status === 'cancelled'
+        ? [icon('minus')]
+        : picture.status === 'waiting' || picture.status === 'working'
+          ? [h('span', {class: 'dot'})]
+          : []),
+  );
   item.shown = picture;
 }
 

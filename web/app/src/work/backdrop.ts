@@ -11,8 +11,11 @@ export class Backdrop {
   private bitmap: ImageBitmap | null = null;
   private busy = false;
 
-  constructor(private readonly store: Store, private readonly pixels: Pixels,
-              private readonly show: (background: StageBackground) => void) {}
+  constructor(
+    private readonly store: Store,
+    private readonly pixels: Pixels,
+    private readonly show: (background: StageBackground) => void,
+  ) {}
 
   /** After the background, the open picture or its result changed. */
   update(): void {
@@ -37,8 +40,14 @@ export class Backdrop {
           if (!picture?.result) return;
           const key = `blur ${picture.id} ${background.strength}`;
           if (key === this.key) break;
-          this.replace(await this.pixels.call(
-              'backdrop', {original: picture.file, cut: picture.result.cut, strength: background.strength}), key);
+          this.replace(
+            await this.pixels.call('backdrop', {
+              original: picture.file,
+              cut: picture.result.cut,
+              strength: background.strength,
+            }),
+            key,
+          );
         } else if (background.kind === 'image') {
           const key = `image ${background.name} ${background.file.size}`;
           if (key === this.key) break;
@@ -54,7 +63,8 @@ export class Backdrop {
       this.busy = false;
     }
     const {background} = this.store.state;
-    if (background.kind === 'blur' || background.kind === 'image') this.show({kind: background.kind, bitmap: this.bitmap});
+    if (background.kind === 'blur' || background.kind === 'image')
+      this.show({kind: background.kind, bitmap: this.bitmap});
   }
 
   private replace(bitmap: ImageBitmap | null, key: string): void {
@@ -69,7 +79,8 @@ async function small(file: Blob): Promise<ImageBitmap> {
   const scale = kPictureSide / Math.max(whole.width, whole.height);
   if (scale >= 1) return whole;
   const bitmap = await createImageBitmap(whole, {
-    resizeWidth: Math.max(1, Math.round(whole.width * scale)), resizeHeight: Math.max(1, Math.round(whole.height * scale)),
+    resizeWidth: Math.max(1, Math.round(whole.width * scale)),
+    resizeHeight: Math.max(1, Math.round(whole.height * scale)),
     resizeQuality: 'high',
   });
   whole.close();

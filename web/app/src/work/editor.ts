@@ -25,9 +25,14 @@ export class Editor {
   private readonly originalReader: CanvasRenderingContext2D;
   private stroke: Stroke | null = null;
 
-  constructor(readonly pictureId: number, readonly original: ImageBitmap, layers: Layers, undoBytes: number,
-              /** Called after every change that can be seen. */
-              private readonly changed: () => void) {
+  constructor(
+    readonly pictureId: number,
+    readonly original: ImageBitmap,
+    layers: Layers,
+    undoBytes: number,
+    /** Called after every change that can be seen. */
+    private readonly changed: () => void,
+  ) {
     this.alpha = layers.alpha;
     this.shown = layers.alpha.slice();
     this.foreground = layers.foreground;
@@ -144,7 +149,17 @@ export class Editor {
       canvas.height = Math.max(canvas.height, rect.height);
     }
     this.originalReader.clearRect(0, 0, rect.width, rect.height);
-    this.originalReader.drawImage(this.original, rect.x, rect.y, rect.width, rect.height, 0, 0, rect.width, rect.height);
+    this.originalReader.drawImage(
+      this.original,
+      rect.x,
+      rect.y,
+      rect.width,
+      rect.height,
+      0,
+      0,
+      rect.width,
+      rect.height,
+    );
     return this.originalReader.getImageData(0, 0, rect.width, rect.height).data;
   }
 
@@ -165,7 +180,8 @@ export class Editor {
     for (let y = 0; y < rect.height; ++y) {
       let at = (rect.y + y) * this.width + rect.x;
       let to = y * rect.width;
-      for (let x = 0; x < rect.width; ++x, ++at, ++to) target[to] = (source[at]! & 0x00ffffff) | (this.shown[at]! << 24);
+      for (let x = 0; x < rect.width; ++x, ++at, ++to)
+        target[to] = (source[at]! & 0x00ffffff) | (this.shown[at]! << 24);
     }
     this.context.putImageData(image, rect.x, rect.y);
   }

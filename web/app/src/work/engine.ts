@@ -30,7 +30,10 @@ export class Engine {
   private choice: ModelChoice | null = null;
   private forced: readonly BackendName[] | null = null;
 
-  constructor(private readonly store: Store, private readonly wishes: Wishes) {}
+  constructor(
+    private readonly store: Store,
+    private readonly wishes: Wishes,
+  ) {}
 
   /** The next model runs on the CPU, whatever else was asked for. */
   async forceCpu(): Promise<void> {
@@ -70,8 +73,9 @@ export class Engine {
     const backends = this.forced ?? this.wishes.backends;
     try {
       const cutter = await Cutter.create({
-        ...(choice.kind === 'catalogue' ? {model: choice.manifest} :
-            {model: choice.file, ...(choice.manifest ? {manifest: choice.manifest} : {})}),
+        ...(choice.kind === 'catalogue'
+          ? {model: choice.manifest}
+          : {model: choice.file, ...(choice.manifest ? {manifest: choice.manifest} : {})}),
         assets: document.baseURI.replace(/[^/]*([?#].*)?$/, ''),
         allowSoftware: this.wishes.allowSoftware,
         cache: {persist: true},
@@ -91,7 +95,11 @@ export class Engine {
       }
       const said = explain(thrown, choice);
       this.store.update({engine: {phase: 'failed', error: said.message, ...(said.hint ? {hint: said.hint} : {})}});
-      throw new SluiceError(thrown instanceof SluiceError ? thrown.code : 'internal', said.message, said.hint ? {hint: said.hint} : {});
+      throw new SluiceError(
+        thrown instanceof SluiceError ? thrown.code : 'internal',
+        said.message,
+        said.hint ? {hint: said.hint} : {},
+      );
     }
   }
 }
@@ -102,7 +110,10 @@ function explain(thrown: unknown, choice: ModelChoice): {message: string; hint?:
       return {message: missingModelSentence(choice.manifest), hint: thrown.message};
     }
     if (thrown.code === 'network' && navigator.onLine === false) {
-      return {message: 'There is no connection, and this model is not stored on this device yet.', hint: thrown.message};
+      return {
+        message: 'There is no connection, and this model is not stored on this device yet.',
+        hint: thrown.message,
+      };
     }
     return {message: thrown.message, ...(thrown.hint ? {hint: thrown.hint} : {})};
   }

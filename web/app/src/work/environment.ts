@@ -10,8 +10,10 @@ interface HintedNavigator {
 
 export function deviceTier(): Tier {
   const hinted = navigator as HintedNavigator;
-  const mobile = hinted.userAgentData?.mobile ??
-      (/Android|iPhone|iPad|Mobile/.test(navigator.userAgent) || (/Macintosh/.test(navigator.userAgent) && navigator.maxTouchPoints > 1));
+  const mobile =
+    hinted.userAgentData?.mobile ??
+    (/Android|iPhone|iPad|Mobile/.test(navigator.userAgent) ||
+      (/Macintosh/.test(navigator.userAgent) && navigator.maxTouchPoints > 1));
   return tierOf({...(hinted.deviceMemory !== undefined ? {memory: hinted.deviceMemory} : {}), mobile});
 }
 
@@ -23,7 +25,8 @@ export async function isolation(): Promise<string | null> {
     // The same document, out of the cache where it can be.
     const response = await fetch(location.pathname, {method: 'GET', cache: 'force-cache'});
     return isolationSentence({
-      isolated: false, secure: true,
+      isolated: false,
+      secure: true,
       opener: response.headers.get('cross-origin-opener-policy'),
       embedder: response.headers.get('cross-origin-embedder-policy'),
     });

@@ -22,8 +22,12 @@ export function formatsFor(state: AppState): ExportFormat[] {
 export class Exporter {
   private controller: AbortController | null = null;
 
-  constructor(private readonly store: Store, private readonly engine: Engine, private readonly pixels: Pixels,
-              private readonly opener: Opener) {}
+  constructor(
+    private readonly store: Store,
+    private readonly engine: Engine,
+    private readonly pixels: Pixels,
+    private readonly opener: Opener,
+  ) {}
 
   cancel(): void {
     this.controller?.abort(new DOMException('The export was cancelled', 'AbortError'));
@@ -34,7 +38,10 @@ export class Exporter {
     await this.task('Preparing the picture', async () => {
       const {pictures, openId, format} = this.store.state;
       const blob = await this.openBlob(format);
-      const names = planNames(pictures.map(one => one.name), extensionOf(format));
+      const names = planNames(
+        pictures.map(one => one.name),
+        extensionOf(format),
+      );
       download(blob, names[pictures.findIndex(one => one.id === openId)] ?? `cutout${extensionOf(format)}`);
     });
   }
@@ -54,7 +61,10 @@ export class Exporter {
     await this.task('Packing', async tell => {
       await this.opener.commit();
       const {pictures, format, background, model, engine} = this.store.state;
-      const names = planNames(pictures.map(one => one.name), extensionOf(format));
+      const names = planNames(
+        pictures.map(one => one.name),
+        extensionOf(format),
+      );
       const zip = new ZipWriter();
       const scratch: Blob[] = [];
       const records: PictureRecord[] = [];
@@ -71,8 +81,9 @@ export class Exporter {
         tell(`Packing ${++count} of ${total}`);
         const result = await this.withFeather(picture, current, signal);
         const plain = background.kind === 'transparent' && format === 'png';
-        let data = plain ? result.cut :
-            await this.pixels.call('compose', {cut: result.cut, original: picture.file, background, format});
+        let data = plain
+          ? result.cut
+          : await this.pixels.call('compose', {cut: result.cut, original: picture.file, background, format});
         if (!plain) {
           data = await this.pixels.call('keep', data);
           scratch.push(data);
@@ -81,15 +92,17 @@ export class Exporter {
         records.push(recordOf(picture, result, name));
       }
       const facts = {
-        model: model?.kind === 'catalogue' ? model.manifest.name : model?.file.name ?? '',
-        file: model?.kind === 'catalogue' ? model.manifest.file : model?.file.name ?? '',
+        model: model?.kind === 'catalogue' ? model.manifest.name : (model?.file.name ?? ''),
+        file: model?.kind === 'catalogue' ? model.manifest.file : (model?.file.name ?? ''),
         licence: model?.kind === 'catalogue' ? model.manifest.licence : '',
         binding: engine.binding ?? null,
       };
       await zip.add({name: 'record.json', data: new Blob([recordJson(facts, records)], {type: 'application/json'})});
       download(zip.finish(), 'cutouts.zip');
       // The download reads from the parts for a while.
-      setTimeout(() => { void this.pixels.call('drop', scratch); }, 600_000);
+      setTimeout(() => {
+        void this.pixels.call('drop', scratch);
+      }, 600_000);
     });
     this.controller = null;
   }
@@ -111,8 +124,11 @@ export class Exporter {
     const shown = feather(alpha, width, height, radius, {x: 0, y: 0, width, height});
     const cutter = await this.engine.cutterFor(model, signal);
     const {foreground} = await cutter.recolor(shown, {image: picture.file, maxPixels: tier.maxPixels, signal});
-    const done = await this.pixels.call(
-        'finish', {width, height, alpha, shown, foreground}, [alpha.buffer, shown.buffer, foreground.buffer]);
+    const done = await this.pixels.call('finish', {width, height, alpha, shown, foreground}, [
+      alpha.buffer,
+      shown.buffer,
+      foreground.buffer,
+    ]);
     void this.pixels.call('drop', [result.cut, result.alpha]);
     const next = {...result, cut: done.cut, alpha: done.alpha, feather: radius};
     this.store.updatePicture(picture.id, {result: next});
@@ -123,7 +139,9 @@ export class Exporter {
     if (this.store.state.exporting) return;
     this.store.update({exporting: text});
     try {
-      await work(now => { this.store.update({exporting: now}); });
+      await work(now => {
+        this.store.update({exporting: now});
+      });
     } finally {
       this.store.update({exporting: ''});
     }
@@ -132,7 +150,7 @@ export class Exporter {
 
 function recordOf(picture: Picture, result: PictureResult | null, output: string): PictureRecord {
   if (!result) {
-    const status = picture.status === 'failed' ? 'failed' as const : 'cancelled' as const;
+    const status = picture.status === 'failed' ? ('failed' as const) : ('cancelled' as const);
     return {input: picture.name, status, ...(picture.error ? {error: picture.error} : {})};
   }
   const {width, height, bound, edited, seconds} = result;
@@ -144,5 +162,7 @@ function download(blob: Blob, name: string): void {
   link.href = URL.createObjectURL(blob);
   link.download = name;
   link.click();
-  setTimeout(() => { URL.revokeObjectURL(link.href); }, 60_000);
+  setTimeout(() => {
+    URL.revokeObjectURL(link.href);
+  }, 60_000);
 }

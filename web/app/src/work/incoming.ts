@@ -14,7 +14,12 @@ const kPicture = /\.(png|jpe?g|webp|avif|gif|bmp|heic|heif|tiff?|svg|ico)$/i;
 
 export function sortFiles(files: readonly File[]): Incoming {
   const models = files.filter(file => modelKind(file.name) !== null);
-  if (models.length > 0) return {pictures: [], models: files.filter(file => models.includes(file) || /\.json$/i.test(file.name)), refused: []};
+  if (models.length > 0)
+    return {
+      pictures: [],
+      models: files.filter(file => models.includes(file) || /\.json$/i.test(file.name)),
+      refused: [],
+    };
   const isPicture = (file: File): boolean => file.type.startsWith('image/') || kPicture.test(file.name);
   return {
     pictures: files.filter(isPicture),
@@ -46,7 +51,9 @@ export function incoming(page: Document, take: (news: Incoming) => void, over: (
     event.preventDefault();
     depth = 0;
     over(false);
-    void droppedFiles(event.dataTransfer).then(files => { take(sortFiles(files)); });
+    void droppedFiles(event.dataTransfer).then(files => {
+      take(sortFiles(files));
+    });
   });
   page.addEventListener('paste', event => {
     const files = [...(event.clipboardData?.files ?? [])];
@@ -69,7 +76,9 @@ async function droppedFiles(transfer: DataTransfer): Promise<File[]> {
 async function walk(entry: FileSystemEntry, out: File[]): Promise<void> {
   if (entry.isFile) {
     const file = await new Promise<File | null>(resolve => {
-      (entry as FileSystemFileEntry).file(resolve, () => { resolve(null); });
+      (entry as FileSystemFileEntry).file(resolve, () => {
+        resolve(null);
+      });
     });
     if (file && kPicture.test(file.name)) out.push(file);
     return;
@@ -77,7 +86,11 @@ async function walk(entry: FileSystemEntry, out: File[]): Promise<void> {
   const reader = (entry as FileSystemDirectoryEntry).createReader();
   const found: FileSystemEntry[] = [];
   for (;;) {
-    const some = await new Promise<FileSystemEntry[]>(resolve => { reader.readEntries(resolve, () => { resolve([]); }); });
+    const some = await new Promise<FileSystemEntry[]>(resolve => {
+      reader.readEntries(resolve, () => {
+        resolve([]);
+      });
+    });
     if (some.length === 0) break;
     found.push(...some);
   }
@@ -92,8 +105,12 @@ export function pickFiles(options: {multiple?: boolean} = {}): Promise<Incoming>
   input.accept = 'image/*,.heic,.heif';
   input.multiple = options.multiple ?? true;
   return new Promise(resolve => {
-    input.addEventListener('change', () => { resolve(sortFiles([...(input.files ?? [])])); });
-    input.addEventListener('cancel', () => { resolve({pictures: [], models: [], refused: []}); });
+    input.addEventListener('change', () => {
+      resolve(sortFiles([...(input.files ?? [])]));
+    });
+    input.addEventListener('cancel', () => {
+      resolve({pictures: [], models: [], refused: []});
+    });
     input.click();
   });
 }

@@ -20,9 +20,13 @@ export class Opener {
   private featherBusy = false;
   private loading = false;
 
-  constructor(private readonly store: Store, private readonly engine: Engine, private readonly pixels: Pixels,
-              /** After anything that the stage shows changed; `fresh`: another picture. */
-              private readonly changed: (fresh: boolean) => void) {}
+  constructor(
+    private readonly store: Store,
+    private readonly engine: Engine,
+    private readonly pixels: Pixels,
+    /** After anything that the stage shows changed; `fresh`: another picture. */
+    private readonly changed: (fresh: boolean) => void,
+  ) {}
 
   /** Opens a picture; the one before is brought up to date first. Null closes. */
   async open(id: number | null): Promise<void> {
@@ -71,7 +75,7 @@ export class Opener {
     void (async () => {
       const picture = this.store.picture(id);
       if (!picture) return;
-      const original = this.original ?? await decode(picture.file).catch(() => null);
+      const original = this.original ?? (await decode(picture.file).catch(() => null));
       if (turn !== this.turn || !original) return;
       this.original = null;
       this.show(id, original, layers);
@@ -89,8 +93,9 @@ export class Opener {
         if (!editor || editor.featherRadius === radius) return;
         const {version} = editor;
         const alpha = editor.alpha.slice();
-        const plane = await this.pixels.call(
-            'feather', {alpha, width: editor.width, height: editor.height, radius}, [alpha.buffer]);
+        const plane = await this.pixels.call('feather', {alpha, width: editor.width, height: editor.height, radius}, [
+          alpha.buffer,
+        ]);
         if (this.editor === editor && editor.version === version) {
           editor.setFeathered(plane, radius);
           this.colourSoon();
@@ -110,7 +115,9 @@ export class Opener {
   /** After a stroke. */
   colourSoon(): void {
     clearTimeout(this.colourTimer);
-    this.colourTimer = setTimeout(() => { void this.colour().catch(() => undefined); }, kColourDelay);
+    this.colourTimer = setTimeout(() => {
+      void this.colour().catch(() => undefined);
+    }, kColourDelay);
   }
 
   /** Brings the open picture's edits and feather into its result. */
@@ -128,8 +135,11 @@ export class Opener {
     const alpha = editor.alpha.slice();
     const shown = editor.shown.slice();
     const foreground = editor.foreground.slice();
-    const done = await this.pixels.call(
-        'finish', {width, height, alpha, shown, foreground}, [alpha.buffer, shown.buffer, foreground.buffer]);
+    const done = await this.pixels.call('finish', {width, height, alpha, shown, foreground}, [
+      alpha.buffer,
+      shown.buffer,
+      foreground.buffer,
+    ]);
     const now = this.store.picture(picture.id);
     if (!now?.result) return;
     void this.pixels.call('drop', [now.result.cut, now.result.alpha]);

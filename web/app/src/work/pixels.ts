@@ -12,11 +12,20 @@ export class Pixels {
   private next = 1;
   private readonly waiting = new Map<number, Waiting>();
 
-  call<K extends PixelCall>(name: K, params: PixelCalls[K]['params'], transfer: Transferable[] = []): Promise<PixelCalls[K]['result']> {
+  call<K extends PixelCall>(
+    name: K,
+    params: PixelCalls[K]['params'],
+    transfer: Transferable[] = [],
+  ): Promise<PixelCalls[K]['result']> {
     const worker = (this.worker ??= this.start());
     const id = this.next++;
     return new Promise((resolve, reject) => {
-      this.waiting.set(id, {resolve: value => { resolve(value as PixelCalls[K]['result']); }, reject});
+      this.waiting.set(id, {
+        resolve: value => {
+          resolve(value as PixelCalls[K]['result']);
+        },
+        reject,
+      });
       const message: ToPixelWorker = {id, name, params};
       worker.postMessage(message, transfer);
     });

@@ -15,10 +15,14 @@ export class Queue {
   private controller: AbortController | null = null;
   private saving: Promise<void> = Promise.resolve();
 
-  constructor(private readonly store: Store, private readonly engine: Engine, private readonly pixels: Pixels,
-              /** The open picture's layers, before they are given away to be encoded. */
-              private readonly onCut: (id: number, cutout: Cutout) => void,
-              private readonly onEnd: (job: JobState) => void) {}
+  constructor(
+    private readonly store: Store,
+    private readonly engine: Engine,
+    private readonly pixels: Pixels,
+    /** The open picture's layers, before they are given away to be encoded. */
+    private readonly onCut: (id: number, cutout: Cutout) => void,
+    private readonly onEnd: (job: JobState) => void,
+  ) {}
 
   get running(): boolean {
     return this.controller !== null;
@@ -33,7 +37,13 @@ export class Queue {
     jobStarted();
     const estimate = new Estimate();
     let job: JobState = {
-      total: 0, done: 0, failed: 0, currentId: null, phase: 'load', first: true, secondsLeft: null,
+      total: 0,
+      done: 0,
+      failed: 0,
+      currentId: null,
+      phase: 'load',
+      first: true,
+      secondsLeft: null,
     };
     const tell = (change: Partial<JobState>): void => {
       const waiting = this.store.state.pictures.filter(one => one.status === 'waiting').length;
@@ -60,7 +70,9 @@ export class Queue {
           break;
         }
         try {
-          await this.cutOne(picture, cutter, signal, phase => { tell(phase); });
+          await this.cutOne(picture, cutter, signal, phase => {
+            tell(phase);
+          });
           tell({done: job.done + 1, currentId: null});
         } catch (thrown) {
           this.fail(id, thrown, signal);
@@ -77,20 +89,26 @@ export class Queue {
       this.store.update({job: null});
       this.onEnd(job);
     }
-    if (!signal.aborted) void this.start();  // what was added in the last moment
+    if (!signal.aborted) void this.start(); // what was added in the last moment
   }
 
   /** Ends the job; what was not reached is marked, and can be retried. */
   cancel(): void {
     if (!this.controller) return;
     this.controller.abort(new DOMException('The job was cancelled', 'AbortError'));
-    this.store.update({pictures: this.store.state.pictures.map(
-        one => (one.status === 'waiting' || one.status === 'working' ? {...one, status: 'cancelled'} : one))});
+    this.store.update({
+      pictures: this.store.state.pictures.map(one =>
+        one.status === 'waiting' || one.status === 'working' ? {...one, status: 'cancelled'} : one,
+      ),
+    });
   }
 
   retryFailed(): void {
-    this.store.update({pictures: this.store.state.pictures.map(
-        one => (one.status === 'failed' || one.status === 'cancelled' ? waitingAgain(one) : one))});
+    this.store.update({
+      pictures: this.store.state.pictures.map(one =>
+        one.status === 'failed' || one.status === 'cancelled' ? waitingAgain(one) : one,
+      ),
+    });
     void this.start();
   }
 
@@ -102,18 +120,29 @@ export class Queue {
 
   private next(): Picture | undefined {
     const {pictures, openId} = this.store.state;
-    return pictures.find(one => one.id === openId && one.status === 'waiting' && one.result !== undefined) ??
-        pictures.find(one => one.status === 'waiting');
+    return (
+      pictures.find(one => one.id === openId && one.status === 'waiting' && one.result !== undefined) ??
+      pictures.find(one => one.status === 'waiting')
+    );
   }
 
-  private async cutOne(picture: Picture, cutter: Cutter, signal: AbortSignal,
-                       tell: (change: Partial<JobState>) => void): Promise<void> {
+  private async cutOne(
+    picture: Picture,
+    cutter: Cutter,
+    signal: AbortSignal,
+    tell: (change: Partial<JobState>) => void,
+  ): Promise<void> {
     const {state} = this.store;
     const key = settingsKey(state);
     const radius = state.feather;
     let cutout = await cutter.cut(picture.file, {
-      signal, refine: state.refine, cleanEdges: state.cleanEdges, maxPixels: state.tier.maxPixels,
-      onProgress: event => { tell({phase: event.phase, first: event.first}); },
+      signal,
+      refine: state.refine,
+      cleanEdges: state.cleanEdges,
+      maxPixels: state.tier.maxPixels,
+      onProgress: event => {
+        tell({phase: event.phase, first: event.first});
+      },
     });
     this.engine.noteBinding(cutout.binding);
     if (cutout.note) this.store.update({engine: {...this.store.state.engine, note: cutout.note}});
@@ -133,23 +162,35 @@ export class Queue {
     const times = cutout.times;
     const bound = cutout.binding.bound;
     const transfer = [alpha.buffer, foreground.buffer, ...(shown ? [shown.buffer] : [])];
-    this.saving = this.pixels.call('finish', {width, height, alpha, shown, foreground}, transfer).then(done => {
-      const before = this.store.picture(picture.id);
-      if (!before) {
-        void this.pixels.call('drop', [done.cut, done.alpha]);
-        return;
-      }
-      if (before.result) void this.pixels.call('drop', [before.result.cut, before.result.alpha]);
-      if (before.thumb) URL.revokeObjectURL(before.thumb);
-      this.store.updatePicture(picture.id, {
-        status: 'done',
-        thumb: URL.createObjectURL(done.thumb),
-        result: {
-          width, height, cut: done.cut, alpha: done.alpha, feather: radius, key, edited: false, bound,
-          seconds: {...times, encode: done.seconds},
-        },
+    this.saving = this.pixels
+      .call('finish', {width, height, alpha, shown, foreground}, transfer)
+      .then(done => {
+        const before = this.store.picture(picture.id);
+        if (!before) {
+          void this.pixels.call('drop', [done.cut, done.alpha]);
+          return;
+        }
+        if (before.result) void this.pixels.call('drop', [before.result.cut, before.result.alpha]);
+        if (before.thumb) URL.revokeObjectURL(before.thumb);
+        this.store.updatePicture(picture.id, {
+          status: 'done',
+          thumb: URL.createObjectURL(done.thumb),
+          result: {
+            width,
+            height,
+            cut: done.cut,
+            alpha: done.alpha,
+            feather: radius,
+            key,
+            edited: false,
+            bound,
+            seconds: {...times, encode: done.seconds},
+          },
+        });
+      })
+      .catch((thrown: unknown) => {
+        this.fail(picture.id, thrown, signal);
       });
-    }).catch((thrown: unknown) => { this.fail(picture.id, thrown, signal); });
   }
 
   private fail(id: number, thrown: unknown, signal: AbortSignal): void {
@@ -167,8 +208,13 @@ export class Queue {
     this.fail(id, thrown, signal);
     const failed = this.store.picture(id);
     if (signal.aborted || !failed) return;
-    this.store.update({pictures: this.store.state.pictures.map(one => (one.status === 'waiting' ?
-        {...one, status: 'failed', error: failed.error ?? '', ...(failed.hint ? {hint: failed.hint} : {})} : one))});
+    this.store.update({
+      pictures: this.store.state.pictures.map(one =>
+        one.status === 'waiting'
+          ? {...one, status: 'failed', error: failed.error ?? '', ...(failed.hint ? {hint: failed.hint} : {})}
+          : one,
+      ),
+    });
   }
 }
 

@@ -42,8 +42,14 @@ export type Cutout = CutWire;
 const kDefaultMaxPixels = 268_435_456;
 
 function isManifest(model: CutterOptions['model']): model is CutoutManifest {
-  return typeof model === 'object' && !(model instanceof URL) && !(model instanceof Blob) &&
-      !(model instanceof ArrayBuffer) && !ArrayBuffer.isView(model) && 'input' in model;
+  return (
+    typeof model === 'object' &&
+    !(model instanceof URL) &&
+    !(model instanceof Blob) &&
+    !(model instanceof ArrayBuffer) &&
+    !ArrayBuffer.isView(model) &&
+    'input' in model
+  );
 }
 
 function modelAddress(manifest: CutoutManifest, base: string | URL | undefined): URL {
@@ -67,15 +73,18 @@ async function pictureSource(image: PictureInput, transfer: Transferable[]): Pro
 
 /** Cuts pictures with one model. Pictures are done one after another; calls may overlap. */
 export class Cutter {
-  private constructor(private readonly session: Session, private readonly manifestText: string,
-                      /** The manifest in use; null when the meaning of the model was guessed. */
-                      readonly manifest: CutoutManifest | null) {}
+  private constructor(
+    private readonly session: Session,
+    private readonly manifestText: string,
+    /** The manifest in use; null when the meaning of the model was guessed. */
+    readonly manifest: CutoutManifest | null,
+  ) {}
 
   /** Loads the model (from the store when it has been here before) and binds it to the GPU or the CPU. */
   static async create(options: CutterOptions): Promise<Cutter> {
     const {model, manifest: given, modelBase, ...session} = options;
     throwIfAborted(options.signal, 'Loading the model');
-    const manifest = isManifest(model) ? model : given ?? null;
+    const manifest = isManifest(model) ? model : (given ?? null);
     const source: ModelInput = isManifest(model) ? modelAddress(model, modelBase) : model;
     const pinned = isManifest(model) && model.sha256 ? {sha256: model.sha256} : {};
     const base: SessionOptions = {...pinned, ...session};
@@ -101,16 +110,20 @@ export class Cutter {
     const {runtime, session} = channelOf(this.session);
     const transfer: Transferable[] = [];
     const picture = await pictureSource(image, transfer);
-    return runtime.call('cutout.cut', {
-      session,
-      manifest: this.manifestText,
-      picture,
-      options: {
-        refine: options.refine ?? true,
-        cleanEdges: options.cleanEdges ?? true,
-        maxPixels: options.maxPixels ?? kDefaultMaxPixels,
+    return runtime.call(
+      'cutout.cut',
+      {
+        session,
+        manifest: this.manifestText,
+        picture,
+        options: {
+          refine: options.refine ?? true,
+          cleanEdges: options.cleanEdges ?? true,
+          maxPixels: options.maxPixels ?? kDefaultMaxPixels,
+        },
       },
-    }, {transfer, signal: options.signal, onEvent: options.onProgress});
+      {transfer, signal: options.signal, onEvent: options.onProgress},
+    );
   }
 
   /** Foreground colours again, for an alpha that was edited. `alpha` is copied. */
@@ -120,9 +133,17 @@ export class Cutter {
     const sent = alpha.slice();
     const transfer: Transferable[] = [sent.buffer];
     const picture = options.image ? await pictureSource(options.image, transfer) : null;
-    return runtime.call('cutout.recolor', {
-      session, manifest: this.manifestText, alpha: sent, picture, maxPixels: options.maxPixels ?? kDefaultMaxPixels,
-    }, {transfer, signal: options.signal});
+    return runtime.call(
+      'cutout.recolor',
+      {
+        session,
+        manifest: this.manifestText,
+        alpha: sent,
+        picture,
+        maxPixels: options.maxPixels ?? kDefaultMaxPixels,
+      },
+      {transfer, signal: options.signal},
+    );
   }
 
   /** A run on zeros, so that the first picture meets no compilation. */

@@ -16,7 +16,7 @@ export interface DecodedPicture {
 
 const kHeadBytes = 65536;
 const kTileWidth = 4096;
-const kTilePixels = 4_194_304;  // 16 MiB of RGBA
+const kTilePixels = 4_194_304; // 16 MiB of RGBA
 
 function megapixels(pixels: number): string {
   return (pixels / 1e6).toFixed(pixels < 9.95e6 ? 1 : 0);
@@ -24,23 +24,29 @@ function megapixels(pixels: number): string {
 
 function checkSize(name: string, width: number, height: number, maxPixels: number): void {
   if (width * height <= maxPixels) return;
-  throw new SluiceError('resource',
-      `${name} has ${megapixels(width * height)} megapixels, ${width} × ${height} (limit here ${megapixels(maxPixels)}).`,
-      {hint: 'Make it smaller first, or use a device with more memory.'});
+  throw new SluiceError(
+    'resource',
+    `${name} has ${megapixels(width * height)} megapixels, ${width} × ${height} (limit here ${megapixels(maxPixels)}).`,
+    {hint: 'Make it smaller first, or use a device with more memory.'},
+  );
 }
 
 function undecodable(name: string, facts: PictureFacts | null, thrown: unknown): SluiceError {
   if (facts?.type === 'heic') {
-    return new SluiceError('unsupported', `${name} is a HEIC photo, which this browser cannot open.`,
-                           {hint: 'Save it as JPEG or PNG; on an iPhone, “Most Compatible” under Settings, Camera, Formats.'});
+    return new SluiceError('unsupported', `${name} is a HEIC photo, which this browser cannot open.`, {
+      hint: 'Save it as JPEG or PNG; on an iPhone, “Most Compatible” under Settings, Camera, Formats.',
+    });
   }
   if (facts?.type === 'tiff') {
-    return new SluiceError('unsupported', `${name} is a TIFF picture, which this browser cannot open.`,
-                           {hint: 'Save it as PNG.'});
+    return new SluiceError('unsupported', `${name} is a TIFF picture, which this browser cannot open.`, {
+      hint: 'Save it as PNG.',
+    });
   }
   if (facts?.width !== undefined && facts.height !== undefined && facts.width * facts.height > 60e6) {
-    return new SluiceError('resource',
-        `${name} (${facts.width} × ${facts.height}) is damaged, or larger than this browser can decode.`);
+    return new SluiceError(
+      'resource',
+      `${name} (${facts.width} × ${facts.height}) is damaged, or larger than this browser can decode.`,
+    );
   }
   return new SluiceError('unsupported', `${name} is not a picture that this browser can open (${messageOf(thrown)}).`);
 }
@@ -62,8 +68,11 @@ export async function decodePicture(source: PictureSource, maxPixels: number): P
   if (facts?.width !== undefined && facts.height !== undefined) checkSize(name, facts.width, facts.height, maxPixels);
   let bitmap: ImageBitmap;
   try {
-    bitmap = await createImageBitmap(
-        blob, {imageOrientation: 'from-image', premultiplyAlpha: 'none', colorSpaceConversion: 'none'});
+    bitmap = await createImageBitmap(blob, {
+      imageOrientation: 'from-image',
+      premultiplyAlpha: 'none',
+      colorSpaceConversion: 'none',
+    });
   } catch (thrown) {
     throw undecodable(name, facts, thrown);
   }
@@ -82,7 +91,8 @@ function fromPixels(pixels: Uint8ClampedArray, width: number, height: number, ma
   }
   checkSize('The picture', width, height, maxPixels);
   return {
-    width, height,
+    width,
+    height,
     read: sink => {
       sink(pixels, 0, 0, width, height);
       return Promise.resolve('');
@@ -105,7 +115,9 @@ function fromBitmap(bitmap: ImageBitmap, opaque = false): DecodedPicture {
     width: bitmap.width,
     height: bitmap.height,
     read: (sink, signal) => readBitmap(bitmap, opaque, sink, signal),
-    close: () => { bitmap.close(); },
+    close: () => {
+      bitmap.close();
+    },
   };
 }
 
@@ -117,7 +129,7 @@ async function readBitmap(bitmap: ImageBitmap, opaque: boolean, sink: TileSink, 
   if (!context) throw new SluiceError('resource', 'The browser gives no canvas to read the picture with');
   context.globalCompositeOperation = 'copy';
   context.imageSmoothingEnabled = false;
-  let straight = opaque;  // nothing to keep straight in a picture without alpha
+  let straight = opaque; // nothing to keep straight in a picture without alpha
   for (let y = 0; y < bitmap.height; y += tileHeight) {
     for (let x = 0; x < bitmap.width; x += tileWidth) {
       throwIfAborted(signal, 'Reading the picture');

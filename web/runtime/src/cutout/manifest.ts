@@ -28,7 +28,19 @@ export interface CutoutManifest {
   };
 }
 
-const members = ['name', 'title', 'file', 'url', 'sha256', 'bytes', 'licence', 'source', 'input', 'output', 'notes'] as const;
+const members = [
+  'name',
+  'title',
+  'file',
+  'url',
+  'sha256',
+  'bytes',
+  'licence',
+  'source',
+  'input',
+  'output',
+  'notes',
+] as const;
 
 /** The manifest as the core reads it: `url` may be relative on a page, which the core refuses. */
 export function coreManifest(manifest: CutoutManifest): string {

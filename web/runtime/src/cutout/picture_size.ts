@@ -56,12 +56,15 @@ function webpFacts(bytes: Uint8Array, view: DataView): PictureFacts {
   if (bytes.length < 30) return {type: 'webp'};
   const u24 = (at: number): number => view.getUint16(at, true) | (view.getUint8(at + 2) << 16);
   switch (ascii(bytes, 12, 4)) {
-    case 'VP8X': return {type: 'webp', width: u24(24) + 1, height: u24(27) + 1};
+    case 'VP8X':
+      return {type: 'webp', width: u24(24) + 1, height: u24(27) + 1};
     case 'VP8L': {
       const bits = view.getUint32(21, true);
       return {type: 'webp', width: (bits & 0x3fff) + 1, height: ((bits >>> 14) & 0x3fff) + 1};
     }
-    case 'VP8 ': return {type: 'webp', width: view.getUint16(26, true) & 0x3fff, height: view.getUint16(28, true) & 0x3fff};
-    default: return {type: 'webp'};
+    case 'VP8 ':
+      return {type: 'webp', width: view.getUint16(26, true) & 0x3fff, height: view.getUint16(28, true) & 0x3fff};
+    default:
+      return {type: 'webp'};
   }
 }

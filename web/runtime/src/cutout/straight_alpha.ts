@@ -2,7 +2,13 @@
 // see-through pixels; WebGL hands texels through untouched. Used only for pictures that need it.
 
 /** Gets the pixels of a tile, rows without padding, at (x, y) of the picture. */
-export type TileSink = (tile: Uint8Array | Uint8ClampedArray, x: number, y: number, width: number, height: number) => void;
+export type TileSink = (
+  tile: Uint8Array | Uint8ClampedArray,
+  x: number,
+  y: number,
+  width: number,
+  height: number,
+) => void;
 
 const kTile = 1024;
 
@@ -21,8 +27,10 @@ export async function readStraight(bitmap: ImageBitmap, sink: TileSink): Promise
       for (let x = 0; x < bitmap.width; x += kTile) {
         const width = Math.min(kTile, bitmap.width - x);
         const height = Math.min(kTile, bitmap.height - y);
-        const tile = await createImageBitmap(bitmap, x, y, width, height,
-                                             {premultiplyAlpha: 'none', colorSpaceConversion: 'none'});
+        const tile = await createImageBitmap(bitmap, x, y, width, height, {
+          premultiplyAlpha: 'none',
+          colorSpaceConversion: 'none',
+        });
         gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, gl.RGBA, gl.UNSIGNED_BYTE, tile);
         tile.close();
         gl.framebufferTexture2D(gl.FRAMEBUFFER, gl.COLOR_ATTACHMENT0, gl.TEXTURE_2D, texture, 0);
