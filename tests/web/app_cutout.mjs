@@ -35,11 +35,19 @@ async function cutOf(page, file) {
 
 function expectSame(picture, reference, least = 0.999, step = 1) {
   const {share, largest} = compareAlpha(picture, reference, step);
-  console.log(`  ${(share * 100).toFixed(3)} % of pixels differ by at most ${step} of 255, the largest difference is ${largest}`);
+  console.log(
+    `  ${(share * 100).toFixed(3)} % of pixels differ by at most ${step} of 255, the largest difference is ${largest}`,
+  );
   web.check(share >= least, `only ${share} of the pixels are within ${step} of the command line's`);
   // A comparison of nothing with nothing would pass.
-  web.check(picture.pixels.some((value, i) => i % 4 === 3 && value === 255), 'nothing is opaque');
-  web.check(picture.pixels.some((value, i) => i % 4 === 3 && value === 0), 'nothing is transparent');
+  web.check(
+    picture.pixels.some((value, i) => i % 4 === 3 && value === 255),
+    'nothing is opaque',
+  );
+  web.check(
+    picture.pixels.some((value, i) => i % 4 === 3 && value === 0),
+    'nothing is transparent',
+  );
 }
 
 await web.test('on WebGPU', async () => {
@@ -75,7 +83,10 @@ await web.test('on WebAssembly, without isolation: one thread, and the page says
   expectSame(picture, mask);
   await page.click('.status-line');
   const facts = await page.text('#details');
-  web.check(facts.includes('Cross-Origin-Opener-Policy: same-origin') && facts.includes('Cross-Origin-Embedder-Policy'), `the details say: ${facts}`);
+  web.check(
+    facts.includes('Cross-Origin-Opener-Policy: same-origin') && facts.includes('Cross-Origin-Embedder-Policy'),
+    `the details say: ${facts}`,
+  );
   await page.shot('details-not-isolated');
 });
 
@@ -126,7 +137,11 @@ await web.test('a model that the site does not have', async () => {
 await web.test('what cannot be opened', async () => {
   const page = await openApp(web, cpu);
   const heic = Buffer.concat([Buffer.from([0, 0, 0, 24]), Buffer.from('ftypheic'), Buffer.alloc(64)]);
-  await page.drop('main', [{name: 'IMG_1.HEIC', type: 'image/heic', bytes: heic}, {name: 'broken.png', type: 'image/png', bytes: fs.readFileSync(png).subarray(0, 9000)}, png]);
+  await page.drop('main', [
+    {name: 'IMG_1.HEIC', type: 'image/heic', bytes: heic},
+    {name: 'broken.png', type: 'image/png', bytes: fs.readFileSync(png).subarray(0, 9000)},
+    png,
+  ]);
   await page.idle();
   await page.waitForSelector('.thumb[data-status="done"]');
   const labels = await page.$$eval('.thumb', all => all.map(one => one.getAttribute('aria-label')));
@@ -158,7 +173,10 @@ await web.test('editing: brush, undo, feather, backgrounds, formats', async () =
   await page.keyboard.press('z');
   await page.keyboard.up('Control');
   const undone = readPng((await save()).bytes);
-  web.check(compareAlpha(undone, {...before, pixels: before.pixels.filter((_v, i) => i % 4 === 3), channels: 1}, 0).share === 1, 'undo does not bring the same alpha back');
+  web.check(
+    compareAlpha(undone, {...before, pixels: before.pixels.filter((_v, i) => i % 4 === 3), channels: 1}, 0).share === 1,
+    'undo does not bring the same alpha back',
+  );
 
   await (await page.button('Edges')).click();
   await page.$eval('#panel-edges input[type=range]', input => {
@@ -167,7 +185,10 @@ await web.test('editing: brush, undo, feather, backgrounds, formats', async () =
   });
   const soft = readPng((await save()).bytes);
   const between = picture => picture.pixels.filter((value, i) => i % 4 === 3 && value > 20 && value < 235).length;
-  web.check(between(soft) > 1.5 * between(before), `feathering: ${between(before)} soft pixels before, ${between(soft)} after`);
+  web.check(
+    between(soft) > 1.5 * between(before),
+    `feathering: ${between(before)} soft pixels before, ${between(soft)} after`,
+  );
   await page.shot('edges');
 
   await (await page.button('Background')).click();
@@ -179,7 +200,10 @@ await web.test('editing: brush, undo, feather, backgrounds, formats', async () =
   web.check(Math.abs(r - 0x1b) + Math.abs(g - 0x6c) + Math.abs(b - 0xa8) < 6, `the corner is ${r}, ${g}, ${b}`);
   await page.select('.export select', 'jpeg');
   const jpeg = await save();
-  web.check(jpeg.name === 'portrait.jpg' && jpeg.bytes[0] === 0xff && jpeg.bytes[1] === 0xd8, `the JPEG is ${jpeg.name}`);
+  web.check(
+    jpeg.name === 'portrait.jpg' && jpeg.bytes[0] === 0xff && jpeg.bytes[1] === 0xd8,
+    `the JPEG is ${jpeg.name}`,
+  );
   await page.click('input[name=background][value=blur]');
   await new Promise(resolve => setTimeout(resolve, 1500));
   await page.shot('background-blur');
@@ -191,11 +215,17 @@ await web.test('editing: brush, undo, feather, backgrounds, formats', async () =
 });
 
 await web.test('pictures of every state', async () => {
-  for (const [size, viewport] of [['desktop', desktop], ['phone', phone]]) {
+  for (const [size, viewport] of [
+    ['desktop', desktop],
+    ['phone', phone],
+  ]) {
     for (const scheme of ['light', 'dark']) {
-      const page = await openApp(web, cpu, {viewport, before: async fresh => {
-        if (web.isChromium) await fresh.emulateMediaFeatures([{name: 'prefers-color-scheme', value: scheme}]);
-      }});
+      const page = await openApp(web, cpu, {
+        viewport,
+        before: async fresh => {
+          if (web.isChromium) await fresh.emulateMediaFeatures([{name: 'prefers-color-scheme', value: scheme}]);
+        },
+      });
       const shot = name => page.shot(`${size}-${scheme}-${name}`);
       await shot('start');
       const widths = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
@@ -206,7 +236,11 @@ await web.test('pictures of every state', async () => {
       await page.cut();
       await shot('done');
       if (size === 'phone' && scheme === 'dark') continue;
-      await page.drop('main', [path.join(photos, 'grace_hopper.jpg'), path.join(photos, 'lemur.png'), path.join(photos, 'hands.jpg')]);
+      await page.drop('main', [
+        path.join(photos, 'grace_hopper.jpg'),
+        path.join(photos, 'lemur.png'),
+        path.join(photos, 'hands.jpg'),
+      ]);
       await page.idle();
       await shot('several');
       await (await page.button('Edges')).click();

@@ -78,7 +78,12 @@ export async function openApp(web, query = '', options = {}) {
   page.cut = () => page.waitForSelector('.export .button-primary:not(:disabled)');
   page.button = async text => {
     const found = await page.evaluateHandle(
-      wanted => [...document.querySelectorAll('button')].find(one => one.offsetParent && one.textContent.trim().startsWith(wanted)), text);
+      wanted =>
+        [...document.querySelectorAll('button')].find(
+          one => one.offsetParent && one.textContent.trim().startsWith(wanted),
+        ),
+      text,
+    );
     if (!found.asElement()) throw new Error(`there is no button ${text}`);
     return found.asElement();
   };
@@ -89,10 +94,14 @@ export async function openApp(web, query = '', options = {}) {
 /** `sluice cutout` on a file: the mask, {width, height, channels, pixels}. */
 export function commandLineMask(image, model, folder) {
   fs.rmSync(folder, {recursive: true, force: true});
-  const run = spawnSync('build/sluice', ['cutout', image, '--mask', '--out', folder, '--model', model, '--backend', 'cpu', '--quiet'], {
-    encoding: 'utf8',
-    env: {...process.env, SLUICE_MODELS: path.resolve(`${site}/models`)},
-  });
+  const run = spawnSync(
+    'build/sluice',
+    ['cutout', image, '--mask', '--out', folder, '--model', model, '--backend', 'cpu', '--quiet'],
+    {
+      encoding: 'utf8',
+      env: {...process.env, SLUICE_MODELS: path.resolve(`${site}/models`)},
+    },
+  );
   if (run.status !== 0) throw new Error(`sluice cutout ends with ${run.status}: ${run.stderr}`);
   const [name] = fs.readdirSync(folder);
   return readPng(fs.readFileSync(path.join(folder, name)));
@@ -122,12 +131,15 @@ export function readPng(bytes) {
   if (file.readUInt32BE(0) !== 0x89504e47) throw new Error('not a PNG');
   let at = 8;
   const data = [];
-  let width = 0, height = 0, channels = 0;
+  let width = 0,
+    height = 0,
+    channels = 0;
   while (at < file.length) {
     const size = file.readUInt32BE(at);
     const type = file.toString('latin1', at + 4, at + 8);
     const body = file.subarray(at + 8, at + 8 + size);
-    if (zlib.crc32 && zlib.crc32(file.subarray(at + 4, at + 8 + size)) !== file.readUInt32BE(at + 8 + size)) throw new Error(`the CRC of ${type} is wrong`);
+    if (zlib.crc32 && zlib.crc32(file.subarray(at + 4, at + 8 + size)) !== file.readUInt32BE(at + 8 + size))
+      throw new Error(`the CRC of ${type} is wrong`);
     if (type === 'IHDR') {
       width = body.readUInt32BE(0);
       height = body.readUInt32BE(4);
@@ -148,7 +160,10 @@ export function readPng(bytes) {
       const up = y > 0 ? pixels[(y - 1) * stride + x] : 0;
       const corner = x >= channels && y > 0 ? pixels[(y - 1) * stride + x - channels] : 0;
       const p = left + up - corner;
-      const near = [left, up, corner].reduce((best, one) => (Math.abs(p - one) < Math.abs(p - best) ? one : best), left);
+      const near = [left, up, corner].reduce(
+        (best, one) => (Math.abs(p - one) < Math.abs(p - best) ? one : best),
+        left,
+      );
       const add = [0, left, up, (left + up) >> 1, near][filter];
       pixels[y * stride + x] = raw[y * (stride + 1) + 1 + x] + add;
     }
@@ -183,7 +198,9 @@ export function writePng({width, height, channels, pixels}) {
   const raw = Buffer.alloc((stride + 1) * height);
   for (let y = 0; y < height; ++y) raw.set(pixels.subarray(y * stride, (y + 1) * stride), y * (stride + 1) + 1);
   return Buffer.concat([
-    Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]), chunk('IHDR', head), chunk('IDAT', zlib.deflateSync(raw)),
+    Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]),
+    chunk('IHDR', head),
+    chunk('IDAT', zlib.deflateSync(raw)),
     chunk('IEND', Buffer.alloc(0)),
   ]);
 }

@@ -199,13 +199,8 @@ export class App {
         this.remove(id);
       },
     });
-<<<<<<< HEAD
-    const work = h('div', {class: 'work'}, h('div', {class: 'work-main'}, this.stage.element, job, strip), panel);
-=======
-    const strip = stripView(store, {open: id => { void this.opener.open(id); }, remove: id => { this.remove(id); }});
-    this.stage.element.append(job);  // over the picture, so that nothing moves when it comes and goes
+    this.stage.element.append(job); // over the picture, so that nothing moves when it comes and goes
     const work = h('div', {class: 'work'}, h('div', {class: 'work-main'}, this.stage.element, strip), panel);
->>>>>>> 8f0e7e1 (The page in a real browser against the command line, state by state)
     const main = h('main', {attrs: {id: 'main'}}, start, work);
     store.watch(
       state => [state.pictures.length > 0],
