@@ -730,8 +730,8 @@ Result<std::span<const std::byte>> RemoteSession::gpu_constant(size_t constant) 
                            s.runner->constants.size(), " there are)"));
   }
   const plan::Slot& slot = s.runner->plan->slot(s.runner->constants[constant]);
-  if (!slot.constant ||
-      (slot.constant->elements() > 0 && slot.constant->bytes().data() == nullptr)) {
+  // What was given up knows its shape and has no elements.
+  if (!slot.constant || slot.constant->elements() != slot.constant->shape().elements()) {
     return usage_error(cat("The elements of ", sluice::quoted(slot.name),
                            " are on the device already and were given up here"));
   }
@@ -986,11 +986,12 @@ std::string RemoteSession::binding_json() {
 
 Result<std::string> RemoteSession::otlp(std::string_view resource) {
   State& s = *state_;
+  const Json in = Json::parse(resource, nullptr, false);
+  if (in.is_discarded() || !in.is_object()) {
+    return usage_error("The resource of the telemetry is not a JSON object");
+  }
+  // The first one stays: it names this instance.
   if (!s.telemetry_config) {
-    const Json in = Json::parse(resource, nullptr, false);
-    if (in.is_discarded() || !in.is_object()) {
-      return usage_error("The resource of the telemetry is not a JSON object");
-    }
     TelemetryConfig config;
     if (const auto at = in.find("attributes"); at != in.end() && at->is_object()) {
       for (const auto& [key, value] : at->items()) {
