@@ -33,7 +33,7 @@ if (typeof GPUAdapter !== 'undefined') {
     if (armed && ++submits === Number(wanted.get('submit'))) {
       armed = false;
       if (wanted.get('what') === 'destroy') devices.at(-1).destroy();
-      if (wanted.get('what') === 'uncaptured') devices.at(-1).createBuffer({size: 16, usage: 0xffff});
+      if (wanted.get('what') === 'validation') devices.at(-1).createBuffer({size: 16, usage: 0xffff});
     }
     return result;
   };
@@ -81,7 +81,7 @@ function checkResult(outputs, want, bound, what) {
 for (const [what, submit, query, lost] of [
   ['destroyed at its first submit', 1, 'what=destroy', true],
   ['destroyed in the middle of a run', 3, 'what=destroy', true],
-  ['that reports an error outside of every scope', 2, 'what=uncaptured', false],
+  ['that meets a validation error', 2, 'what=validation', false],
 ]) {
   await web.test(`a device ${what}: the job ends on the CPU, bit by bit`, async () => {
     const want = await referenceOf(4);

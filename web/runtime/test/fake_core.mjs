@@ -125,7 +125,7 @@ export class FakeCore {
     return { passed: !refusal, refusal, findings: [] };
   }
   gpuPrepare() {
-    if (!this.x) return { program: 0, fresh: false, complete: false, generation: 0, words: new Uint32Array(0), strings: null };
+    if (!this.x) return { program: 0, fresh: false, complete: false, generation: 0, kept: [], words: new Uint32Array(0), strings: null };
     const fresh = !this.seen;
     this.seen = true;
     if (this.program.count !== this.x.length) ++this.program.generation;
@@ -133,7 +133,7 @@ export class FakeCore {
     this.log.push('gpuPrepare');
     return {
       program: 1, fresh, complete: true, generation: this.program.generation,
-      words: programOf(this.x.length), strings: fresh ? strings : null,
+      kept: [1], words: programOf(this.x.length), strings: fresh ? strings : null,
     };
   }
   gpuConstant() {

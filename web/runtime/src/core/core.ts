@@ -52,6 +52,8 @@ export interface Prepared {
   readonly complete: boolean;
   readonly generation: number;
   readonly words: Uint32Array;
+  /** Programs that may come again; what the host holds for others is to be freed. */
+  readonly kept: readonly number[];
   /** Only when fresh. */
   readonly strings: readonly string[] | null;
 }
@@ -205,6 +207,7 @@ export class Core {
       fresh: prepared.fresh ?? false,
       complete: prepared.complete ?? false,
       generation: prepared.generation ?? 0,
+      kept: prepared.kept ?? [],
       words: prepared.words ? this.memory.words(...prepared.words) : new Uint32Array(0),
       strings: prepared.strings ?? null,
     };
@@ -237,7 +240,7 @@ export class Core {
     this.withBytes(bytes, (at, size) => this.call('sluice_gpu_output', session, output, at, size));
   }
 
-  gpuFinish(session: number, record: {seconds: number; hostCopies: number; hostCopyBytes: number}): Finished {
+  gpuFinish(session: number, record: {readonly seconds: number}): Finished {
     this.withText(record, (text, size) => this.call('sluice_gpu_finish', session, text, size));
     const finished = this.json() as {recheck?: string; outputs?: readonly WireValue[]; nonfinite?: boolean};
     if (finished.recheck !== undefined) return {recheck: finished.recheck};

@@ -32,7 +32,7 @@ export interface LoadedModule {
 
 /** How many threads to use: what is asked for, where the page may have them at all. */
 export function threadCount(asked: number | null, features: Features): number {
-  if (!features.threads) return 1;
+  if (!features.threads || typeof Worker === 'undefined') return 1; // Node has workers of another kind
   const there = globalThis.navigator?.hardwareConcurrency ?? 1;
   return Math.max(1, asked ?? Math.min(there, MOST_THREADS));
 }

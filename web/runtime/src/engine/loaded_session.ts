@@ -71,12 +71,18 @@ export class LoadedSession {
   async runSet(signal?: AbortSignal): Promise<Record<string, Tensor>> {
     throwIfAborted(signal, 'The run');
     if (this.gpu?.gpu.failure) await this.replaceIdleDevice();
+    const results = await this.runAnywhere(signal);
     ++this.runs;
-    if (this.gpu) {
+    return results;
+  }
+
+  private async runAnywhere(signal?: AbortSignal): Promise<Record<string, Tensor>> {
+    const {gpu} = this;
+    if (gpu) {
       try {
-        return await this.gpu.run(signal);
+        return await gpu.run(signal);
       } catch (thrown) {
-        this.giveUp(thrown, `run ${this.runs}`);
+        this.giveUp(thrown, gpu.stageOf(this.runs + 1));
         throwIfAborted(signal, 'The run');
       }
     }

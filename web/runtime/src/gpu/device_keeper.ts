@@ -12,6 +12,7 @@ export class DeviceKeeper {
   /** By options. */
   private readonly devices = new Map<string, GpuDevice>();
   private lastReacquired: number | null = null;
+  private lastError = '';
   /** A device was given up: the next one is a re-acquisition. */
   private replaced = false;
 
@@ -46,7 +47,8 @@ export class DeviceKeeper {
   forget(gpu: GpuDevice | null, thrown: unknown): void {
     if (!gpu) return;
     this.replaced = true;
-    gpu.fail(asSluiceError(thrown, 'device').message);
+    this.lastError = asSluiceError(thrown, 'device').message;
+    gpu.fail(this.lastError);
     gpu.device.destroy();
   }
 
@@ -59,9 +61,10 @@ export class DeviceKeeper {
     const since = (time: number | null) => (time === null ? Infinity : this.now() - time);
     const passed = Math.min(since(this.lastFailure), since(this.lastReacquired));
     if (passed >= RETRY_MS) return;
+    const why = this.lastError ? ` (${this.lastError})` : '';
     throw new SluiceError(
       'device',
-      `A device failed or was replaced ${Math.round(passed / 1000)} s ago (${RETRY_MS / 1000} s must pass)`,
+      `The last device failed ${Math.round(passed / 1000)} s ago${why}; another is asked for after ${RETRY_MS / 1000} s`,
       {hint: 'retryGpu() tries again later; until then the CPU computes.'},
     );
   }

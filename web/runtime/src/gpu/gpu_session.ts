@@ -10,17 +10,30 @@ import {roundsAgain, roundsAtLoad, runSelfTest} from './self_test.js';
 import {Walker} from './walker.js';
 import type {ProgramData} from './walker.js';
 
+/** A program on the device. */
+interface Loaded {
+  readonly resident: Resident;
+  readonly walker: Walker;
+  /** Which sizes it was made for; a program without sizes differs from all that have some. */
+  sizes: string;
+}
+
 export class GpuSession {
-  private resident: Resident | null = null;
-  private walker: Walker | null = null;
-  private program = 0;
-  private generation = 0;
+  /** By the core's numbers: a model whose operands decide what is compiled has several. */
+  private readonly programs = new Map<number, Loaded>();
+  /** The self-test that a run has to pass before it counts; else empty. For the record. */
+  private gate = '';
 
   constructor(
     private readonly core: CoreApi,
     private readonly session: number,
     readonly gpu: GpuDevice,
   ) {}
+
+  /** What it was doing when it failed: "run 3", "gate after run 1". */
+  stageOf(run: number): string {
+    return this.gate ? `gate ${this.gate}` : `run ${run}`;
+  }
 
   /** The whole gate: what the adapter says of itself, then the self-test. A refusal is a device error. */
   async pass(): Promise<void> {
@@ -32,58 +45,61 @@ export class GpuSession {
     this.gpu.check();
   }
 
-  /** Compiles and uploads what the set feeds (or none) allow. */
-  async prepare(): Promise<void> {
+  /** Compiles and uploads what the set feeds (or none) allow. Null: only a run can tell what to compile. */
+  async prepare(): Promise<Loaded | null> {
     const prepared = this.core.gpuPrepare(this.session);
-    if (prepared.program === 0) return;
-    const sameProgram = this.resident && this.program === prepared.program && !prepared.fresh;
-    if (sameProgram && this.generation === prepared.generation) return;
-    if (!sameProgram) this.unload();
-    this.resident ??= new Resident(this.gpu);
-    this.walker ??= new Walker(this.resident);
-    await this.resident.load(prepared.words, prepared.strings, constant =>
-      this.core.gpuConstant(this.session, constant),
-    );
-    this.program = prepared.program;
-    this.generation = prepared.generation;
+    const {program, fresh} = prepared;
+    if (program === 0) return null;
+    for (const id of [...this.programs.keys()]) {
+      if (id === program ? fresh : !prepared.kept.includes(id)) this.unload(id);
+    }
+    let loaded = this.programs.get(program);
+    const sizes = `${prepared.complete} ${prepared.generation}`;
+    if (loaded?.sizes === sizes) return loaded;
+    if (!loaded) {
+      const resident = new Resident(this.gpu);
+      loaded = {resident, walker: new Walker(resident), sizes: ''};
+      this.programs.set(program, loaded);
+    }
+    const constants = (constant: number) => this.core.gpuConstant(this.session, constant);
+    await loaded.resident.load(prepared.words, prepared.strings, constants);
+    loaded.sizes = sizes;
+    return loaded;
   }
 
   /** One run of the feeds that are set. Repeats the self-test where the core asks for it. */
   async run(signal?: AbortSignal): Promise<Record<string, Tensor>> {
     const begin = performance.now();
-    await this.prepare();
-    if (!this.walker) throw new SluiceError('internal', 'The core makes no program for the feeds that are set');
-    const stats = await this.walker.run(this.data(), signal);
-    const record = {
-      seconds: (performance.now() - begin) / 1000,
-      hostCopies: stats.hostCopies,
-      hostCopyBytes: stats.hostCopyBytes,
-    };
+    const loaded = await this.prepare();
+    if (!loaded) throw new SluiceError('internal', 'The core makes no program for the feeds that are set');
+    await loaded.walker.run(this.data(), signal);
+    const record = {seconds: (performance.now() - begin) / 1000};
     let finished: Finished = this.core.gpuFinish(this.session, record);
     if (finished.recheck !== undefined) {
+      this.gate = finished.recheck;
       const tested = await runSelfTest(this.core, this.session, this.gpu, roundsAgain(finished.recheck));
       if (!tested.passed) throw new SluiceError('device', tested.refusal);
+      this.gate = '';
       finished = this.core.gpuFinish(this.session, record);
     }
     if (finished.recheck !== undefined) throw new SluiceError('internal', 'The core asks for one self-test twice');
     return finished.outputs;
   }
 
-  /** Bytes of device memory that its program holds. */
+  /** Bytes of device memory that its programs hold. */
   get bytes(): number {
-    return this.resident?.bytes ?? 0;
+    return [...this.programs.values()].reduce((sum, {resident}) => sum + resident.bytes, 0);
   }
 
   destroy(): void {
-    this.unload();
+    for (const id of [...this.programs.keys()]) this.unload(id);
   }
 
-  private unload(): void {
-    this.walker?.destroy();
-    this.resident?.destroy();
-    this.walker = null;
-    this.resident = null;
-    this.program = this.generation = 0;
+  private unload(program: number): void {
+    const loaded = this.programs.get(program);
+    this.programs.delete(program);
+    loaded?.walker.destroy();
+    loaded?.resident.destroy();
   }
 
   private data(): ProgramData {

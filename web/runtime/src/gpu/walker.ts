@@ -19,17 +19,12 @@ export interface ProgramData {
 export interface RunStats {
   readonly dispatches: number;
   readonly submits: number;
-  /** Copies between device and host that islands cause. */
-  readonly hostCopies: number;
-  readonly hostCopyBytes: number;
   readonly longestSubmitSeconds: number;
 }
 
 export class Walker {
   private readonly recorder: Recorder;
   private readonly readback: Readback;
-  private hostCopies = 0;
-  private hostCopyBytes = 0;
 
   constructor(private readonly resident: Resident) {
     this.recorder = new Recorder(resident.gpu);
@@ -41,7 +36,6 @@ export class Walker {
     this.resident.gpu.check();
     const {stats} = this.recorder;
     stats.dispatches = stats.submits = stats.longestSubmitSeconds = 0;
-    this.hostCopies = this.hostCopyBytes = 0;
     let where = '';
     try {
       const body = this.resident.program.body ?? [];
@@ -91,7 +85,7 @@ export class Walker {
       if (error.code === 'device' && where) throw new SluiceError('device', error.message + where, {cause: error});
       throw error;
     }
-    return {...stats, hostCopies: this.hostCopies, hostCopyBytes: this.hostCopyBytes};
+    return {...stats};
   }
 
   destroy(): void {
@@ -127,20 +121,13 @@ export class Walker {
     if (inputs.length > 0) {
       await this.readback.read(inputs, (i, bytes) => {
         data.islandInput(step, inputs[i]?.index ?? 0, bytes);
-        this.count(bytes.byteLength);
       });
     }
     await this.recorder.submit(); // work recorded before may still read or write what is written now
     data.islandRun(step);
     for (const {index, buffer, offset} of outputs) {
       const bytes = data.islandOutput(step, index);
-      this.count(bytes.byteLength);
       this.write(buffer, offset, bytes);
     }
-  }
-
-  private count(bytes: number): void {
-    ++this.hostCopies;
-    this.hostCopyBytes += bytes;
   }
 }
