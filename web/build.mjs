@@ -219,7 +219,9 @@ function buildApp() {
     if (!/\.(ts|json|md)$/.test(name)) output.copy(path.join(appSource, name), name);
   }
   addRuntime(output);
-  for (const file of bundle(entry)) output.write(file.name, file.bytes);
+  // Split: what the page imports only when needed (the engine in the page's own thread) stays out of main.js.
+  const split = {splitting: true, chunkNames: 'chunk-[hash]'};
+  for (const file of bundle(entry, split)) output.write(file.name, file.bytes);
   // Workers of the app's own, each a file beside main.js.
   for (const name of sources.filter(one => /_worker\.ts$/.test(one) && path.basename(one) !== 'service_worker.ts')) {
     for (const file of bundle(path.join(appSource, name))) output.write(file.name, file.bytes);
