@@ -7,7 +7,7 @@ import zlib from 'node:zlib';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 const packageFolder = path.join(root, 'build/web/sluice-web');
-const peers = path.join(root, 'build/node/node_modules');
+const peers = path.join(root, 'build/peers-node/node_modules');
 const esbuild = createRequire(path.join(root, 'build/web-node/x.js'))('esbuild');
 const rows = [];
 
@@ -59,24 +59,28 @@ const wasm = ['simd', 'simd-threads', 'relaxed', 'relaxed-threads'].map(flavour 
 );
 sum('= sluice-web, what one visit loads', script, worker, wasm[2]);
 
-const ortFolder = path.join(peers, 'onnxruntime-web/dist');
-if (fs.existsSync(ortFolder)) {
-  const version = JSON.parse(fs.readFileSync(path.join(peers, 'onnxruntime-web/package.json'), 'utf8')).version;
-  const ort = `onnxruntime-web ${version}`;
-  for (const [what, bundle, module] of [
-    ['WASM only', 'ort.wasm.min.mjs', 'ort-wasm-simd-threaded'],
-    ['WebGPU and WASM', 'ort.webgpu.min.mjs', 'ort-wasm-simd-threaded.asyncify'],
-    ['WebGPU and WASM (JSEP)', 'ort.min.mjs', 'ort-wasm-simd-threaded.jsep'],
-  ]) {
-    const parts = [bundle, `${module}.mjs`, `${module}.wasm`].map(name => path.join(ortFolder, name));
-    if (!parts.every(part => fs.existsSync(part))) continue;
-    sum(`= ${ort}, ${what}`, ...parts.map(part => file(`${ort}: ${path.basename(part)}`, part)));
-  }
+/** A peer's files, and their sum: what one visit loads. */
+function peer(folder, title, names) {
+  const parts = names.map(name => path.join(peers, folder, name));
+  if (!parts.every(part => fs.existsSync(part))) return;
+  const {version} = JSON.parse(fs.readFileSync(path.join(peers, folder, 'package.json'), 'utf8'));
+  const name = `onnxruntime-web ${version}`;
+  sum(`= ${name}, ${title}`, ...parts.map(part => file(`${name}: ${path.basename(part)}`, part)));
 }
-const imgly = path.join(peers, '@imgly/background-removal');
-if (fs.existsSync(imgly)) {
-  const version = JSON.parse(fs.readFileSync(path.join(imgly, 'package.json'), 'utf8')).version;
-  file(`@imgly/background-removal ${version}: index.mjs (without its onnxruntime-web)`, path.join(imgly, 'dist/index.mjs'));
+const ort = name => [`dist/${name}.mjs`, `dist/${name}.wasm`];
+peer('onnxruntime-web-1.30', 'WASM only', ['dist/ort.wasm.min.mjs', ...ort('ort-wasm-simd-threaded')]);
+peer('onnxruntime-web-1.30', 'WebGPU and WASM', ['dist/ort.webgpu.min.mjs', ...ort('ort-wasm-simd-threaded.asyncify')]);
+const removal = path.join(peers, '@imgly/background-removal/package.json');
+if (fs.existsSync(removal)) {
+  // It imports a build of onnxruntime-web of its own age, with WebGPU.
+  const {version} = JSON.parse(fs.readFileSync(removal, 'utf8'));
+  const name = `@imgly/background-removal ${version}`;
+  const own = page(`${name}: page script, bundled`, "export {removeBackground} from '@imgly/background-removal';", [
+    peers,
+  ]);
+  const old = path.join(peers, 'onnxruntime-web/dist');
+  const parts = ['mjs', 'wasm'].map(kind => path.join(old, `ort-wasm-simd-threaded.jsep.${kind}`));
+  if (own) sum(`= ${name}`, own, ...parts.map(part => file(`${name}: ${path.basename(part)}`, part)));
 }
 
 const width = Math.max(...rows.map(row => row.name.length));

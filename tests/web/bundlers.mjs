@@ -5,6 +5,7 @@ import fs from 'node:fs';
 import {createRequire} from 'node:module';
 import path from 'node:path';
 import {pathToFileURL} from 'node:url';
+import zlib from 'node:zlib';
 import {need, root, start} from './harness.mjs';
 
 const model = 'build/data/onnx-models/mnist/model.onnx';
@@ -120,7 +121,6 @@ const builders = {
       configFile: false,
       logLevel: 'error',
       build: {outDir: path.join(project, 'vite'), emptyOutDir: true, target: 'es2022'},
-      worker: {format: 'es'},
     });
   },
   async webpack() {
@@ -190,6 +190,17 @@ await test('what is not used is dropped', async () => {
     console.log(`        with the cutout ${cutout.bytes} bytes`);
     check(cutout.bytes > session.bytes + 500, 'the cutout adds nothing: it is in there without being asked for');
     check(!/cutout/i.test(session.text), 'the cutout is in a bundle that does not import it');
+  }
+});
+
+await test('the module stays small', async () => {
+  // A lower quality than hosts use: seconds instead of a minute, and a few per cent more.
+  const params = {[zlib.constants.BROTLI_PARAM_QUALITY]: 9};
+  for (const name of ['sluice-simd.wasm', 'sluice-relaxed-threads.wasm']) {
+    const bytes = fs.readFileSync(path.join(packageFolder, name));
+    const packed = zlib.brotliCompressSync(bytes, {params}).length;
+    console.log(`        ${name}: ${bytes.length} bytes, brotli ${packed}`);
+    check(packed < 1_500_000, `${name} takes ${packed} bytes in brotli (limit 1,500,000)`);
   }
 });
 await web.finish();
