@@ -10,7 +10,7 @@
 // `channelOf(session)` (session.ts) gives the runtime and the session's number in the worker.
 // Types only, apart from the two small functions below: importing this costs the page nothing.
 import type {WireError} from './errors.js';
-import type {Binding, Results, SessionOptions, Tensor, ValueInfo} from './types.js';
+import type {Binding, ProgressEvent, Results, SessionOptions, Tensor, TensorData, ValueInfo} from './types.js';
 
 /** One kind of call. `event` is `never` for calls that send none. */
 export interface Call<Params, Result, Event = never> {
@@ -46,16 +46,13 @@ export interface StartParams {
 export interface Calls {
   /** First of all: loads the WebAssembly module. */
   start: Call<StartParams, {readonly version: string; readonly flavour: string; readonly threads: number}>;
-  'session.open': Call<
-    {readonly source: ModelSource; readonly options: WireOptions},
-    OpenResult,
-    import('./types.js').ProgressEvent
-  >;
+  'session.open': Call<{readonly source: ModelSource; readonly options: WireOptions}, OpenResult, ProgressEvent>;
   'session.run': Call<
     {readonly session: number; readonly feeds: Readonly<Record<string, Tensor>>},
-    {readonly results: Results; readonly binding: Binding}
+    {readonly results: Results; readonly binding: Binding},
+    ProgressEvent
   >;
-  'session.warmup': Call<{readonly session: number}, {readonly binding: Binding}>;
+  'session.warmup': Call<{readonly session: number}, {readonly binding: Binding}, ProgressEvent>;
   'session.retryGpu': Call<{readonly session: number}, {readonly binding: Binding}>;
   'session.dispose': Call<{readonly session: number}, {readonly done: true}>;
 }
@@ -107,7 +104,7 @@ export function portPair(): [Port<ToWorker, ToPage>, Port<ToPage, ToWorker>] {
 }
 
 /** The bytes that a posted array really needs: posting a view would clone or give away its whole buffer. */
-export function ownedArray<A extends Exclude<import('./types.js').TensorData, readonly string[]>>(array: A): A {
+export function ownedArray<A extends Exclude<TensorData, readonly string[]>>(array: A): A {
   const whole = array.byteOffset === 0 && array.byteLength === array.buffer.byteLength;
   return whole && array.buffer instanceof ArrayBuffer ? array : (array.slice() as A);
 }

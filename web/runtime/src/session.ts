@@ -41,7 +41,11 @@ class WorkerSession implements SessionShape {
   private record: Binding;
   private disposed: Promise<void> | null = null;
 
-  constructor(opened: OpenResult, runtime: Runtime) {
+  constructor(
+    opened: OpenResult,
+    runtime: Runtime,
+    private readonly onProgress: SessionOptions['onProgress'],
+  ) {
     this.inputs = opened.inputs;
     this.outputs = opened.outputs;
     this.record = opened.binding;
@@ -66,7 +70,7 @@ class WorkerSession implements SessionShape {
     const {results, binding} = await runtime.call(
       'session.run',
       {session, feeds: sent},
-      {transfer, signal: options.signal},
+      {transfer, signal: options.signal, onEvent: this.onProgress},
     );
     this.record = binding;
     return results;
@@ -74,7 +78,7 @@ class WorkerSession implements SessionShape {
 
   async warmup(): Promise<void> {
     const {runtime, session} = channelOf(this);
-    this.record = (await runtime.call('session.warmup', {session})).binding;
+    this.record = (await runtime.call('session.warmup', {session}, {onEvent: this.onProgress})).binding;
   }
 
   async retryGpu(): Promise<void> {
@@ -120,6 +124,8 @@ function isText(data: Tensor['data']): data is readonly string[] {
   return Array.isArray(data);
 }
 
+const LARGE_BYTES = 16 << 20;
+
 function sourceOf(model: ModelInput): ModelSource {
   if (typeof model === 'string' || model instanceof URL) {
     // Relative to the page, as fetch() would have it; the worker's own address means nothing here.
@@ -131,8 +137,13 @@ function sourceOf(model: ModelInput): ModelSource {
     }
   }
   if (typeof Blob !== 'undefined' && model instanceof Blob) return {blob: model};
-  if (model instanceof ArrayBuffer) return {bytes: new Uint8Array(model)};
-  if (model instanceof Uint8Array) return {bytes: ownedArray(model)};
+  const bytes = model instanceof ArrayBuffer ? new Uint8Array(model) : model;
+  if (bytes instanceof Uint8Array) {
+    // A post copies bytes into the worker's heap, where they would lie beside the module's own; a Blob is
+    // read from there piece by piece.
+    if (bytes.byteLength > LARGE_BYTES) return {blob: new Blob([bytes as Uint8Array<ArrayBuffer>])};
+    return {bytes: ownedArray(bytes)};
+  }
   throw new SluiceError('usage', 'A model is an address, a Blob, an ArrayBuffer or a Uint8Array');
 }
 
@@ -195,7 +206,7 @@ async function create(model: ModelInput, options: SessionOptions = {}): Promise<
   });
   try {
     const opened = await runtime.call('session.open', {source, options: wire}, {signal, onEvent: options.onProgress});
-    return new WorkerSession(opened, runtime);
+    return new WorkerSession(opened, runtime, options.onProgress);
   } catch (thrown) {
     runtime.release();
     throw thrown;

@@ -1,127 +1,42 @@
-// Core: the WebAssembly module behind typed methods, one for each export of src/wasm/abi.h. Failures are
-// SluiceErrors with the module's own sentence. A trap poisons it: its memory can't be trusted any more, so
-// every later call fails. Not re-entrant; views that a method returns are good until the next call.
-import {SluiceError, messageOf} from '../errors.js';
-import {errorCodes} from '../generated/limits.js';
-import type {Binding, Tensor, ValueInfo} from '../types.js';
-import type {ModuleExports} from './exports.js';
+// Core: the WebAssembly module behind typed methods, one for each export of src/wasm/abi.h that sessions use.
+import type {SluiceError} from '../errors.js';
+import type {Binding, Tensor} from '../types.js';
+import type {
+  AdapterVerdict,
+  CutoutPixels,
+  EncodedProgram,
+  FailureNote,
+  Finished,
+  OpenOptions,
+  OpenedModel,
+  Prepared,
+  Verdict,
+} from './answers.js';
 import type {LoadedModule} from './load.js';
-import {WasmMemory} from './memory.js';
+import {ModuleCalls} from './module_calls.js';
 import {bytesOf, isNumeric, tensorOf} from './values.js';
 import type {WireValue} from './values.js';
-
-export interface OpenOptions {
-  readonly name: string;
-  readonly requested: 'auto' | 'webgpu' | 'cpu';
-  readonly outputs?: readonly string[];
-  readonly inputShapes?: Readonly<Record<string, readonly number[]>>;
-  readonly strict?: boolean;
-  readonly allowSoftware?: boolean;
-  readonly limits?: Readonly<Record<string, number>>;
-}
-
-export interface OpenedModel {
-  readonly session: number;
-  readonly inputs: readonly ValueInfo[];
-  readonly outputs: readonly ValueInfo[];
-  readonly modelSha256: string;
-  readonly readSeconds: number;
-}
-
-export interface Verdict {
-  readonly passed: boolean;
-  readonly refusal: string;
-  readonly findings: readonly {readonly check: string; readonly passed: boolean; readonly sentence: string}[];
-}
-
-export interface AdapterVerdict extends Verdict {
-  readonly parts: number;
-  readonly rounds: number;
-}
-
-/** An encoded program (src/plan/opcodes.def), copied out of the module's memory. */
-export interface EncodedProgram {
-  readonly words: Uint32Array;
-  readonly strings: readonly string[];
-}
-
-export interface Prepared {
-  /** 0: only a run can tell. */
-  readonly program: number;
-  readonly fresh: boolean;
-  readonly complete: boolean;
-  readonly generation: number;
-  readonly words: Uint32Array;
-  /** Programs that may come again; what the host holds for others is to be freed. */
-  readonly kept: readonly number[];
-  /** Only when fresh. */
-  readonly strings: readonly string[] | null;
-}
-
-export type Finished =
-  | {readonly recheck: string}
-  | {readonly recheck?: undefined; readonly outputs: Record<string, Tensor>; readonly nonfinite: boolean};
-
-export interface FailureNote {
-  readonly stage: string;
-  readonly error: string;
-  readonly deviceLost: boolean;
-}
 
 /** What the executor and the sessions need of it; tests have their own. */
 export type CoreApi = Pick<Core, Exclude<keyof Core, 'memory' | 'flavour' | 'version' | 'threads'>>;
 
-interface PointerAndBytes {
-  readonly data: number;
-  readonly bytes: number;
-}
 interface Words {
   readonly words: readonly [number, number];
   readonly strings?: readonly string[];
 }
 
-export class Core {
-  readonly memory: WasmMemory;
+export class Core extends ModuleCalls {
   readonly flavour: string;
   readonly version: string;
   readonly threads: number;
-  private readonly exports: ModuleExports;
-  private poison: SluiceError | null = null;
 
-  constructor(
-    private readonly loaded: LoadedModule,
-    private readonly onPoison: (error: SluiceError) => void = () => {},
-  ) {
-    this.memory = new WasmMemory(loaded.memory);
+  constructor(loaded: LoadedModule, onPoison: (error: SluiceError) => void = () => {}) {
+    super(loaded, onPoison);
     this.flavour = loaded.flavour;
-    this.exports = loaded.exports;
     this.call('sluice_configure', loaded.threads);
     const about = this.json() as {version: string; threads: number};
     this.version = about.version;
     this.threads = about.threads;
-  }
-
-  // --- memory
-
-  /** Memory in the module; handed over to it or given back with free(). */
-  alloc(bytes: number): number {
-    const pointer = this.guard(() => this.exports.sluice_alloc(Math.max(bytes, 1))) >>> 0;
-    if (pointer === 0) throw new SluiceError('resource', `The module has no memory for ${bytes} bytes more`);
-    return pointer;
-  }
-
-  free(pointer: number): void {
-    this.guard(() => {
-      this.exports.sluice_free(pointer);
-      return 0;
-    });
-  }
-
-  /** A copy of `bytes` in the module's memory. */
-  place(bytes: Uint8Array): number {
-    const pointer = this.alloc(bytes.byteLength);
-    this.memory.bytes.set(bytes, pointer);
-    return pointer;
   }
 
   // --- sessions
@@ -133,10 +48,7 @@ export class Core {
   }
 
   close(session: number): void {
-    this.guard(() => {
-      this.exports.sluice_close(session);
-      return 0;
-    });
+    this.call('sluice_close', session);
   }
 
   feed(session: number, input: number, tensor: Tensor): void {
@@ -310,85 +222,9 @@ export class Core {
     };
   }
 
-  // --- how calls are made
-
-  private guard(call: () => number): number {
-    if (this.poison) throw this.poison;
-    try {
-      return call();
-    } catch (trap) {
-      const last = this.loaded.lines.at(-1);
-      this.poison = new SluiceError('internal', `The WebAssembly module failed (${last ?? messageOf(trap)})`, {
-        cause: trap,
-        hint: 'This is a defect of sluice-web. A new session starts a new worker.',
-      });
-      this.onPoison(this.poison);
-      throw this.poison;
-    }
-  }
-
-  private call<K extends keyof ModuleExports>(name: K, ...args: Parameters<ModuleExports[K]>): number {
-    const status = this.guard(() => {
-      const run = this.exports[name] as ((...args: number[]) => number) | undefined;
-      if (!run) throw new Error(`it has no function ${name}`);
-      return run(...(args as number[]));
-    });
-    if (status < 0) throw this.failure(status);
-    return status;
-  }
-
-  private text(): string {
-    return this.memory.text(
-      this.guard(() => this.exports.sluice_text_data()) >>> 0,
-      this.guard(() => this.exports.sluice_text_size()) >>> 0,
-    );
-  }
-
-  private json(): unknown {
-    return JSON.parse(this.text());
-  }
-
-  private failure(status: number): SluiceError {
-    try {
-      const {message, hint} = this.json() as {message: string; hint?: string};
-      return new SluiceError(errorCodes[-status - 1] ?? 'internal', message, hint ? {hint} : {});
-    } catch {
-      return new SluiceError('internal', `The module fails without a reason (status ${status})`);
-    }
-  }
-
-  private withText(value: object, use: (text: number, size: number) => number): number {
-    return this.withBytes(this.memory.encode(JSON.stringify(value)), use);
-  }
-
-  // Memory that stays ours: placed for one call.
-  private withBytes(bytes: Uint8Array, use: (at: number, size: number) => number): number {
-    const at = this.place(bytes);
-    try {
-      return use(at, bytes.byteLength);
-    } finally {
-      if (!this.poison) this.free(at);
-    }
-  }
-
-  private view(): Uint8Array {
-    const {data, bytes} = this.json() as PointerAndBytes;
-    return this.memory.at(data, bytes);
-  }
-
   private results(values: readonly WireValue[]): Record<string, Tensor> {
     const out: Record<string, Tensor> = {};
     for (const value of values) out[value.name] = tensorOf(value, this.memory);
     return out;
   }
-}
-
-export interface CutoutPixels {
-  /** One byte a pixel. */
-  readonly alpha: Uint8Array<ArrayBuffer>;
-  /** RGBA with alpha 255. */
-  readonly foreground: Uint8Array<ArrayBuffer>;
-  readonly width: number;
-  readonly height: number;
-  readonly refineSeconds: number;
 }

@@ -1,7 +1,7 @@
 // Engine: what one worker holds: the core (WebAssembly module), the GPU device, the sessions. Jobs of all
 // sessions are done one after another, since the core is not re-entrant and a device has one queue.
 import {Core} from '../core/core.js';
-import type {OpenOptions} from '../core/core.js';
+import type {OpenOptions} from '../core/answers.js';
 import {loadModule} from '../core/load.js';
 import type {LoadedModule} from '../core/load.js';
 import {SluiceError, throwIfAborted, toWire} from '../errors.js';
@@ -55,16 +55,16 @@ export class Engine {
         return {session, inputs, outputs, binding: this.tell(session)} satisfies OpenResult;
       });
     });
-    host.on('session.run', ({session, feeds}, {signal, transfer}) =>
+    host.on('session.run', ({session, feeds}, {signal, transfer, event}) =>
       this.exclusive(async () => {
-        const results = await this.session(session).run(feeds, signal);
+        const results = await this.session(session).run(feeds, signal, event);
         transfer.push(...buffersOf(results));
         return {results, binding: this.tell(session)};
       }),
     );
-    host.on('session.warmup', ({session}) =>
+    host.on('session.warmup', ({session}, {event}) =>
       this.exclusive(async () => {
-        await this.session(session).warmup();
+        await this.session(session).warmup(event);
         return {binding: this.tell(session)};
       }),
     );

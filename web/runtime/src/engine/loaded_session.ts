@@ -1,7 +1,8 @@
 // LoadedSession: a model in the worker, and the promise that a job always ends: on the device, or, when that
 // fails at whatever point, on the CPU from the same feeds. What happened is in the Binding, which the core
 // keeps; nothing here decides what may run where.
-import type {CoreApi, OpenedModel} from '../core/core.js';
+import type {OpenedModel} from '../core/answers.js';
+import type {CoreApi} from '../core/core.js';
 import {SluiceError, asSluiceError, throwIfAborted} from '../errors.js';
 import {checkFeed} from '../core/values.js';
 import type {DeviceOptions} from '../gpu/device.js';
@@ -62,9 +63,17 @@ export class LoadedSession {
   }
 
   /** `feeds` by name. Resolves with the results of whichever backend finished the job. */
-  async run(feeds: Readonly<Record<string, Tensor>>, signal?: AbortSignal): Promise<Record<string, Tensor>> {
+  async run(
+    feeds: Readonly<Record<string, Tensor>>,
+    signal?: AbortSignal,
+    progress: Progress = () => {},
+  ): Promise<Record<string, Tensor>> {
     this.setFeeds(feeds);
-    return this.runSet(signal);
+    const first = this.runs === 0;
+    if (first) progress({phase: 'first-run'});
+    const results = await this.runSet(signal);
+    if (first) progress({phase: 'ready'});
+    return results;
   }
 
   /** The feeds are set already (by run(), or by other calls of the core). */
@@ -89,10 +98,11 @@ export class LoadedSession {
     return this.core.cpuRun(this.session);
   }
 
-  async warmup(): Promise<void> {
+  /** A run on zeros. */
+  async warmup(progress: Progress): Promise<void> {
     const shapes = this.options.inputShapes ?? {};
     try {
-      await this.run(zeroFeeds(this.inputs, shapes));
+      await this.run(zeroFeeds(this.inputs, shapes), undefined, progress);
     } catch (thrown) {
       const open = this.inputs.filter(
         ({name, dims}) => !shapes[name] && !dims?.every(extent => typeof extent === 'number'),

@@ -43,10 +43,19 @@ export function within<T>(work: Promise<T>, ms: number, what: string, signal?: F
       clearTimeout(timer);
       forget?.();
     };
-    const timer = setTimeout(() => {
+    let due = performance.now() + ms;
+    const onTime = () => {
+      // A machine that slept, or a page that was frozen, gets its whole time again.
+      const late = performance.now() - due;
+      if (late > ms / 2) {
+        due = performance.now() + ms;
+        timer = setTimeout(onTime, ms);
+        return;
+      }
       end();
       reject(new SluiceError('device', `The device did not answer within ${(ms / 1000).toFixed(0)} s (${what})`));
-    }, ms);
+    };
+    let timer = setTimeout(onTime, ms);
     const forget = signal?.listen(error => {
       end();
       reject(error);

@@ -1,7 +1,8 @@
 // GpuSession: one session's work on one device: the gate, the program and its runs. Its errors of code
 // device and resource mean that the device is not to be used any more for this session; what then happens
 // is the caller's business (engine/loaded_session.ts).
-import type {AdapterVerdict, CoreApi, Finished} from '../core/core.js';
+import type {AdapterVerdict, Finished} from '../core/answers.js';
+import type {CoreApi} from '../core/core.js';
 import {SluiceError} from '../errors.js';
 import type {Tensor} from '../types.js';
 import type {GpuDevice} from './device.js';

@@ -1,7 +1,7 @@
 // Program: an encoded program (src/plan/opcodes.def) as objects that the walker can use. The core made it,
 // so only what would be misread is checked: magic, version, lengths, unknown instructions.
 import {SluiceError} from '../errors.js';
-import type {EncodedProgram} from '../core/core.js';
+import type {EncodedProgram} from '../core/answers.js';
 import {Opcode, absent, programHeaderWords, programMagic, programVersion} from '../generated/opcodes.js';
 import type {PipelineSpec} from './pipelines.js';
 

@@ -1,7 +1,7 @@
 // Resident: what one program keeps on the device between runs: pipelines, buffers with the weights, the
 // uniform block, bind groups. Another generation (other sizes) keeps whatever is large enough.
 import {SluiceError} from '../errors.js';
-import type {EncodedProgram} from '../core/core.js';
+import type {EncodedProgram} from '../core/answers.js';
 import {BufferUsage} from './constants.js';
 import type {GpuDevice} from './device.js';
 import type {CompiledPipeline} from './pipelines.js';

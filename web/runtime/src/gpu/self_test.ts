@@ -1,6 +1,7 @@
 // The gate's self-test: known-answer computations that the core makes up and judges, run on the device.
 import {asSluiceError} from '../errors.js';
-import type {CoreApi, Verdict} from '../core/core.js';
+import type {Verdict} from '../core/answers.js';
+import type {CoreApi} from '../core/core.js';
 import type {GpuDevice} from './device.js';
 import {Resident} from './resident.js';
 import {Walker} from './walker.js';
