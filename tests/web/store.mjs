@@ -211,7 +211,7 @@ function collect() {
 const fast = {retryDelayMs: 1, checkpointBytes: 100_000};
 async function load(source, options = {}, hooks = {}) {
   const got = collect();
-  const result = await loadModelWith(source, got.sink, {stallSeconds: 0.3, ...options}, {...fast, ...hooks});
+  const result = await loadModelWith(source, got.sink, {stallSeconds: 60, ...options}, {...fast, ...hooks});
   return {...result, got, data: got.all()};
 }
 async function failure(source, options, hooks) {
@@ -454,12 +454,16 @@ async function inNode() {
       'chunked=1&stall=400000',
     ]) {
       const {store} = memoryStore();
-      const result = await load(at(query).url, {}, {store});
+      const result = await load(at(query).url, query.includes('stall') ? {stallSeconds: 0.3} : {}, {store});
       same(result);
       check(result.stored, query);
     }
     typed(
-      await failure(at('stall=0').url, {}, {fetch: () => new Promise(() => {}), store: memoryStore().store}),
+      await failure(
+        at('stall=0').url,
+        {stallSeconds: 0.1},
+        {fetch: () => new Promise(() => {}), store: memoryStore().store},
+      ),
       'network',
       /silent/,
     );
@@ -515,6 +519,27 @@ async function inNode() {
       const again = at('', 'small');
       same(await load(again.url, pinned, {store: partial.store}), 'small');
       check(again.state().requests <= 2, `${again.state().requests} requests`);
+    }
+  });
+
+  await test('a file of several pieces: flips anywhere, and a partial one that goes on', async () => {
+    files.pieces = crypto.randomBytes((9 << 20) + 12345);
+    const pinned = {sha256: sha256(files.pieces)};
+    const {store, folder} = memoryStore();
+    const cut = at('cut=6000000&down=later', 'pieces');
+    await failure(cut.url, pinned, {store});
+    same(await load(at('', 'pieces').url, pinned, {store}), 'pieces');
+    const again = await load(at('', 'pieces').url, pinned, {store});
+    same(again, 'pieces');
+    check(again.from === 'store', JSON.stringify(again.notes));
+    const {pieces} = JSON.parse(await folder.readText([...folder.files.keys()].find(name => name.endsWith('.json'))));
+    check(pieces.length === 3 && pieces[2] === sha256(files.pieces.subarray(8 << 20)), `pieces: ${pieces}`);
+    for (const place of [0, (4 << 20) - 1, 4 << 20, (8 << 20) + 5, files.pieces.length - 1]) {
+      folder.files.get(onlyData(folder)[0])[place] ^= 128;
+      const {url, state} = at('', 'pieces');
+      const result = await load(url, pinned, {store});
+      same(result, 'pieces');
+      check(state().requests === 1 && /damaged/.test(result.notes[0]), `flip at ${place}: ${result.notes}`);
     }
   });
 

@@ -5,6 +5,7 @@ import {Download, notAModel, versionOf} from './download.js';
 import type {DownloadTarget} from './download.js';
 import {ModelStore, entryKey} from './model_store.js';
 import type {EntryRecord, EntryWriter, PartialRecord} from './model_store.js';
+import {PieceDigests} from './piece_digests.js';
 import {Sha256} from './sha256.js';
 import {isQuotaError} from './storage.js';
 import type {LoadOptions, LoadedModel, ModelSink, ModelSource} from './types.js';
@@ -205,7 +206,7 @@ class UrlLoad {
     let loaded = 0;
     this.sink.begin(entry.bytes);
     try {
-      await store.read(entry, chunk => {
+      await store.readEntry(entry, chunk => {
         throwIfAborted(this.options.signal, 'Loading');
         this.sink.write(chunk);
         loaded += chunk.length;
@@ -331,6 +332,7 @@ class HashingTarget implements DownloadTarget {
   download: Download | undefined;
   private hash: Sha256 | undefined;
   private writer: EntryWriter | undefined;
+  private pieces: PieceDigests | undefined;
   private bytes = 0;
   private checkpointed = 0;
   private progress: Progress;
@@ -354,9 +356,11 @@ class HashingTarget implements DownloadTarget {
       const total = options.sizeBytes ?? partial.totalBytes;
       sink.begin(total);
       this.progress = new Progress(options, total, false);
-      this.hash = await store.read(partial, chunk => {
+      this.pieces = new PieceDigests();
+      this.hash = await store.readHashed(partial, chunk => {
         throwIfAborted(options.signal, 'Loading');
         sink.write(chunk);
+        void this.pieces?.update(chunk);
         this.bytes += chunk.length;
       });
       this.writer = await store.writer(key, partial);
@@ -377,8 +381,9 @@ class HashingTarget implements DownloadTarget {
     if (this.hash) this.hash = new Sha256();
     this.bytes = this.checkpointed = 0;
     await this.writer?.discard();
-    this.writer = undefined;
+    this.writer = this.pieces = undefined;
     if (!this.store) return;
+    this.pieces = new PieceDigests();
     try {
       this.writer = await this.store.writer(key, undefined);
     } catch (thrown) {
@@ -396,6 +401,8 @@ class HashingTarget implements DownloadTarget {
     try {
       const written = this.writer.write(chunk);
       if (written) await written;
+      const digested = this.pieces?.update(chunk);
+      if (digested) await digested;
       if (this.bytes - this.checkpointed >= step) await this.checkpoint();
     } catch (thrown) {
       await this.giveUpStore(thrown);
@@ -432,7 +439,8 @@ class HashingTarget implements DownloadTarget {
         if (options.sha256 !== undefined && sha256 !== options.sha256) {
           await this.writer.discard();
         } else {
-          await this.writer.commit({bytes: this.bytes, sha256, url: url.href, ...this.download?.version});
+          const pieces = (await this.pieces?.finish()) ?? [];
+          await this.writer.commit({bytes: this.bytes, sha256, url: url.href, ...this.download?.version, pieces});
           stored = true;
         }
       } catch (thrown) {
@@ -463,7 +471,7 @@ class HashingTarget implements DownloadTarget {
     notes.push(`The model is not stored: ${why}.`);
     this.store = undefined;
     const writer = this.writer;
-    this.writer = undefined;
+    this.writer = this.pieces = undefined;
     await writer?.discard();
   }
 }

@@ -6,10 +6,9 @@
 // What doesn't fit together (the browser may evict single files; a write may have been cut) is as good as absent.
 import {openCacheApi} from './cache_api.js';
 import {openOpfs} from './opfs.js';
+import {pieceBytes, sha256OfPiece} from './piece_digests.js';
 import {Sha256, sha256OfText} from './sha256.js';
-import type {Appender, Folder} from './storage.js';
-
-const readBytes = 4 << 20;
+import type {Appender, Folder, StoredFile} from './storage.js';
 
 /** What the server said about a file's version. */
 export interface Version {
@@ -22,6 +21,8 @@ export interface EntryRecord extends Version {
   readonly data: string;
   readonly bytes: number;
   readonly sha256: string;
+  /** Of each piece of pieceBytes: what the platform can check several times faster than Sha256 the whole. */
+  readonly pieces?: readonly string[];
   readonly url: string;
 }
 
@@ -69,18 +70,38 @@ export class ModelStore {
   }
 
   /**
-   * Hands the bytes of an entry, or of a partial one, to `take`, piece by piece.
-   * @throws DamagedError at the end, when their hash is another than the record's: then all of it is void.
+   * Hands an entry's bytes to `take`, piece by piece.
+   * @throws DamagedError when they are not those of the record: then all of it is void.
    */
-  async read(record: EntryRecord | PartialRecord, take: (chunk: Uint8Array) => void | Promise<void>): Promise<Sha256> {
+  async readEntry(record: EntryRecord, take: (chunk: Uint8Array) => void): Promise<void> {
+    const {pieces} = record;
+    if (!pieces || pieces.length !== Math.ceil(record.bytes / pieceBytes)) {
+      await this.readHashed(record, take);
+      return;
+    }
+    const file = await this.folder.open(record.data);
+    let next = readPiece(file, record, 0);
+    for (let i = 0; i < pieces.length; ++i) {
+      const chunk = await next;
+      const digest = sha256OfPiece(chunk);
+      if (i + 1 < pieces.length) {
+        next = readPiece(file, record, (i + 1) * pieceBytes);
+        next.catch(() => {}); // awaited in the next round, if there is one
+      }
+      take(chunk);
+      if ((await digest) !== pieces[i])
+        throw new DamagedError(`The stored bytes from ${i * pieceBytes} on have changed`);
+    }
+  }
+
+  /** The same for any record, with the hash of the whole, which may go on. */
+  async readHashed(record: EntryRecord | PartialRecord, take: (chunk: Uint8Array) => void): Promise<Sha256> {
     const hash = new Sha256();
     const file = await this.folder.open(record.data);
-    for (let at = 0; at < record.bytes;) {
-      const chunk = await file?.read(at, Math.min(readBytes, record.bytes - at));
-      if (!chunk || chunk.length === 0) throw new DamagedError(`The stored file ends at byte ${at}`);
+    for (let at = 0; at < record.bytes; at += pieceBytes) {
+      const chunk = await readPiece(file, record, at);
       hash.update(chunk);
-      await take(chunk);
-      at += chunk.length;
+      take(chunk);
     }
     if (hash.digest() !== record.sha256) throw new DamagedError('The stored bytes have another SHA-256');
     return hash;
@@ -168,6 +189,18 @@ export class EntryWriter {
     await this.folder.remove(`${this.key}.part`).catch(() => {});
     await this.folder.remove(this.data).catch(() => {});
   }
+}
+
+/** pieceBytes from `at` on, or what there is left. */
+async function readPiece(
+  file: StoredFile | undefined,
+  record: EntryRecord | PartialRecord,
+  at: number,
+): Promise<Uint8Array> {
+  const wanted = Math.min(pieceBytes, record.bytes - at);
+  const chunk = await file?.read(at, wanted);
+  if (chunk?.length !== wanted) throw new DamagedError(`The stored file ends at byte ${at + (chunk?.length ?? 0)}`);
+  return chunk;
 }
 
 function randomName(): string {
