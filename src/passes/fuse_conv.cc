@@ -183,4 +183,115 @@ int fuse_conv(ir::Graph& graph) {
   return fused;
 }
 
+namespace {
+
+// The node that makes a value; null for inputs and constants.
+const ir::Node* producer(const ir::Graph& graph, ir::ValueId id) {
+  if (id == ir::kNoValue) return nullptr;
+  const ir::NodeId node = graph.value(id).producer;
+  return node == ir::kNoNode ? nullptr : &graph.nodes()[static_cast<size_t>(node)];
+}
+
+// The other operand of a node of two, one of which is `mine`.
+ir::ValueId other_operand(const ir::Node& node, ir::ValueId mine) {
+  if (node.inputs.size() != 2 || node.input(0) == node.input(1)) return ir::kNoValue;
+  return node.input(0) == mine ? node.input(1) : node.input(0);
+}
+
+// A bias as Add broadcasts it over [N, M, ...] of rank `rank`: M numbers along axis 1.
+bool is_channel_bias(const Tensor* bias, int64_t channels, size_t rank) {
+  if (bias == nullptr || bias->dtype() != DType::kFloat32 || bias->elements() != channels) {
+    return false;
+  }
+  const size_t axes = static_cast<size_t>(bias->rank());
+  if (axes + 1 != rank && axes != rank) return false;
+  return bias->dim(axes == rank ? 1 : 0) == channels;
+}
+
+}  // namespace
+
+int fuse_dynamic_quantized_conv(ir::Graph& graph) {
+  int fused = 0;
+  const auto uses = graph.uses();
+  for (size_t n = 0; n < graph.nodes().size(); ++n) {
+    ir::Node& conv = graph.nodes()[n];
+    if (!is_op(conv, "ConvInteger") || conv.output(0) == ir::kNoValue) continue;
+    const ir::Node* const quantize = producer(graph, conv.input(0));
+    const Tensor* const weight = constant(graph, conv.input(1));
+    const bool has_zero = conv.input(3) != ir::kNoValue;
+    if (quantize == nullptr || !is_op(*quantize, "DynamicQuantizeLinear") ||
+        conv.input(0) != quantize->output(0) || conv.input(2) != quantize->output(2) ||
+        weight == nullptr || weight->rank() < 3 ||
+        (has_zero && constant(graph, conv.input(3)) == nullptr)) {
+      continue;
+    }
+    // The node that alone reads `value`, if it is an `op`.
+    const auto next = [&](ir::ValueId value, std::string_view op) -> ir::Node* {
+      const auto reader = sole_reader(uses, value);
+      if (!reader) return nullptr;
+      ir::Node& node = graph.nodes()[static_cast<size_t>(*reader)];
+      return is_op(node, op) && node.output(0) != ir::kNoValue ? &node : nullptr;
+    };
+    ir::Node* const cast = next(conv.output(0), "Cast");
+    if (cast == nullptr || graph.type(cast->output(0)).dtype != DType::kFloat32) continue;
+    ir::Node* const scaled = next(cast->output(0), "Mul");
+    if (scaled == nullptr) continue;
+    const ir::Node* const scales = producer(graph, other_operand(*scaled, cast->output(0)));
+    if (scales == nullptr || !is_op(*scales, "Mul")) continue;
+    const ir::ValueId w_scale = other_operand(*scales, quantize->output(1));
+    const Tensor* const scale = constant(graph, w_scale);
+    if ((scales->input(0) != quantize->output(1) && scales->input(1) != quantize->output(1)) ||
+        scale == nullptr || scale->dtype() != DType::kFloat32 || scale->elements() != 1 ||
+        scale->rank() > 1) {
+      continue;
+    }
+    std::vector<ir::Node*> replaced = {cast, scaled};
+    ir::ValueId out = scaled->output(0), bias = ir::kNoValue;
+    if (ir::Node* const add = next(out, "Add"); add != nullptr) {
+      const ir::ValueId other = other_operand(*add, out);
+      const Tensor* const numbers = other == ir::kNoValue ? nullptr : constant(graph, other);
+      if (is_channel_bias(numbers, weight->dim(0), static_cast<size_t>(weight->rank()))) {
+        // Copies first: a new constant moves the others.
+        Tensor flat = numbers->reshaped(Shape{weight->dim(0)});
+        const std::string name = graph.value(other).name + "_channels";
+        bias = graph.add_constant(name, std::move(flat));
+        out = add->output(0);
+        replaced.push_back(add);
+      }
+    }
+    std::optional<Activation> activation;
+    if (const auto reader = sole_reader(uses, out)) {
+      ir::Node& act = graph.nodes()[static_cast<size_t>(*reader)];
+      if (act.input(0) == out && act.output(0) != ir::kNoValue) {
+        activation = activation_of(graph, act);
+        if (activation) {
+          out = act.output(0);
+          replaced.push_back(&act);
+        }
+      }
+    }
+    const ir::ValueId w_zero = has_zero ? conv.input(3) : ir::kNoValue;
+    conv.domain = "sluice";
+    conv.op = "DynamicQuantizedConv";
+    conv.inputs = {quantize->input(0), conv.input(1), w_scale, w_zero, bias};
+    while (conv.inputs.back() == ir::kNoValue) conv.inputs.pop_back();
+    if (activation) {
+      conv.attrs.set("activation", activation->name);
+      if (!activation->params.empty()) conv.attrs.set("activation_params", activation->params);
+    }
+    conv.outputs = {out};
+    for (ir::Node* node : replaced) {
+      node->inputs.clear();
+      node->outputs.clear();
+    }
+    graph.value(out).producer = static_cast<ir::NodeId>(n);
+    ++fused;
+  }
+  if (fused != 0) {
+    graph.normalize();
+    eliminate_dead(graph);
+  }
+  return fused;
+}
+
 }  // namespace sluice::passes

@@ -14,4 +14,9 @@ Result<int> fold_batch_normalization(ir::Graph& graph);
 // Conv [-> Add] [-> Relu | Clip | Sigmoid | Tanh | LeakyRelu | HardSwish | HardSigmoid].
 int fuse_conv(ir::Graph& graph);
 
+// DynamicQuantizeLinear -> ConvInteger -> Cast -> Mul by both scales [-> Add of a bias] [->
+// activation], which becomes sluice.DynamicQuantizedConv. The same bits, without the five arrays in
+// between; for the CPU only, which has a kernel for it.
+int fuse_dynamic_quantized_conv(ir::Graph& graph);
+
 }  // namespace sluice::passes

@@ -44,6 +44,9 @@ Result<std::vector<std::string>> optimize(const op::Registry& registry, ir::Grap
     SLUICE_ASSIGN(const int normalizations, fold_batch_normalization(graph));
     note("fold_batch_normalization", normalizations);
     if (registry.find("sluice", "FusedConv") != nullptr) note("fuse_conv", fuse_conv(graph));
+    if (options.fuse_for_cpu && registry.find("sluice", "DynamicQuantizedConv") != nullptr) {
+      note("fuse_dynamic_quantized_conv", fuse_dynamic_quantized_conv(graph));
+    }
   }
   SLUICE_TRY(ir::verify(graph));
   return log;

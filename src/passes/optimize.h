@@ -13,6 +13,8 @@ namespace sluice::passes {
 struct OptimizeOptions {
   // False keeps every value of the model observable: only constants are folded.
   bool fuse = true;
+  // Also into the operators that only the CPU has kernels for.
+  bool fuse_for_cpu = false;
   // Graph outputs are computed by the run even where they are known beforehand.
   bool keep_outputs = false;
   // float16 becomes float32 in the graph itself. Devices widen by the form of their values instead.

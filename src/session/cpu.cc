@@ -45,6 +45,7 @@ Result<std::unique_ptr<Cpu>> Cpu::create(std::unique_ptr<ir::Graph> graph, const
   state->widened_float16 = passes::has_float16_weights(g);
   passes::OptimizeOptions how;
   how.fuse = options.fuse;
+  how.fuse_for_cpu = true;
   SLUICE_ASSIGN(state->pass_log, passes::optimize(ops::registry(), g, how));
   compile::CpuOptions compile_options;
   compile_options.reuse_memory = options.fuse;

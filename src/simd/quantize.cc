@@ -73,6 +73,37 @@ void DequantizeI8Kernel(const int8_t* in, float scale, int32_t zero_point, float
   dequantize_loop(in, scale, zero_point, out, n);
 }
 
+Range32 RangeKernel(const float* in, int64_t n) {
+  const F32 d;
+  constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+  // Four of each: a comparison takes longer than the next load.
+  const V32 start = hn::Set(d, in[0]);
+  V32 low0 = start, low1 = start, low2 = start, low3 = start;
+  V32 high0 = start, high1 = start, high2 = start, high3 = start;
+  int64_t i = 0;
+  const auto take = [&](int64_t at, V32& low, V32& high) {
+    const V32 x = hn::LoadU(d, in + at);
+    low = hn::Min(low, x);
+    high = hn::Max(high, x);
+    return hn::Eq(x, x);
+  };
+  for (; i + 4 * lanes() <= n; i += 4 * lanes()) {
+    const auto first = hn::And(take(i, low0, high0), take(i + lanes(), low1, high1));
+    const auto second =
+        hn::And(take(i + 2 * lanes(), low2, high2), take(i + 3 * lanes(), low3, high3));
+    if (!hn::AllTrue(d, hn::And(first, second))) return {kNan, kNan};
+  }
+  low0 = hn::Min(hn::Min(low0, low1), hn::Min(low2, low3));
+  high0 = hn::Max(hn::Max(high0, high1), hn::Max(high2, high3));
+  Range32 range = {hn::GetLane(hn::MinOfLanes(d, low0)), hn::GetLane(hn::MaxOfLanes(d, high0))};
+  for (; i < n; ++i) {
+    if (in[i] != in[i]) return {kNan, kNan};
+    range.low = std::min(range.low, in[i]);
+    range.high = std::max(range.high, in[i]);
+  }
+  return range;
+}
+
 void AddIntegersKernel(const float* in, int32_t* sum, int64_t n) {
   const F32 d;
   const hn::RebindToSigned<F32> di;
@@ -98,6 +129,7 @@ HWY_EXPORT(QuantizeU8Kernel);
 HWY_EXPORT(QuantizeI8Kernel);
 HWY_EXPORT(DequantizeU8Kernel);
 HWY_EXPORT(DequantizeI8Kernel);
+HWY_EXPORT(RangeKernel);
 HWY_EXPORT(AddIntegersKernel);
 
 void quantize(const float* in, float scale, int32_t zero_point, uint8_t* out, int64_t n) {
@@ -111,6 +143,23 @@ void dequantize(const uint8_t* in, float scale, int32_t zero_point, float* out, 
 }
 void dequantize(const int8_t* in, float scale, int32_t zero_point, float* out, int64_t n) {
   HWY_DYNAMIC_DISPATCH(DequantizeI8Kernel)(in, scale, zero_point, out, n);
+}
+Range32 range_of(const float* in, int64_t n) { return HWY_DYNAMIC_DISPATCH(RangeKernel)(in, n); }
+Range32 range_of(const float* in, int64_t n, Range32* pieces, Parallel parallel) {
+  const int64_t count = range_pieces(n);
+  parallel(count, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t from = i * kRangePiece;
+      pieces[i] = range_of(in + from, std::min(kRangePiece, n - from));
+    }
+  });
+  Range32 range = pieces[0];
+  for (int64_t i = 0; i < count; ++i) {
+    if (pieces[i].low != pieces[i].low) return pieces[i];
+    range.low = std::min(range.low, pieces[i].low);
+    range.high = std::max(range.high, pieces[i].high);
+  }
+  return range;
 }
 void add_integers(const float* in, int32_t* sum, int64_t n) {
   HWY_DYNAMIC_DISPATCH(AddIntegersKernel)(in, sum, n);

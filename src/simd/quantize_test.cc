@@ -45,6 +45,21 @@ TEST_P(Quantize, RoundsToEvenAndSaturates) {
   }
 }
 
+TEST_P(Quantize, RangeFindsBothEndsAndNan) {
+  for (int64_t n = 1; n < 150; n += 7) {
+    for (int64_t at = 0; at < n; ++at) {
+      std::vector<float> x(static_cast<size_t>(n), 0.5f);
+      x[static_cast<size_t>(at)] = -3;
+      x[static_cast<size_t>(n - 1 - at)] = at * 2 + 1 == n ? -3 : INFINITY;
+      const Range32 range = range_of(x.data(), n);
+      EXPECT_EQ(range.low, -3);
+      EXPECT_EQ(range.high, at * 2 + 1 != n ? INFINITY : n == 1 ? -3.0f : 0.5f);
+      x[static_cast<size_t>(at)] = NAN;
+      EXPECT_TRUE(std::isnan(range_of(x.data(), n).low)) << n << " " << at;
+    }
+  }
+}
+
 // Every test runs on each instruction set that this machine has.
 class IntegerProduct : public testing::TestWithParam<std::string_view> {
  protected:

@@ -179,6 +179,39 @@ uint64_t Executor::prepared_bytes() const {
   return total;
 }
 
+// Packs the constants of all steps, on all threads: a step's packing is one task.
+Result<void> Executor::prepare_steps(State& state) {
+  const Plan& p = *state.plan;
+  const auto prepare = [&](size_t n) -> Result<void> {
+    const Step& step = p.steps[n];
+    StepState& own = state.steps[n];
+    if (own.kernel->prepare == nullptr) return {};
+    std::vector<Value> constants(step.inputs.size());
+    for (size_t i = 0; i < step.inputs.size(); ++i) {
+      const SlotId id = step.inputs[i];
+      if (id != kNoSlot && p.slot(id).constant) {
+        constants[i] = state.values[static_cast<size_t>(id)];
+      }
+    }
+    SLUICE_ASSIGN(own.prepared, own.kernel->prepare(step.attrs, constants));
+    return {};
+  };
+#ifdef __wasm__
+  // Only the thread that owns the memory allocates.
+  for (size_t n = 0; n < p.steps.size(); ++n) SLUICE_TRY(prepare(n));
+#else
+  std::vector<Result<void>> done(p.steps.size());
+  state.pool->parallel_for(static_cast<int64_t>(p.steps.size()), 1,
+                           [&](int64_t begin, int64_t end) {
+                             for (int64_t n = begin; n < end; ++n) {
+                               done[static_cast<size_t>(n)] = prepare(static_cast<size_t>(n));
+                             }
+                           });
+  for (Result<void>& result : done) SLUICE_TRY(std::move(result));
+#endif
+  return {};
+}
+
 Result<std::unique_ptr<Executor>> Executor::create(std::shared_ptr<Plan> plan,
                                                    std::span<const plan::CpuKernel> table,
                                                    std::shared_ptr<ThreadPool> pool) {
@@ -201,14 +234,17 @@ Result<std::unique_ptr<Executor>> Executor::create(std::shared_ptr<Plan> plan,
 
   state->steps.resize(p.steps.size());
   for (size_t n = 0; n < p.steps.size(); ++n) {
-    const Step& step = p.steps[n];
-    StepState& own = state->steps[n];
-    const auto found = by_name.find(step.kernel);
+    const auto found = by_name.find(p.steps[n].kernel);
     if (found == by_name.end()) {
-      return internal_error(cat("The plan names the kernel ", quoted(step.kernel),
+      return internal_error(cat("The plan names the kernel ", quoted(p.steps[n].kernel),
                                 ", which this build does not have"));
     }
-    own.kernel = found->second;
+    state->steps[n].kernel = found->second;
+  }
+  SLUICE_TRY(prepare_steps(*state));
+  for (size_t n = 0; n < p.steps.size(); ++n) {
+    const Step& step = p.steps[n];
+    StepState& own = state->steps[n];
     own.inputs.resize(step.inputs.size());
     own.outputs.resize(step.outputs.size());
     for (const plan::Subplan& sub : step.subplans) {
@@ -218,15 +254,6 @@ Result<std::unique_ptr<Executor>> Executor::create(std::shared_ptr<Plan> plan,
         keep[static_cast<size_t>(id)] = true;
         last_reader[static_cast<size_t>(id)] = static_cast<int>(n);
       }
-    }
-    if (own.kernel->prepare != nullptr) {
-      std::vector<Value> constants(step.inputs.size());
-      for (size_t i = 0; i < step.inputs.size(); ++i) {
-        const SlotId id = step.inputs[i];
-        if (id != kNoSlot && p.slot(id).constant)
-          constants[i] = state->values[static_cast<size_t>(id)];
-      }
-      SLUICE_ASSIGN(own.prepared, own.kernel->prepare(step.attrs, constants));
     }
     for (size_t i = 0; i < step.inputs.size(); ++i) {
       const SlotId id = step.inputs[i];

@@ -41,6 +41,7 @@ class Executor {
 
  private:
   struct State;
+  static Result<void> prepare_steps(State& state);
   explicit Executor(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };

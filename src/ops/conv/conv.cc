@@ -261,6 +261,15 @@ Result<void> infer_conv_integer(InferContext& context) {
   return infer_conv_shape(context, DType::kInt32, 0, 1, -1);
 }
 
+Result<void> infer_dynamic_quantized_conv(InferContext& context) {
+  SLUICE_TRY(op::input_dtype(context, 0, {DType::kFloat32}));
+  SLUICE_TRY(op::input_dtype(context, 1, kBytes));
+  if (const auto activation = fused_activation(context.attrs()); !activation) {
+    return context.fail(activation.error().message);
+  }
+  return infer_conv_shape(context, DType::kFloat32, 0, 1, 4);
+}
+
 Result<void> infer_qlinear_conv(InferContext& context) {
   SLUICE_TRY(op::input_dtype(context, 0, kBytes));
   SLUICE_TRY(op::input_dtype(context, 3, kBytes));
@@ -421,6 +430,7 @@ constexpr op::OpDef kOps[] = {
      .max_inputs = 9,
      .infer = infer_qlinear_conv,
      .reference = qlinear_conv_reference,
+     .cpu = kQLinearConvCpu,
      .cost = conv_cost<3>},
     {.name = "CausalConvWithState",
      .min_inputs = 2,
@@ -448,6 +458,16 @@ constexpr op::OpDef kOps[] = {
      .cost = conv_cost<1>,
      .nonstandard = "activation(Conv(X, W, B) + Z), made by fusion: `activation` is named without "
                     "regard to case, its parameters are in `activation_params`"},
+    {.name = "DynamicQuantizedConv",
+     .domain = "sluice",
+     .min_inputs = 3,
+     .max_inputs = 5,
+     .infer = infer_dynamic_quantized_conv,
+     .reference = dynamic_quantized_conv_reference,
+     .cpu = kDynamicQuantizedConvCpu,
+     .cost = conv_cost<1>,
+     .nonstandard = "activation(ConvInteger of dynamically quantized X, times both scales, + B), "
+                    "made by fusion for the CPU"},
 };
 
 }  // namespace

@@ -8,6 +8,12 @@
 // with g = m / Mg, Cg = C / group, Mg = M / group, at(o,k) = o * stride - pad_begin + k * dilation
 // along every spatial axis, and zeros outside the input. Layout is N C spatial..., 1 to 10 spatial
 // axes. Reference kernels accumulate in double and round once.
+//
+// sluice.DynamicQuantizedConv(X, W, w_scale, [w_zero], [B]) is what dynamic quantization writes as
+// seven nodes: X (float32) becomes uint8 with one scale and zero point, as DynamicQuantizeLinear
+// has it; ConvInteger with W gives integers; then, each operation rounded to float32 by itself,
+//
+//   Y = activation(float(integer) * (x_scale * w_scale) + B[m])
 #pragma once
 
 #include <cstdint>

@@ -435,6 +435,32 @@ void add_integer(std::vector<Case>& out) {
   }
 }
 
+// DynamicQuantizeLinear, ConvInteger, both scales, bias and activation in one.
+void add_dynamic(std::vector<Case>& out) {
+  for (const DType w : {DType::kUInt8, DType::kInt8}) {
+    for (const int64_t channels : {1, 6, 35}) {
+      const int64_t low = w == DType::kInt8 ? -128 : 0;
+      out.push_back({.name = cat("dynamic_", dtype_name(w), "_", channels),
+                     .op = "DynamicQuantizedConv",
+                     .domain = "sluice",
+                     .attrs = {{"pads", Ints{1, 1, 1, 0}}, {"activation", std::string("relu")}},
+                     .inputs = {case_floats({2, channels, 7, 9}, 1, 3),
+                                case_ints(w, {11, channels, 3, 3}, low, low + 255, 2),
+                                Tensor::scalar<float>(0.01f),
+                                case_ints(w, {}, low + 120, low + 130, 4), case_floats({11}, 5)},
+                     .constant_inputs = {1, 2, 3, 4}});
+    }
+  }
+  out.push_back(
+      {.name = "dynamic_bare",
+       .op = "DynamicQuantizedConv",
+       .domain = "sluice",
+       .attrs = {{"strides", Ints{2, 1}}, {"group", int64_t{2}}},
+       .inputs = {case_floats({1, 6, 8, 9}, 1, 3),
+                  case_ints(DType::kUInt8, {4, 3, 2, 3}, 0, 255, 2), Tensor::scalar<float>(0.5f)},
+       .constant_inputs = {1}});
+}
+
 void add_others(std::vector<Case>& out) {
   // Offsets of zero: a plain convolution; of (0, 1): one column further right, zeros beyond.
   out.push_back({.name = "golden_shifted",
@@ -496,6 +522,7 @@ std::vector<Case> cases() {
   add_conv(out);
   add_conv_transpose(out);
   add_integer(out);
+  add_dynamic(out);
   add_others(out);
   return out;
 }

@@ -15,7 +15,9 @@
 #include "base/text.h"
 #include "op/operand.h"
 #include "ops/conv/conv.h"
+#include "ops/conv/conv_integer_cpu.h"
 #include "ops/conv/conv_kernels.h"
+#include "ops/conv/conv_tiles.h"
 #include "ops/conv/winograd_cpu.h"
 #include "simd/gemm_f32.h"
 #include "simd/scratch_slots.h"
@@ -28,26 +30,6 @@ using plan::KernelContext;
 using simd::round_up;
 
 namespace {
-
-// --- shared between prepare and run: how the input channels of a group are cut into chunks
-
-// Input channels per chunk: those whose part under one register tile (48 columns, all taps) fills
-// 30 KiB at most, so that it stays in a first-level cache of 32 to 48 KiB.
-int64_t chunk_channels_limit(int64_t kernel_h, int64_t kernel_w, int64_t dilation_w) {
-  constexpr int64_t kBytes = 30 * 1024;
-  const int64_t columns = simd::kTileCols + (kernel_w - 1) * std::min(dilation_w, simd::kTileCols);
-  return std::max<int64_t>(1, kBytes / (4 * kernel_h * columns));
-}
-
-struct Chunks {
-  int64_t channels = 0, count = 0;
-  Chunks(int64_t channels_per_group, int64_t kernel_h, int64_t kernel_w, int64_t dilation_w)
-      : channels(channels_per_group),
-        count(simd::chunk_count(channels_per_group,
-                                chunk_channels_limit(kernel_h, kernel_w, dilation_w))) {}
-  int64_t start(int64_t i) const { return simd::chunk_start(channels, count, i); }
-  int64_t largest() const { return (channels + count - 1) / count; }
-};
 
 // Packed weights: [group][chunk][panel][depth][8]; the part of a group that precedes a chunk holds
 // round_up(M/group, 8) floats per step of depth.
@@ -69,140 +51,7 @@ void pack_weights(const float* w, int64_t groups, int64_t out_per_group, int64_t
   }
 }
 
-// --- the geometry as two spatial axes
-
-struct Plane {
-  WindowAxis y, x;
-};
-
-bool is_pointwise(const ConvGeometry& g) {
-  return std::ranges::all_of(g.axes, [](const WindowAxis& axis) {
-    return axis.kernel == 1 && axis.stride == 1 && axis.pad_begin == 0 && axis.pad_end == 0;
-  });
-}
-
-// One axis becomes a plane of one row; a 1x1 kernel sees any number of axes as one.
-std::optional<Plane> as_plane(const ConvGeometry& g) {
-  const WindowAxis one{.in = 1, .out = 1};
-  if (is_pointwise(g)) {
-    const int64_t elems = g.in_elems();
-    return Plane{one, {.in = elems, .out = elems}};
-  }
-  // The tile's layout is worked out tap by tap; no model has kernels this long.
-  constexpr int64_t kLongestKernel = 1024;
-  if (std::ranges::any_of(g.axes,
-                          [](const WindowAxis& axis) { return axis.kernel > kLongestKernel; })) {
-    return std::nullopt;
-  }
-  if (g.axes.size() == 1) return Plane{one, g.axes[0]};
-  if (g.axes.size() == 2) return Plane{g.axes[0], g.axes[1]};
-  return std::nullopt;
-}
-
-// How one axis of the input lies in a tile that serves `count` window positions. Taps that share a
-// remainder modulo the stride read one run of input positions; `runs` lists the runs, `offset[k]`
-// is where tap k of position 0 lies, and position o lies o further.
-struct AxisTile {
-  struct Run {
-    int64_t at;    // in the tile
-    int64_t from;  // input position (relative to position 0, tap 0), then in steps of the stride
-    int64_t count;
-  };
-  std::vector<Run> runs;
-  std::vector<int64_t> offset;
-  int64_t length = 0;
-
-  AxisTile(const WindowAxis& axis, int64_t count) {
-    offset.resize(static_cast<size_t>(axis.kernel));
-    std::vector<bool> done(static_cast<size_t>(axis.kernel), false);
-    for (int64_t first = 0; first < axis.kernel; ++first) {
-      if (done[static_cast<size_t>(first)]) continue;
-      // Taps grow, so a run is extended tap by tap as long as that is shorter than starting anew.
-      const int64_t phase = first * axis.dilation % axis.stride;
-      const int64_t q0 = first * axis.dilation / axis.stride;
-      int64_t last_q = q0;
-      for (int64_t k = first; k < axis.kernel; ++k) {
-        if (done[static_cast<size_t>(k)] || k * axis.dilation % axis.stride != phase) continue;
-        const int64_t q = k * axis.dilation / axis.stride;
-        if (q - last_q > count) break;
-        last_q = q;
-        done[static_cast<size_t>(k)] = true;
-        offset[static_cast<size_t>(k)] = length + q - q0;
-      }
-      runs.push_back({length, first * axis.dilation, last_q - q0 + count});
-      length += last_q - q0 + count;
-    }
-  }
-};
-
-// --- a block of work
-
-constexpr int64_t kTileBytes = 256 * 1024;    // input tile: a quarter of a 1 MiB second-level cache
-constexpr int64_t kWeightBytes = 512 * 1024;  // weights of one chunk: half of it
-constexpr int64_t kEnoughTasks = 16;
 constexpr int64_t kVector = simd::kPanelCols;  // floats per vector, at most
-
-struct Blocks {
-  int64_t lines = 1, width = 1, rows = 1;  // of one block: output rows, columns, channels
-  int64_t line_blocks = 1, column_blocks = 1, row_blocks = 1;
-  int64_t per_group() const { return line_blocks * column_blocks * row_blocks; }
-};
-
-int64_t tile_floats_per_channel(const Plane& plane, int64_t lines, int64_t width) {
-  return AxisTile(plane.y, lines).length * AxisTile(plane.x, width).length;
-}
-
-Blocks choose_blocks(const Plane& plane, int64_t out_per_group, int64_t chunk_channels,
-                     int64_t chunk_depth, int64_t images) {
-  const int64_t out_h = plane.y.out, out_w = plane.x.out;
-  Blocks b;
-  const auto fits = [&](int64_t lines, int64_t width) {
-    return chunk_channels * tile_floats_per_channel(plane, lines, width) * 4 <= kTileBytes;
-  };
-  // Columns: all of them up to 12 vectors; of wide images blocks of about 8, which keep the rows
-  // that neighbouring blocks both copy few; of a single row as many as the tile holds.
-  int64_t widest = 12 * kVector;
-  if (out_h == 1) {
-    widest = 20 * simd::kTileCols;
-    while (widest > simd::kTileCols && !fits(1, widest)) widest -= simd::kTileCols;
-  } else if (out_w > widest) {
-    widest = 9 * kVector;
-  }
-  while (widest > simd::kTileCols && !fits(1, std::min(widest, out_w))) {
-    widest -= simd::kTileCols;
-  }
-  b.column_blocks = (out_w + widest - 1) / widest;
-  b.width = std::min(out_w, round_up((out_w + b.column_blocks - 1) / b.column_blocks, kVector));
-
-  // Rows: three at a time fill whole register tiles of three vectors whatever the width.
-  b.lines = out_h;
-  while (b.lines > 1 && !fits(b.lines, b.width)) {
-    b.lines = b.lines > 3 ? std::max<int64_t>(3, round_up(b.lines * 3 / 4, 3) - 3) : b.lines - 1;
-  }
-  b.rows = round_up(out_per_group, simd::kPanelRows);
-  const int64_t rows_limit =
-      std::max(simd::kPanelRows, kWeightBytes / (4 * chunk_depth) / 8 * simd::kPanelRows);
-  while (b.rows > rows_limit) b.rows = round_up((b.rows + 1) / 2, simd::kPanelRows);
-
-  const auto count = [&] {
-    b.line_blocks = (out_h + b.lines - 1) / b.lines;
-    b.column_blocks = (out_w + b.width - 1) / b.width;
-    b.row_blocks = (out_per_group + b.rows - 1) / b.rows;
-    return images * b.per_group();
-  };
-  while (count() < kEnoughTasks && b.lines > 6) b.lines = round_up(b.lines / 2, 3);
-  while (count() < kEnoughTasks && out_h == 1 && b.width > 2 * simd::kTileCols) {
-    b.width = round_up(b.width / 2, simd::kTileCols);
-  }
-  while (count() < kEnoughTasks && b.rows > 32) b.rows = round_up(b.rows / 2, simd::kPanelRows);
-  if (b.lines > 1 && count() > 0) {
-    // The same number of blocks, of nearly equal height.
-    const int64_t even = (out_h + b.line_blocks - 1) / b.line_blocks;
-    b.lines = std::min(b.lines, b.width % simd::kTileCols == 0 ? even : round_up(even, 3));
-  }
-  count();
-  return b;
-}
 
 struct Job {
   const float* x = nullptr;
@@ -212,40 +61,6 @@ struct Job {
   float* y = nullptr;
   simd::Activation activation;
 };
-
-// Copies the input block of one channel that starts at input position (y0, x0) into the tile.
-void copy_tile(const float* channel, const Plane& plane, const AxisTile& rows,
-               const AxisTile& columns, int64_t y0, int64_t x0, float* tile) {
-  const int64_t in_w = plane.x.in, stride = plane.x.stride;
-  for (const AxisTile::Run& row_run : rows.runs) {
-    for (int64_t r = 0; r < row_run.count; ++r) {
-      const int64_t y = y0 + row_run.from + r * plane.y.stride;
-      float* out = tile + (row_run.at + r) * columns.length;
-      if (y < 0 || y >= plane.y.in) {
-        std::memset(out, 0, static_cast<size_t>(columns.length) * sizeof(float));
-        continue;
-      }
-      const float* in = channel + y * in_w;
-      for (const AxisTile::Run& run : columns.runs) {
-        const int64_t from = x0 + run.from;
-        float* to = out + run.at;
-        // Steps [first, last) lie inside the input.
-        const int64_t first =
-            std::clamp<int64_t>(from >= 0 ? 0 : (-from + stride - 1) / stride, 0, run.count);
-        const int64_t last = std::clamp<int64_t>(
-            from >= in_w ? 0 : (in_w - from + stride - 1) / stride, first, run.count);
-        for (int64_t i = 0; i < first; ++i) to[i] = 0;
-        if (stride == 1) {
-          std::memcpy(to + first, in + from + first,
-                      static_cast<size_t>(last - first) * sizeof(float));
-        } else {
-          for (int64_t i = first; i < last; ++i) to[i] = in[from + i * stride];
-        }
-        for (int64_t i = last; i < run.count; ++i) to[i] = 0;
-      }
-    }
-  }
-}
 
 Result<void> convolve(KernelContext& context, const ConvGeometry& g, const Plane& plane,
                       const Job& job) {
@@ -350,7 +165,7 @@ Result<void> convolve(KernelContext& context, const ConvGeometry& g, const Plane
         for (int64_t c = c0; c < c1; ++c) {
           copy_tile(job.x + (image * channels + c) * in_plane, plane, rows, columns,
                     y0 * plane.y.stride - plane.y.pad_begin,
-                    x0 * plane.x.stride - plane.x.pad_begin, tile + (c - c0) * tile_plane);
+                    x0 * plane.x.stride - plane.x.pad_begin, 0.0f, tile + (c - c0) * tile_plane);
         }
         t.depth = (c1 - c0) * taps;
         t.a = weights + round_up(made, simd::kPanelRows) * c0 * taps + row0 * t.depth;
@@ -783,9 +598,25 @@ const op::CpuCandidate kFusedConvCpu[2] = {{.kernel = {.name = "fused_conv.f32.w
                                             .refuse = refuse_conv,
                                             .in_place_input = 3}};
 
-const op::CpuCandidate kConvIntegerCpu[1] = {
+const op::CpuCandidate kConvIntegerCpu[2] = {
+    {.kernel = {.name = "conv_integer.8bit.dot",
+                .run = conv_integer_dot,
+                .prepare = prepare_conv_integer,
+                .prepared_input = 1},
+     .refuse = refuse_conv_integer_dot},
     {.kernel = {.name = "conv_integer.8bit.exact_f32", .run = conv_integer_8bit},
      .refuse = refuse_conv_integer}};
+const op::CpuCandidate kQLinearConvCpu[1] = {{.kernel = {.name = "qlinear_conv.8bit.dot",
+                                                         .run = qlinear_conv_dot,
+                                                         .prepare = prepare_qlinear_conv,
+                                                         .prepared_input = 3},
+                                              .refuse = refuse_qlinear_conv}};
+const op::CpuCandidate kDynamicQuantizedConvCpu[1] = {
+    {.kernel = {.name = "dynamic_quantized_conv.8bit.dot",
+                .run = dynamic_quantized_conv_dot,
+                .prepare = prepare_conv_integer,
+                .prepared_input = 1},
+     .refuse = refuse_dynamic_quantized_conv}};
 const op::CpuCandidate kConvTransposeCpu[1] = {{.kernel = {.name = "conv_transpose.f32.gemm_col2im",
                                                            .run = conv_transpose_f32,
                                                            .prepare = prepare_conv_transpose,

@@ -9,7 +9,9 @@ namespace sluice::ops::conv {
 
 extern const op::CpuCandidate kConvCpu[2];
 extern const op::CpuCandidate kFusedConvCpu[2];
-extern const op::CpuCandidate kConvIntegerCpu[1];
+extern const op::CpuCandidate kConvIntegerCpu[2];
+extern const op::CpuCandidate kQLinearConvCpu[1];
+extern const op::CpuCandidate kDynamicQuantizedConvCpu[1];
 extern const op::CpuCandidate kConvTransposeCpu[1];
 
 // The activation as the vector kernels know it.

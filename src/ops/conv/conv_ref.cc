@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "op/operand.h"
+#include "op/quantization.h"
 #include "op/reals.h"
 #include "ops/conv/conv.h"
 #include "ops/conv/conv_kernels.h"
@@ -197,6 +198,41 @@ Result<void> conv_integer_reference(KernelContext& context) {
   SLUICE_ASSIGN(Tensor * y, context.out(0, DType::kInt32, conv_output_shape(g)));
   convolve(context, g, x_centred, centred_weights(*w, w_zero), {},
            [&](int64_t element, std::span<double> row) { op::store_reals(*y, element, row); });
+  return {};
+}
+
+Result<void> dynamic_quantized_conv_reference(KernelContext& context) {
+  SLUICE_ASSIGN(const Tensor* x, op::input_tensor(context, 0, {DType::kFloat32}));
+  SLUICE_ASSIGN(const Tensor* w, op::input_tensor(context, 1, kBytes));
+  SLUICE_ASSIGN(const double w_scale, one_number(context, 2, "scale of w", 1));
+  const Tensor* bias = nullptr;
+  if (context.has(4)) {
+    SLUICE_ASSIGN(bias, op::input_tensor(context, 4, {DType::kFloat32}));
+  }
+  SLUICE_ASSIGN(const ConvGeometry g, conv_geometry(context.attrs(), x->shape(), w->shape(),
+                                                    bias != nullptr ? &bias->shape() : nullptr));
+  SLUICE_ASSIGN(const Doubles w_zero, per_channel(context, 3, g.out_channels, "zero point of w"));
+  SLUICE_ASSIGN(const op::Activation activation, fused_activation(context.attrs()));
+  Doubles centred = op::reals(*x);
+  const op::DynamicScale found = op::dynamic_scale(centred);
+  for (double& value : centred) {
+    const float quotient = static_cast<float>(value) / found.scale;
+    value = static_cast<double>(op::quantize_to(DType::kUInt8, quotient, found.zero_point) -
+                                found.zero_point);
+  }
+  const float scale = found.scale * static_cast<float>(w_scale);
+  const int64_t plane_elems = g.out_elems();
+  SLUICE_ASSIGN(Tensor * y, context.out(0, DType::kFloat32, conv_output_shape(g)));
+  convolve(context, g, centred, centred_weights(*w, w_zero), {},
+           [&](int64_t element, std::span<double> row) {
+             const int64_t m = element / plane_elems % g.out_channels;
+             for (double& value : row) {
+               float real = static_cast<float>(value) * scale;
+               if (bias != nullptr) real += bias->data<float>()[m];
+               value = activation(static_cast<double>(real));
+             }
+             op::store_reals(*y, element, row);
+           });
   return {};
 }
 

@@ -114,8 +114,16 @@ Result<void> dequantize_f32(KernelContext& context) {
 Result<void> dynamic_quantize_f32(KernelContext& context) {
   SLUICE_ASSIGN(const Tensor* x, op::input_tensor(context, 0, {DType::kFloat32}));
   const float* const in = x->data<float>();
-  const float low = simd::minimum(in, x->elements()), high = simd::maximum(in, x->elements());
-  if (!(low == low) || x->elements() == 0) return dynamic_quantize_linear_reference(context);
+  if (x->elements() == 0) return dynamic_quantize_linear_reference(context);
+  const auto pieces = static_cast<size_t>(simd::range_pieces(x->elements()));
+  SLUICE_ASSIGN(const std::span<std::byte> memory, context.scratch(pieces * sizeof(simd::Range32)));
+  const simd::Range32 range =
+      simd::range_of(in, x->elements(), reinterpret_cast<simd::Range32*>(memory.data()),
+                     [&](int64_t count, int64_t grain, simd::Range body) {
+                       context.parallel_for(count, grain, body);
+                     });
+  const float low = range.low, high = range.high;
+  if (!(low == low)) return dynamic_quantize_linear_reference(context);
   // The range of all elements is that of its two ends.
   const std::array<double, 2> ends = {static_cast<double>(low), static_cast<double>(high)};
   const op::DynamicScale found = op::dynamic_scale(ends);

@@ -1,0 +1,623 @@
+// The direct kernel of conv_cpu.cc on words of four 8-bit channels. With w' = w - c, which fits a
+// signed byte, and w_zero' = w_zero - c,
+//
+//   sum of (x - x_zero) (w - w_zero)
+//       = sum of x w'  -  x_zero * sum of w'  -  w_zero' * sum of (x - x_zero)
+//
+// where padding counts as x_zero. The first term is the kernel's; the second is one number for each
+// output channel; the third, where w_zero' is not 0, is a sum over windows that all channels share.
+#include "ops/conv/conv_integer_cpu.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <vector>
+
+#include "base/checked.h"
+#include "base/text.h"
+#include "op/operand.h"
+#include "op/quantization.h"
+#include "ops/conv/conv.h"
+#include "ops/conv/conv_cpu.h"
+#include "ops/conv/conv_tiles.h"
+#include "simd/dot_i8.h"
+#include "simd/quantize.h"
+#include "simd/scratch_slots.h"
+
+namespace sluice::ops::conv {
+
+using op::NodeView;
+using op::WindowAxis;
+using plan::KernelContext;
+using simd::kPanelRows;
+using simd::round_up;
+
+namespace {
+
+constexpr int64_t kVector = simd::kPanelCols;
+constexpr op::DTypeSet kBytes = {DType::kInt8, DType::kUInt8};
+
+int64_t words_of(int64_t channels) { return (channels + 3) / 4; }
+
+// --- packed weights: c for each output channel, the sum of w' for each, then the words
+// [group][chunk][panel][depth][8]
+
+int64_t packed_group_words(int64_t made, int64_t channels, int64_t taps) {
+  return round_up(made, kPanelRows) * words_of(channels) * taps;
+}
+
+int32_t byte_value(const Tensor& t, int64_t i) {
+  return t.dtype() == DType::kInt8 ? t.data<int8_t>()[i] : t.data<uint8_t>()[i];
+}
+
+// Zero points of the weights: absent, one, or one per output channel.
+bool fits_channels(const Tensor* zero, DType dtype, int64_t channels) {
+  return zero == nullptr ||
+         (zero->dtype() == dtype && (zero->elements() == 1 || zero->elements() == channels));
+}
+int32_t zero_of(const Tensor* zero, int64_t m) {
+  return zero == nullptr ? 0 : byte_value(*zero, zero->elements() == 1 ? 0 : m);
+}
+
+Result<Tensor> pack(const AttrMap& attrs, const Tensor& w, const Tensor* zero) {
+  const int64_t groups = attrs.int_or("group", 1);
+  if (!kBytes.has(w.dtype()) || w.rank() < 3 || w.elements() == 0 || groups < 1 ||
+      w.dim(0) % groups != 0 || !fits_channels(zero, w.dtype(), w.dim(0))) {
+    return Tensor();
+  }
+  const auto window = op::read_window_attrs(attrs, w.rank() - 2, w.shape().dims().subspan(2));
+  if (!window) return Tensor();
+  int64_t kernel_h = 1, kernel_w = w.dim(-1), dilation_w = window->dilations.back();
+  if (w.rank() == 4) kernel_h = w.dim(2);
+  if (w.rank() > 4) {
+    if (w.shape().elements(2, w.rank()) != 1) return Tensor();
+    kernel_w = dilation_w = 1;
+  }
+  if (kernel_h > 1024 || kernel_w > 1024) return Tensor();
+  const int64_t taps = kernel_h * kernel_w, channels = w.dim(1), all = w.dim(0);
+  const int64_t made = all / groups, words = words_of(channels);
+  const Checked size = Checked::from_signed(groups) *
+                           Checked::from_signed(round_up(made, kPanelRows)) *
+                           Checked::from_signed(words) * Checked::from_signed(taps) +
+                       Checked::from_signed(2 * all);
+  if (!size.fits(uint64_t{1} << 40)) return Tensor();
+  SLUICE_ASSIGN(Tensor packed,
+                Tensor::allocate(DType::kInt32, Shape{static_cast<int64_t>(size.value())}));
+  auto* const bases = packed.mutable_data<int32_t>();
+  int32_t* const sums = bases + all;
+  auto* const out = reinterpret_cast<uint32_t*>(sums + all);
+  const Chunks chunks(words, kernel_h, kernel_w, dilation_w);
+  const uint8_t flip = w.dtype() == DType::kInt8 ? 0x80 : 0;
+  const auto* const bytes = reinterpret_cast<const uint8_t*>(w.bytes().data());
+  // One output channel, less its base; channels past the last are zero.
+  std::vector<int8_t> centred(static_cast<size_t>(words * 4 * taps), 0);
+  for (int64_t m = 0; m < all; ++m) {
+    const uint8_t* const from = bytes + m * channels * taps;
+    // As unsigned bytes, 128 more where the weight is signed.
+    uint8_t low = 255, high = 0;
+    for (int64_t i = 0; i < channels * taps; ++i) {
+      const auto value = static_cast<uint8_t>(from[i] ^ flip);
+      low = std::min(low, value);
+      high = std::max(high, value);
+    }
+    const int32_t wanted = zero_of(zero, m) + flip;
+    const bool fits = low - wanted >= -128 && high - wanted <= 127;
+    const int32_t base = fits ? wanted : 128;
+    bases[m] = base - flip;
+    int64_t sum = 0;
+    for (int64_t i = 0; i < channels * taps; ++i) {
+      const int32_t value = static_cast<uint8_t>(from[i] ^ flip) - base;
+      centred[static_cast<size_t>(i)] = static_cast<int8_t>(value);
+      sum += value;
+    }
+    sums[m] = static_cast<int32_t>(sum);
+    const int64_t group = m / made, row = m % made;
+    uint32_t* const to = out + group * packed_group_words(made, channels, taps);
+    for (int64_t i = 0; i < chunks.count; ++i) {
+      const int64_t c0 = chunks.start(i), c1 = chunks.start(i + 1), depth = (c1 - c0) * taps;
+      uint32_t* panel = to + round_up(made, kPanelRows) * c0 * taps +
+                        row / kPanelRows * kPanelRows * depth + row % kPanelRows;
+      for (int64_t c = c0; c < c1; ++c) {
+        const int8_t* const four = centred.data() + c * 4 * taps;
+        for (int64_t k = 0; k < taps; ++k, panel += kPanelRows) {
+          const auto byte = [&](int64_t j) {
+            return static_cast<uint32_t>(static_cast<uint8_t>(four[j * taps + k])) << (8 * j);
+          };
+          *panel = byte(0) | byte(1) | byte(2) | byte(3);
+        }
+      }
+    }
+  }
+  return packed;
+}
+
+// --- one convolution
+
+struct Job {
+  const int32_t* packed = nullptr;
+  int32_t x_zero = 0;  // of the unsigned bytes in `words`
+  const Tensor* w_zero = nullptr;
+  const uint32_t* words = nullptr;  // [batch * groups][words][plane]
+  int32_t* sums = nullptr;          // the output, or where it is made
+  const int32_t* bias = nullptr;    // added to the integers
+  // With scales the output is float32.
+  const float* scale = nullptr;
+  const float* float_bias = nullptr;
+  simd::Activation activation;
+};
+
+template <class T>
+Result<T*> scratch(KernelContext& context, Checked count) {
+  const Checked bytes = count * sizeof(T);
+  if (!bytes.fits(uint64_t{1} << 40)) {
+    return resource_error("An integer convolution needs more scratch memory than there can be");
+  }
+  SLUICE_ASSIGN(const std::span<std::byte> memory, context.scratch(bytes.value()));
+  return reinterpret_cast<T*>(memory.data());
+}
+Checked size(int64_t n) { return Checked::from_signed(n); }
+
+// Sums over all windows of x - x_zero, [batch * groups][out plane].
+Result<const int32_t*> window_sums(KernelContext& context, const ConvGeometry& g,
+                                   const Plane& plane, const Job& job) {
+  const int64_t images = g.batch * g.groups, words = words_of(g.in_channels_per_group());
+  const int64_t in_plane = plane.y.in * plane.x.in, out_plane = plane.y.out * plane.x.out;
+  SLUICE_ASSIGN(int32_t* const pixels, scratch<int32_t>(context, size(images) * size(in_plane)));
+  SLUICE_ASSIGN(int32_t* const sums, scratch<int32_t>(context, size(images) * size(out_plane)));
+  const auto start =
+      static_cast<int32_t>(-g.in_channels_per_group() * static_cast<int64_t>(job.x_zero));
+  context.parallel_for(images * in_plane, 1 << 13, [&](int64_t begin, int64_t end) {
+    for (int64_t at = begin; at < end;) {
+      const int64_t image = at / in_plane, first = at % in_plane;
+      const int64_t n = std::min(in_plane - first, end - at);
+      std::fill_n(pixels + at, n, start);
+      for (int64_t c = 0; c < words; ++c) {
+        simd::add_word_bytes(job.words + (image * words + c) * in_plane + first, n, pixels + at);
+      }
+      at += n;
+    }
+  });
+  context.parallel_for(
+      images * plane.y.out, std::max<int64_t>(1, (1 << 12) / plane.x.out),
+      [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) {
+          const int64_t image = i / plane.y.out, oy = i % plane.y.out;
+          int32_t* const out = sums + i * plane.x.out;
+          std::fill_n(out, plane.x.out, 0);
+          for (int64_t ky = 0; ky < plane.y.kernel; ++ky) {
+            const int64_t y = plane.y.at(oy, ky);
+            if (y < 0 || y >= plane.y.in) continue;
+            const int32_t* const row = pixels + image * in_plane + y * plane.x.in;
+            for (int64_t kx = 0; kx < plane.x.kernel; ++kx) {
+              const int64_t first = plane.x.first_inside(kx), last = plane.x.last_inside(kx);
+              if (first >= last) continue;
+              if (plane.x.stride == 1) {
+                simd::add_rows(row + plane.x.at(first, kx), last - first, out + first);
+              } else {
+                for (int64_t o = first; o < last; ++o) out[o] += row[plane.x.at(o, kx)];
+              }
+            }
+          }
+        }
+      });
+  return sums;
+}
+
+Result<void> convolve(KernelContext& context, const ConvGeometry& g, const Plane& plane,
+                      const Job& job) {
+  const int64_t taps_y = plane.y.kernel, taps_x = plane.x.kernel, taps = taps_y * taps_x;
+  const int64_t channels = g.in_channels_per_group(), made = g.out_channels_per_group();
+  const int64_t words = words_of(channels), depth = words * taps;
+  const Chunks chunks(words, taps_y, taps_x, plane.x.dilation);
+  const int64_t out_h = plane.y.out, out_w = plane.x.out, out_plane = out_h * out_w;
+  const int64_t in_plane = plane.y.in * plane.x.in;
+  const int64_t images = g.batch * g.groups;
+  const Blocks blocks =
+      choose_blocks(plane, made, chunks.largest(), chunks.largest() * taps, images);
+  const AxisTile rows(plane.y, blocks.lines), columns(plane.x, blocks.width);
+  const int64_t pitch = columns.length;
+
+  // What zero points add, see the top of this file.
+  const int32_t* const bases = job.packed;
+  const int32_t* const weight_sums = bases + g.out_channels;
+  const auto* const packed = reinterpret_cast<const uint32_t*>(weight_sums + g.out_channels);
+  SLUICE_ASSIGN(int32_t* const row_add, scratch<int32_t>(context, size(2 * g.out_channels)));
+  int32_t* const row_factor = row_add + g.out_channels;
+  bool corrects = false;
+  for (int64_t m = 0; m < g.out_channels; ++m) {
+    row_add[m] = static_cast<int32_t>(
+        (job.bias == nullptr ? 0u : static_cast<uint32_t>(job.bias[m])) -
+        static_cast<uint32_t>(job.x_zero) * static_cast<uint32_t>(weight_sums[m]));
+    row_factor[m] = bases[m] - zero_of(job.w_zero, m);
+    corrects = corrects || row_factor[m] != 0;
+  }
+  const int32_t* sums_of_windows = nullptr;
+  if (corrects) {
+    SLUICE_ASSIGN(sums_of_windows, window_sums(context, g, plane, job));
+  }
+
+  // Narrow images: rows of the tile are read as one long row, seams included, when that wastes
+  // fewer lanes than a partial vector at the end of each row.
+  const int64_t flat_width = (blocks.lines - 1) * pitch + blocks.width;
+  const bool flat =
+      blocks.lines > 1 && columns.runs.size() == 1 &&
+      round_up(flat_width, kVector) * 10 < blocks.lines * round_up(blocks.width, kVector) * 9;
+  // Words of a power-of-two size would share a few cache sets: shift them apart.
+  int64_t tile_plane = rows.length * pitch;
+  if (tile_plane * 4 % 4096 < 256) tile_plane += 80;
+  SLUICE_ASSIGN(uint32_t* const offsets, scratch<uint32_t>(context, size(chunks.largest() * taps)));
+  for (int64_t c = 0, i = 0; c < chunks.largest(); ++c) {
+    for (int64_t ky = 0; ky < taps_y; ++ky) {
+      for (int64_t kx = 0; kx < taps_x; ++kx, ++i) {
+        offsets[i] =
+            static_cast<uint32_t>(c * tile_plane + rows.offset[static_cast<size_t>(ky)] * pitch +
+                                  columns.offset[static_cast<size_t>(kx)]);
+      }
+    }
+  }
+  const int64_t tile_words = round_up(chunks.largest() * tile_plane + kVector, 16);
+  const int64_t flat_pitch = round_up(flat_width, kVector);
+  // The flat block of C, and a line of window sums.
+  const int64_t slot_words = tile_words + (flat ? round_up((blocks.rows + 1) * flat_pitch, 16) : 0);
+  const int slots = std::clamp(context.threads(), 1, 64);
+  SLUICE_ASSIGN(float* const memory, scratch<float>(context, size(slot_words) * size(slots)));
+  simd::ScratchSlots areas(memory, slots, slot_words);
+  const uint32_t padding = static_cast<uint32_t>(job.x_zero) * 0x01010101u;
+
+  const int64_t block_work = blocks.lines * blocks.width * blocks.rows * depth;
+  const int64_t grain = std::max<int64_t>(1, (1 << 20) / std::max<int64_t>(1, block_work));
+  context.parallel_for(images * blocks.per_group(), grain, [&](int64_t begin, int64_t end) {
+    const simd::ScratchSlots::Slot slot(areas);
+    auto* const tile = reinterpret_cast<uint32_t*>(slot.data());
+    auto* const flat_c = reinterpret_cast<int32_t*>(tile + tile_words);
+    int32_t* const flat_sums = flat_c + blocks.rows * flat_pitch;
+    for (int64_t task = begin; task < end; ++task) {
+      const int64_t image = task / blocks.per_group();  // batch and group
+      const int64_t row0 = task % blocks.row_blocks * blocks.rows;
+      const int64_t x0 = task / blocks.row_blocks % blocks.column_blocks * blocks.width;
+      const int64_t y0 =
+          task / (blocks.row_blocks * blocks.column_blocks) % blocks.line_blocks * blocks.lines;
+      const int64_t group = image % g.groups;
+      const int64_t lines = std::min(blocks.lines, out_h - y0);
+      const int64_t width = std::min(blocks.width, out_w - x0);
+      const int64_t made_rows = std::min(blocks.rows, made - row0);
+      const int64_t out_at = (image * made + row0) * out_plane + y0 * out_w + x0;
+      const uint32_t* const weights = packed + group * packed_group_words(made, channels, taps);
+      const int64_t m0 = group * made + row0;
+
+      simd::DotTile t;
+      t.rows = made_rows;
+      t.offsets = offsets;
+      t.b = tile;
+      t.row_add = row_add + m0;
+      t.row_scale = job.scale == nullptr ? nullptr : job.scale + m0;
+      t.row_bias = job.float_bias == nullptr ? nullptr : job.float_bias + m0;
+      t.activation = job.activation;
+      const int32_t* const sums_at =
+          corrects ? sums_of_windows + image * out_plane + y0 * out_w + x0 : nullptr;
+      if (corrects) t.row_factor = row_factor + m0;
+      if (flat) {
+        t.c = flat_c;
+        t.c_row = flat_pitch;
+        t.width = (lines - 1) * pitch + width;
+        if (corrects) {
+          std::fill_n(flat_sums, flat_pitch, 0);
+          for (int64_t line = 0; line < lines; ++line) {
+            std::copy_n(sums_at + line * out_w, width, flat_sums + line * pitch);
+          }
+          t.column_sum = flat_sums;
+        }
+      } else {
+        t.c = job.sums + out_at;
+        t.c_row = out_plane;
+        t.c_line = out_w;
+        t.b_line = pitch;
+        t.lines = lines;
+        t.width = width;
+        t.column_sum = sums_at;
+        t.column_line = out_w;
+      }
+      for (int64_t chunk = 0; chunk < chunks.count; ++chunk) {
+        const int64_t c0 = chunks.start(chunk), c1 = chunks.start(chunk + 1);
+        for (int64_t c = c0; c < c1; ++c) {
+          copy_tile(job.words + (image * words + c) * in_plane, plane, rows, columns,
+                    y0 * plane.y.stride - plane.y.pad_begin,
+                    x0 * plane.x.stride - plane.x.pad_begin, padding, tile + (c - c0) * tile_plane);
+        }
+        t.depth = (c1 - c0) * taps;
+        t.a = weights + round_up(made, kPanelRows) * c0 * taps + row0 * t.depth;
+        t.first = chunk == 0;
+        t.last = chunk == chunks.count - 1;
+        simd::dot_tile(t);
+      }
+      if (flat) {
+        for (int64_t m = 0; m < made_rows; ++m) {
+          for (int64_t line = 0; line < lines; ++line) {
+            std::memcpy(job.sums + out_at + m * out_plane + line * out_w,
+                        flat_c + m * flat_pitch + line * pitch,
+                        static_cast<size_t>(width) * sizeof(int32_t));
+          }
+        }
+      }
+    }
+  });
+  return {};
+}
+
+// Calls fill(planes, n, out) for every word plane of the input, cut into pieces: `planes` are the
+// offsets of four channels' elements, -1 where there is no such channel.
+template <class Fill>
+Result<const uint32_t*> make_words(KernelContext& context, const ConvGeometry& g,
+                                   const Fill& fill) {
+  const int64_t channels = g.in_channels_per_group(), words = words_of(channels);
+  const int64_t images = g.batch * g.groups, plane = g.in_elems();
+  SLUICE_ASSIGN(uint32_t* const out,
+                scratch<uint32_t>(context, size(images) * size(words) * size(plane)));
+  context.parallel_for(images * words * plane, 1 << 14, [&](int64_t begin, int64_t end) {
+    for (int64_t at = begin; at < end;) {
+      const int64_t image = at / (words * plane), word = at / plane % words, first = at % plane;
+      const int64_t n = std::min(plane - first, end - at);
+      std::array<int64_t, 4> from;
+      for (int64_t j = 0; j < 4; ++j) {
+        const int64_t c = word * 4 + j;
+        from[static_cast<size_t>(j)] =
+            c < channels ? (image * channels + c) * plane + first : int64_t{-1};
+      }
+      fill(from, n, out + at);
+      at += n;
+    }
+  });
+  return out;
+}
+
+Result<const uint32_t*> words_of_bytes(KernelContext& context, const ConvGeometry& g,
+                                       const Tensor& x) {
+  const auto* const data = reinterpret_cast<const uint8_t*>(x.bytes().data());
+  const uint8_t flip = x.dtype() == DType::kInt8 ? 0x80 : 0;
+  return make_words(context, g, [&](const std::array<int64_t, 4>& from, int64_t n, uint32_t* out) {
+    std::array<const uint8_t*, 4> planes;
+    for (size_t j = 0; j < 4; ++j) planes[j] = from[j] < 0 ? nullptr : data + from[j];
+    simd::pack_words(planes.data(), flip, n, out);
+  });
+}
+
+// The zero point of x as one of unsigned bytes.
+Result<int32_t> zero_of_input(KernelContext& context, int index, const Tensor& x) {
+  int32_t zero = 0;
+  if (context.has(index)) {
+    SLUICE_ASSIGN(const Tensor* tensor, op::input_tensor(context, index, kBytes));
+    if (tensor->elements() != 1 || tensor->dtype() != x.dtype()) {
+      return usage_error(cat("The zero point of x is ", dtype_name(tensor->dtype()),
+                             tensor->shape().text(), " (needs one ", dtype_name(x.dtype()), ")"));
+    }
+    zero = byte_value(*tensor, 0);
+  }
+  return x.dtype() == DType::kInt8 ? zero + 128 : zero;
+}
+
+Result<const Tensor*> zero_of_weights(KernelContext& context, int index, const Tensor& w) {
+  if (!context.has(index)) return nullptr;
+  SLUICE_ASSIGN(const Tensor* zero, op::input_tensor(context, index, kBytes));
+  if (!fits_channels(zero, w.dtype(), w.dim(0))) {
+    return usage_error(cat("The zero point of w is ", dtype_name(zero->dtype()),
+                           zero->shape().text(), " (needs 1 or ", w.dim(0), " of ",
+                           dtype_name(w.dtype()), ")"));
+  }
+  return zero;
+}
+
+Result<Plane> plane_of(const KernelContext& context, const ConvGeometry& g) {
+  const std::optional<Plane> plane = as_plane(g);
+  if (!plane || !context.prepared().defined()) {
+    return unsupported("An integer convolution was planned for packed weights, which it lacks");
+  }
+  return *plane;
+}
+
+}  // namespace
+
+Result<void> conv_integer_dot(KernelContext& context) {
+  SLUICE_ASSIGN(const Tensor* x, op::input_tensor(context, 0, kBytes));
+  SLUICE_ASSIGN(const Tensor* w, op::input_tensor(context, 1, kBytes));
+  SLUICE_ASSIGN(const ConvGeometry g, conv_geometry(context.attrs(), x->shape(), w->shape()));
+  SLUICE_ASSIGN(const Plane plane, plane_of(context, g));
+  Job job;
+  SLUICE_ASSIGN(job.x_zero, zero_of_input(context, 2, *x));
+  SLUICE_ASSIGN(job.w_zero, zero_of_weights(context, 3, *w));
+  SLUICE_ASSIGN(Tensor * y, context.out(0, DType::kInt32, conv_output_shape(g)));
+  if (y->elements() == 0) return {};
+  SLUICE_ASSIGN(job.words, words_of_bytes(context, g, *x));
+  job.packed = context.prepared().data<int32_t>();
+  job.sums = y->mutable_data<int32_t>();
+  return convolve(context, g, plane, job);
+}
+
+Result<void> dynamic_quantized_conv_dot(KernelContext& context) {
+  SLUICE_ASSIGN(const Tensor* x, op::input_tensor(context, 0, {DType::kFloat32}));
+  SLUICE_ASSIGN(const Tensor* w, op::input_tensor(context, 1, kBytes));
+  SLUICE_ASSIGN(const Tensor* w_scale, op::input_tensor(context, 2, {DType::kFloat32}));
+  const Tensor* bias = nullptr;
+  if (context.has(4)) {
+    SLUICE_ASSIGN(bias, op::input_tensor(context, 4, {DType::kFloat32}));
+  }
+  SLUICE_ASSIGN(const ConvGeometry g, conv_geometry(context.attrs(), x->shape(), w->shape(),
+                                                    bias != nullptr ? &bias->shape() : nullptr));
+  SLUICE_ASSIGN(const Plane plane, plane_of(context, g));
+  if (w_scale->elements() != 1) {
+    return usage_error(cat("The scale of w has ", w_scale->elements(), " elements (needs 1)"));
+  }
+  Job job;
+  SLUICE_ASSIGN(const op::Activation activation, fused_activation(context.attrs()));
+  job.activation = vector_form(activation);
+  SLUICE_ASSIGN(job.w_zero, zero_of_weights(context, 3, *w));
+  SLUICE_ASSIGN(Tensor * y, context.out(0, DType::kFloat32, conv_output_shape(g)));
+  if (y->elements() == 0) return {};
+
+  const int64_t n = x->elements();
+  const float* const in = x->data<float>();
+  op::DynamicScale found;
+  if (n > 0) {
+    SLUICE_ASSIGN(simd::Range32* const pieces,
+                  scratch<simd::Range32>(context, size(simd::range_pieces(n))));
+    const simd::Range32 range =
+        simd::range_of(in, n, pieces, [&](int64_t count, int64_t grain, simd::Range body) {
+          context.parallel_for(count, grain, body);
+        });
+    const std::array<double, 2> ends = {static_cast<double>(range.low),
+                                        static_cast<double>(range.high)};
+    // Which of many numbers a NaN among them displaces depends on their order.
+    found = range.low == range.low ? op::dynamic_scale(ends) : op::dynamic_scale(x->to_doubles());
+  }
+  job.x_zero = static_cast<int32_t>(found.zero_point);
+  SLUICE_ASSIGN(
+      job.words,
+      make_words(context, g, [&](const std::array<int64_t, 4>& from, int64_t count, uint32_t* out) {
+        std::array<const float*, 4> planes;
+        for (size_t j = 0; j < 4; ++j) {
+          planes[j] = from[j] < 0 ? nullptr : in + from[j];
+        }
+        simd::quantize_words(planes.data(), found.scale, job.x_zero, count, out);
+      }));
+  SLUICE_ASSIGN(float* const scales, scratch<float>(context, size(g.out_channels)));
+  std::fill_n(scales, g.out_channels, found.scale * w_scale->data<float>()[0]);
+  job.scale = scales;
+  job.float_bias = bias == nullptr ? nullptr : bias->data<float>();
+  job.packed = context.prepared().data<int32_t>();
+  job.sums = reinterpret_cast<int32_t*>(y->mutable_bytes().data());
+  return convolve(context, g, plane, job);
+}
+
+Result<void> qlinear_conv_dot(KernelContext& context) {
+  SLUICE_ASSIGN(const Tensor* x, op::input_tensor(context, 0, kBytes));
+  SLUICE_ASSIGN(const Tensor* w, op::input_tensor(context, 3, kBytes));
+  const Tensor* bias = nullptr;
+  if (context.has(8)) {
+    SLUICE_ASSIGN(bias, op::input_tensor(context, 8, {DType::kInt32}));
+  }
+  SLUICE_ASSIGN(const ConvGeometry g, conv_geometry(context.attrs(), x->shape(), w->shape(),
+                                                    bias != nullptr ? &bias->shape() : nullptr));
+  SLUICE_ASSIGN(const Plane plane, plane_of(context, g));
+  Job job;
+  SLUICE_ASSIGN(job.x_zero, zero_of_input(context, 2, *x));
+  SLUICE_ASSIGN(job.w_zero, zero_of_weights(context, 5, *w));
+  SLUICE_ASSIGN(const Tensor* x_scale, op::input_tensor(context, 1, {DType::kFloat32}));
+  SLUICE_ASSIGN(const Tensor* w_scale, op::input_tensor(context, 4, {DType::kFloat32}));
+  SLUICE_ASSIGN(const Tensor* y_scale, op::input_tensor(context, 6, {DType::kFloat32}));
+  SLUICE_ASSIGN(const Tensor* y_zero, op::input_tensor(context, 7, kBytes));
+  if (x_scale->elements() != 1 || y_scale->elements() != 1 || y_zero->elements() != 1 ||
+      (w_scale->elements() != 1 && w_scale->elements() != g.out_channels)) {
+    return usage_error(cat("The scales are ", x_scale->shape().text(), ", ",
+                           w_scale->shape().text(), " and ", y_scale->shape().text(),
+                           " (of x and y one number each, of w 1 or ", g.out_channels, ")"));
+  }
+  SLUICE_ASSIGN(Tensor * y, context.out(0, y_zero->dtype(), conv_output_shape(g)));
+  if (y->elements() == 0) return {};
+  SLUICE_ASSIGN(job.words, words_of_bytes(context, g, *x));
+  SLUICE_ASSIGN(job.sums, scratch<int32_t>(context, size(y->elements())));
+  job.packed = context.prepared().data<int32_t>();
+  job.bias = bias == nullptr ? nullptr : bias->data<int32_t>();
+  SLUICE_TRY(convolve(context, g, plane, job));
+
+  const int64_t out_plane = g.out_elems();
+  const int32_t zero = byte_value(*y_zero, 0);
+  const bool is_signed = y->dtype() == DType::kInt8;
+  std::byte* const out = y->mutable_bytes().data();
+  context.parallel_for(
+      g.batch * g.out_channels, std::max<int64_t>(1, (1 << 14) / out_plane),
+      [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) {
+          const int64_t m = w_scale->elements() == 1 ? 0 : i % g.out_channels;
+          const double product = static_cast<double>(x_scale->data<float>()[0]) *
+                                 static_cast<double>(w_scale->data<float>()[m]);
+          const float factor = static_cast<float>(product) / y_scale->data<float>()[0];
+          const int32_t* const from = job.sums + i * out_plane;
+          if (is_signed) {
+            simd::requantize(from, factor, zero, reinterpret_cast<int8_t*>(out) + i * out_plane,
+                             out_plane);
+          } else {
+            simd::requantize(from, factor, zero, reinterpret_cast<uint8_t*>(out) + i * out_plane,
+                             out_plane);
+          }
+        }
+      });
+  return {};
+}
+
+Result<Tensor> prepare_conv_integer(const AttrMap& attrs, std::span<const Value> inputs) {
+  if (inputs.size() < 2 || !inputs[1].is_tensor()) return Tensor();
+  const bool zero = inputs.size() > 3 && inputs[3].is_tensor();
+  return pack(attrs, inputs[1].tensor(), zero ? &inputs[3].tensor() : nullptr);
+}
+
+Result<Tensor> prepare_qlinear_conv(const AttrMap& attrs, std::span<const Value> inputs) {
+  if (inputs.size() < 6 || !inputs[3].is_tensor()) return Tensor();
+  return pack(attrs, inputs[3].tensor(), inputs[5].is_tensor() ? &inputs[5].tensor() : nullptr);
+}
+
+namespace {
+
+// The inputs `weight` and its zero point, which pack() must be able to take.
+std::string refuse_weight(const NodeView& node, int weight, int zero) {
+  const Tensor* w = node.constant(weight);
+  if (w == nullptr) return "the weight is not a constant";
+  if (!kBytes.has(w->dtype())) {
+    return cat("the weight is ", dtype_name(w->dtype()), " (takes 8-bit integers)");
+  }
+  if (w->rank() != 3 && w->rank() != 4) {
+    return cat("it takes 1-D and 2-D kernels (rank ", w->rank(), ")");
+  }
+  const Tensor* w_zero = node.has_input(zero) ? node.constant(zero) : nullptr;
+  if (node.has_input(zero) && w_zero == nullptr) return "the weight's zero point is not a constant";
+  const int64_t groups = node.attrs().int_or("group", 1);
+  if (w->elements() == 0 || groups < 1 || w->dim(0) % groups != 0) {
+    return "it has no outputs";
+  }
+  if (!fits_channels(w_zero, w->dtype(), w->dim(0))) {
+    return "the weight's zero points are neither one nor one per output channel";
+  }
+  for (int i = 2; i < w->rank(); ++i) {
+    if (w->dim(i) > 1024) return cat("its kernel has ", w->dim(i), " taps along an axis");
+  }
+  if (!op::read_window_attrs(node.attrs(), w->rank() - 2, w->shape().dims().subspan(2))) {
+    return "its attributes don't fit the weight";
+  }
+  return {};
+}
+
+// One number, known to be one.
+bool is_single(const NodeView& node, int i) {
+  if (!node.has_input(i)) return true;
+  const Type& type = node.input_type(i);
+  if (!type.has_rank()) return false;
+  return std::ranges::all_of(*type.dims,
+                             [](const Dim& dim) { return dim.is_known() && dim.value() == 1; });
+}
+
+}  // namespace
+
+std::string refuse_conv_integer_dot(const NodeView& node) {
+  if (!is_single(node, 2)) return "the zero point of x is not known to be one number";
+  return refuse_weight(node, 1, 3);
+}
+
+std::string refuse_dynamic_quantized_conv(const NodeView& node) {
+  if (node.input_type(0).dtype != DType::kFloat32) return "x is not float32";
+  if (!is_single(node, 2)) return "the scale of w is not known to be one number";
+  return refuse_weight(node, 1, 3);
+}
+
+std::string refuse_qlinear_conv(const NodeView& node) {
+  for (const int i : {1, 2, 6, 7}) {
+    if (!is_single(node, i)) return cat("input ", i, " is not known to be one number");
+  }
+  for (const int i : {1, 4, 6}) {
+    if (node.input_type(i).dtype != DType::kFloat32) return cat("input ", i, " is not float32");
+  }
+  if (const Tensor* scales = node.constant(4); scales == nullptr || scales->rank() > 1) {
+    return "the weight's scale is not a constant of one axis";
+  }
+  if (node.input_type(2).dtype != node.input_type(0).dtype) return "x and its zero point differ";
+  return refuse_weight(node, 3, 5);
+}
+
+}  // namespace sluice::ops::conv

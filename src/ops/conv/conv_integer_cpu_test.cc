@@ -1,0 +1,155 @@
+#include "ops/conv/conv_integer_cpu.h"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "base/text.h"
+#include "op/case.h"
+#include "ops/conv/conv_kernels.h"
+#include "simd/dot_vnni.h"
+#include "simd/instruction_set.h"
+
+namespace sluice::ops::conv {
+namespace {
+
+class TestContext final : public plan::KernelContext {
+ public:
+  TestContext(const AttrMap& attrs, std::span<const Value> inputs, std::span<Value> outputs,
+              Tensor prepared)
+      : KernelContext(attrs, inputs, outputs), prepared_(std::move(prepared)) {}
+  const Tensor& prepared() const override { return prepared_; }
+
+ private:
+  Tensor prepared_;
+};
+
+Tensor run(plan::KernelFn kernel, const AttrMap& attrs, const std::vector<Value>& inputs,
+           Tensor prepared = {}) {
+  std::vector<Value> outputs(1);
+  TestContext context(attrs, inputs, outputs, std::move(prepared));
+  const auto done = kernel(context);
+  EXPECT_TRUE(done.ok()) << (done.ok() ? "" : done.error().message);
+  return done.ok() ? outputs[0].tensor() : Tensor();
+}
+
+void expect_same(const Tensor& got, const Tensor& want) {
+  ASSERT_TRUE(got.defined() && want.defined());
+  ASSERT_EQ(got.shape().text(), want.shape().text());
+  ASSERT_EQ(got.dtype(), want.dtype());
+  for (int64_t i = 0; i < got.elements(); ++i) {
+    ASSERT_EQ(got.get_double(i), want.get_double(i)) << "element " << i;
+  }
+}
+
+struct Geometry {
+  Shape x, w;
+  int64_t group = 1;
+  std::vector<int64_t> strides = {1, 1}, dilations = {1, 1}, pads = {1, 1, 1, 1};
+};
+
+// The fast kernel with its packed weight against the reference. `weight` is the packed input.
+void compare(plan::KernelFn kernel, plan::PrepareFn prepare, plan::KernelFn reference,
+             const AttrMap& attrs, std::vector<Value> inputs, size_t weight) {
+  const Tensor want = run(reference, attrs, inputs);
+  const auto packed = prepare(attrs, inputs);
+  ASSERT_TRUE(packed.ok() && packed->defined());
+  const Tensor& w = inputs[weight].tensor();
+  inputs[weight] = Value(Tensor::shape_only(w.dtype(), w.shape()));
+  expect_same(run(kernel, attrs, inputs, *packed), want);
+}
+
+Tensor bytes(DType dtype, const Shape& shape, int seed) {
+  const bool is_signed = dtype == DType::kInt8;
+  return op::case_ints(dtype, shape, is_signed ? -128 : 0, is_signed ? 127 : 255, seed);
+}
+
+void check(const Geometry& g, DType x_type, DType w_type, bool per_channel) {
+  SCOPED_TRACE(cat(g.x.text(), " by ", g.w.text(), " group ", g.group, " strides ",
+                   join(g.strides, ","), " dilations ", join(g.dilations, ","), " pads ",
+                   join(g.pads, ","), " ", dtype_name(x_type), " ", dtype_name(w_type),
+                   per_channel ? " per channel" : ""));
+  const AttrMap attrs{
+      {"strides", g.strides}, {"dilations", g.dilations}, {"pads", g.pads}, {"group", g.group}};
+  const Shape zeros = per_channel ? Shape{g.w[0]} : Shape{};
+  const Value x(bytes(x_type, g.x, 1)), w(bytes(w_type, g.w, 2));
+  const Value x_zero(bytes(x_type, Shape{}, 3)), w_zero(bytes(w_type, zeros, 4));
+  compare(conv_integer_dot, prepare_conv_integer, conv_integer_reference, attrs,
+          {x, w, x_zero, w_zero}, 1);
+  compare(conv_integer_dot, prepare_conv_integer, conv_integer_reference, attrs, {x, w}, 1);
+
+  const Value scale(op::case_floats(zeros, 5, 0.01)), one(Tensor::of<float>(Shape{}, {0.02f}));
+  const Value y_scale(Tensor::of<float>(Shape{}, {3.5f}));
+  const Value y_zero(bytes(x_type, Shape{}, 6));
+  compare(qlinear_conv_dot, prepare_qlinear_conv, qlinear_conv_reference, attrs,
+          {x, one, x_zero, w, scale, w_zero, y_scale, y_zero,
+           Value(op::case_ints(DType::kInt32, Shape{g.w[0]}, -9999, 9999, 7))},
+          3);
+
+  AttrMap with_activation = attrs;
+  with_activation.set("activation", std::string("relu"));
+  compare(
+      dynamic_quantized_conv_dot, prepare_conv_integer, dynamic_quantized_conv_reference,
+      with_activation,
+      {Value(op::case_floats(g.x, 8, 3)), w, one, w_zero, Value(op::case_floats(Shape{g.w[0]}, 9))},
+      1);
+}
+
+// Every instruction set that this machine has, with and without its dot products of bytes.
+class ConvIntegerCpu : public testing::TestWithParam<std::tuple<std::string_view, bool>> {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(simd::select_instruction_set(std::get<0>(GetParam())));
+    simd::use_vnni(std::get<1>(GetParam()));
+  }
+  void TearDown() override {
+    ASSERT_TRUE(simd::select_instruction_set(""));
+    simd::use_vnni(true);
+  }
+};
+INSTANTIATE_TEST_SUITE_P(InstructionSets, ConvIntegerCpu,
+                         testing::Combine(testing::ValuesIn(simd::instruction_sets()),
+                                          testing::Bool()),
+                         [](const auto& set) {
+                           return cat(std::get<0>(set.param),
+                                      std::get<1>(set.param) ? "_dot" : "_pairs");
+                         });
+
+TEST_P(ConvIntegerCpu, AgreesWithReference) {
+  constexpr DType kU8 = DType::kUInt8, kI8 = DType::kInt8;
+  for (const int64_t size : {1, 2, 5, 16, 19}) {
+    for (const int64_t c : {1, 2, 3, 4, 5, 9}) {
+      check({.x = {1, c, size, size + 1}, .w = {c + 3, c, 3, 3}}, kU8, kU8, size == 5);
+      check({.x = {1, c, size, size + 1}, .w = {c, c, 3, 3}}, c % 2 == 0 ? kI8 : kU8, kI8,
+            size == 2);
+    }
+    check({.x = {2, 8, size, 7}, .w = {12, 4, 3, 3}, .group = 2}, kU8, kU8, true);
+    check({.x = {2, 6, size, 7}, .w = {6, 1, 3, 3}, .group = 6}, kU8, kI8, true);
+    check({.x = {1, 5, size, 40}, .w = {9, 5, 3, 3}, .dilations = {2, 3}, .pads = {2, 3, 1, 4}},
+          kU8, kU8, false);
+    check({.x = {1, 5, size + 2, 40}, .w = {9, 5, 2, 5}, .strides = {2, 3}, .pads = {0, 2, 1, 1}},
+          kI8, kU8, false);
+    check({.x = {1, 7, size, 33}, .w = {17, 7, 1, 1}, .pads = {0, 0, 0, 0}}, kU8, kU8, true);
+  }
+  // Several chunks of channels; the largest sums of the least convenient signs.
+  check({.x = {1, 300, 9, 50}, .w = {10, 300, 3, 3}}, kU8, kU8, false);
+  check({.x = {1, 33, 20, 200}, .w = {19, 33, 3, 3}}, kU8, kU8, true);
+}
+
+TEST_P(ConvIntegerCpu, Extremes) {
+  for (const int64_t x : {0, 255}) {
+    for (const int64_t w : {0, 255}) {
+      const Value data(op::case_ints(DType::kUInt8, Shape{1, 40, 6, 6}, x, x));
+      const Value weight(op::case_ints(DType::kUInt8, Shape{9, 40, 3, 3}, w, w));
+      for (const int64_t zero : {0, 128, 255}) {
+        const Value zeros(op::case_ints(DType::kUInt8, Shape{}, zero, zero));
+        compare(conv_integer_dot, prepare_conv_integer, conv_integer_reference,
+                AttrMap{{"pads", std::vector<int64_t>{1, 1, 1, 1}}}, {data, weight, zeros, zeros},
+                1);
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace sluice::ops::conv

@@ -1,0 +1,469 @@
+#include "simd/dot_i8.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "simd/dot_vnni.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "simd/dot_i8.cc"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+#include "hwy/highway.h"
+#include "simd/math-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace sluice::simd {
+namespace HWY_NAMESPACE {
+namespace {
+
+using I32 = hn::RebindToSigned<F32>;
+using VI32 = hn::Vec<I32>;
+
+// Eight rows where there are 32 vector registers; two vectors of four where there are 16, since
+// words that are taken apart need registers of their own.
+#if (HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3) || HWY_ARCH_ARM_A64
+constexpr int kRows = 8;
+constexpr int kVectorsHeld = 3;
+#else
+constexpr int kRows = 4;
+constexpr int kVectorsHeld = HWY_ARCH_WASM || HWY_TARGET == HWY_AVX2 ? 3 : 2;
+#endif
+
+#undef SLUICE_DOT_PAIRS
+#if HWY_ARCH_X86 && HWY_TARGET != HWY_SCALAR && HWY_TARGET != HWY_EMU128
+// Products of two pairs of 16-bit numbers, added.
+HWY_INLINE VI32 dot_pairs(VI32 a, VI32 b) {
+#if HWY_TARGET <= HWY_AVX3
+  return VI32{_mm512_madd_epi16(a.raw, b.raw)};
+#elif HWY_TARGET <= HWY_AVX2
+  return VI32{_mm256_madd_epi16(a.raw, b.raw)};
+#else
+  return VI32{_mm_madd_epi16(a.raw, b.raw)};
+#endif
+}
+#define SLUICE_DOT_PAIRS 1
+#elif HWY_ARCH_WASM
+HWY_INLINE VI32 dot_pairs(VI32 a, VI32 b) { return VI32{wasm_i32x4_dot_i16x8(a.raw, b.raw)}; }
+#define SLUICE_DOT_PAIRS 1
+#else
+#define SLUICE_DOT_PAIRS 0
+#endif
+
+// Even bytes (0 and 2) and odd bytes (1 and 3) as pairs of 16-bit numbers.
+struct Pairs {
+  VI32 even, odd;
+};
+
+#if SLUICE_DOT_PAIRS
+HWY_INLINE Pairs unsigned_pairs(VI32 words) {
+  const I32 d;
+  const hn::Repartition<uint16_t, I32> d16;
+  return {hn::And(words, hn::Set(d, 0x00ff00ff)),
+          hn::BitCast(d, hn::ShiftRight<8>(hn::BitCast(d16, words)))};
+}
+HWY_INLINE Pairs signed_pairs(VI32 words) {
+  const I32 d;
+  const hn::Repartition<int16_t, I32> d16;
+  const auto both = hn::BitCast(d16, words);
+  return {hn::BitCast(d, hn::ShiftRight<8>(hn::ShiftLeft<8>(both))),
+          hn::BitCast(d, hn::ShiftRight<8>(both))};
+}
+HWY_INLINE VI32 add_dot(VI32 sum, const Pairs& a, const Pairs& b) {
+  return hn::Add(sum, hn::Add(dot_pairs(a.even, b.even), dot_pairs(a.odd, b.odd)));
+}
+#else
+// Without an instruction for pairs: byte by byte, on 32-bit lanes.
+HWY_INLINE Pairs unsigned_pairs(VI32 words) { return {words, words}; }
+HWY_INLINE Pairs signed_pairs(VI32 words) { return {words, words}; }
+HWY_INLINE VI32 add_dot(VI32 sum, const Pairs& a, const Pairs& b) {
+  const I32 d;
+  const VI32 low = hn::Set(d, 0xff);
+  const auto part = [&](auto x, auto y) { sum = hn::Add(sum, hn::Mul(x, y)); };
+  part(hn::ShiftRight<24>(hn::ShiftLeft<24>(a.even)), hn::And(b.even, low));
+  part(hn::ShiftRight<24>(hn::ShiftLeft<16>(a.even)), hn::And(hn::ShiftRight<8>(b.even), low));
+  part(hn::ShiftRight<24>(hn::ShiftLeft<8>(a.even)), hn::And(hn::ShiftRight<16>(b.even), low));
+  part(hn::ShiftRight<24>(a.even), hn::And(hn::ShiftRight<24>(b.even), low));
+  return sum;
+}
+#endif
+
+#if HWY_ARCH_WASM && defined(__wasm_relaxed_simd__)
+// A relaxed dot takes signed bytes and numbers of 7 bits, whose pairs never saturate: B is taken in
+// two rounds, first its upper seven bits, then, after doubling, its lowest.
+template <int kM, int kVectors>
+HWY_NOINLINE void portable(const DotOperands& o, int32_t* HWY_RESTRICT sums) {
+  v128_t s[kM][kVectors];
+  for (int m = 0; m < kM; ++m) {
+    for (int v = 0; v < kVectors; ++v) s[m][v] = wasm_i32x4_const(0, 0, 0, 0);
+  }
+  const v128_t upper = wasm_i32x4_const_splat(0x7f7f7f7f);
+  const v128_t lowest = wasm_i32x4_const_splat(0x01010101);
+  for (int round = 0; round < 2; ++round) {
+    const uint32_t* HWY_RESTRICT a = o.a;
+    for (int64_t k = 0; k < o.depth; ++k, a += kPanelRows) {
+      const size_t at = o.offsets[k];
+      v128_t b[kVectors];
+      for (int v = 0; v < kVectors; ++v) {
+        b[v] = wasm_v128_load(o.columns[static_cast<size_t>(v)] + at);
+        b[v] = round == 0 ? wasm_v128_and(wasm_u32x4_shr(b[v], 1), upper)
+                          : wasm_v128_and(b[v], lowest);
+      }
+      for (int m = 0; m < kM; ++m) {
+        const v128_t x = wasm_v128_load32_splat(a + m);
+        for (int v = 0; v < kVectors; ++v) {
+          s[m][v] = wasm_i32x4_relaxed_dot_i8x16_i7x16_add(x, b[v], s[m][v]);
+        }
+      }
+    }
+    if (round == 1) break;
+    for (int m = 0; m < kM; ++m) {
+      for (int v = 0; v < kVectors; ++v) s[m][v] = wasm_i32x4_shl(s[m][v], 1);
+    }
+  }
+  for (int m = 0; m < kM; ++m) {
+    for (int v = 0; v < kVectors; ++v) wasm_v128_store(sums + m * kTileCols + v * 4, s[m][v]);
+  }
+}
+#else
+template <int kM, int kVectors>
+HWY_NOINLINE void portable(const DotOperands& o, int32_t* HWY_RESTRICT sums) {
+  const I32 d;
+  constexpr int kMore = kVectors > 1 ? 1 : 0, kMost = kVectors > 2 ? 2 : 0;
+  VI32 s0[kM], s1[kM], s2[kM];
+  for (int m = 0; m < kM; ++m) s0[m] = s1[m] = s2[m] = hn::Zero(d);
+  const auto load = [&](size_t column, size_t at) {
+    return unsigned_pairs(hn::LoadU(d, reinterpret_cast<const int32_t*>(o.columns[column]) + at));
+  };
+  const uint32_t* HWY_RESTRICT a = o.a;
+  for (int64_t k = 0; k < o.depth; ++k, a += kPanelRows) {
+    const size_t at = o.offsets[k];
+    const Pairs b0 = load(0, at), b1 = load(kMore, at), b2 = load(kMost, at);
+    for (int m = 0; m < kM; ++m) {
+      const Pairs x = signed_pairs(hn::Set(d, static_cast<int32_t>(a[m])));
+      s0[m] = add_dot(s0[m], x, b0);
+      if (kVectors > 1) s1[m] = add_dot(s1[m], x, b1);
+      if (kVectors > 2) s2[m] = add_dot(s2[m], x, b2);
+    }
+  }
+  const size_t lanes = hn::Lanes(d);
+  for (int m = 0; m < kM; ++m) {
+    hn::StoreU(s0[m], d, sums + m * kTileCols);
+    if (kVectors > 1) hn::StoreU(s1[m], d, sums + m * kTileCols + lanes);
+    if (kVectors > 2) hn::StoreU(s2[m], d, sums + m * kTileCols + 2 * lanes);
+  }
+}
+#endif
+
+template <int kVectors>
+DotKernel portable_rows(int rows) {
+  switch (rows) {
+    case 1:
+      return portable<1, kVectors>;
+    case 2:
+      return portable<2, kVectors>;
+    case 3:
+      return portable<3, kVectors>;
+    case 4:
+      return portable<4, kVectors>;
+    default:
+      break;
+  }
+  if constexpr (kRows == 8) {
+    switch (rows) {
+      case 5:
+        return portable<5, kVectors>;
+      case 6:
+        return portable<6, kVectors>;
+      case 7:
+        return portable<7, kVectors>;
+      default:
+        return portable<8, kVectors>;
+    }
+  }
+  return nullptr;
+}
+
+DotKernel kernel_of(int rows, int vectors) {
+#if defined(__x86_64__) && defined(__GNUC__)
+#if HWY_TARGET <= HWY_AVX3
+  if (const DotKernel fast = vnni512(rows, vectors); fast != nullptr) return fast;
+#elif HWY_TARGET == HWY_AVX2
+  if (const DotKernel fast = vnni256(rows, vectors); fast != nullptr) return fast;
+#endif
+#endif
+  return vectors == 1   ? portable_rows<1>(rows)
+         : vectors == 2 ? portable_rows<2>(rows)
+                        : portable_rows<kVectorsHeld>(rows);
+}
+
+struct DotColumn {
+  const uint32_t* b;
+  int64_t c;    // in a row of C
+  int64_t sum;  // in column_sum
+  size_t lanes;
+  bool whole;
+};
+
+HWY_INLINE VI32 load_words(const int32_t* p, const DotColumn& column) {
+  const I32 d;
+  const F32 df;
+  if (column.whole) return hn::LoadU(d, p);
+  return hn::BitCast(d, load_partial(df, reinterpret_cast<const float*>(p), column.lanes));
+}
+
+// Rows [0, rows) of the sums of one column of vectors.
+void finish(const DotTile& tile, const DotColumn& column, int64_t row0, int64_t rows,
+            const int32_t* sums) {
+  const I32 d;
+  const F32 df;
+  const bool corrects = tile.last && tile.row_factor != nullptr;
+  const VI32 column_sum = corrects ? load_words(tile.column_sum + column.sum, column) : hn::Zero(d);
+  for (int64_t m = 0; m < rows; ++m) {
+    const int64_t row = row0 + m;
+    int32_t* const at = tile.c + row * tile.c_row + column.c;
+    VI32 sum = hn::LoadU(d, sums + m * kTileCols);
+    if (!tile.first) sum = hn::Add(sum, load_words(at, column));
+    V32 bits = hn::BitCast(df, sum);
+    if (tile.last) {
+      if (tile.row_add != nullptr) sum = hn::Add(sum, hn::Set(d, tile.row_add[row]));
+      if (corrects) {
+        sum = hn::Add(sum, hn::Mul(column_sum, hn::Set(d, tile.row_factor[row])));
+      }
+      bits = hn::BitCast(df, sum);
+      if (tile.row_scale != nullptr) {
+        bits = hn::Mul(hn::ConvertTo(df, sum), hn::Set(df, tile.row_scale[row]));
+        if (tile.row_bias != nullptr) bits = hn::Add(bits, hn::Set(df, tile.row_bias[row]));
+        bits = activate(df, bits, tile.activation);
+      }
+    }
+    if (column.whole) {
+      hn::StoreU(hn::BitCast(d, bits), d, at);
+    } else {
+      store_partial(df, bits, reinterpret_cast<float*>(at), column.lanes);
+    }
+  }
+}
+
+void all_rows(const DotTile& tile, const DotColumn* columns, int vectors) {
+  alignas(64) std::array<int32_t, kPanelRows * kTileCols> sums;
+  DotOperands operands;
+  operands.offsets = tile.offsets;
+  operands.depth = tile.depth;
+  for (int v = 0; v < 3; ++v) {
+    operands.columns[static_cast<size_t>(v)] = columns[v < vectors ? v : 0].b;
+  }
+  const auto lanes = static_cast<int64_t>(hn::Lanes(I32()));
+  for (int64_t row = 0; row < tile.rows; row += kRows) {
+    const int64_t rows = std::min<int64_t>(kRows, tile.rows - row);
+    operands.a = tile.a + row / kPanelRows * kPanelRows * tile.depth + row % kPanelRows;
+    kernel_of(static_cast<int>(rows), vectors)(operands, sums.data());
+    for (int v = 0; v < vectors; ++v) {
+      finish(tile, columns[v], row, rows, sums.data() + v * lanes);
+    }
+  }
+}
+
+HWY_INLINE int64_t lanes32() { return static_cast<int64_t>(hn::Lanes(I32())); }
+
+template <class T>
+void requantize_loop(const int32_t* in, float factor, int32_t zero_point, T* out, int64_t n) {
+  const F32 df;
+  const I32 d;
+  const hn::Rebind<T, F32> narrow;
+  const V32 scale = hn::Set(df, factor), low = hn::Set(df, -1e6f), high = hn::Set(df, 1e6f);
+  const VI32 zero = hn::Set(d, zero_point);
+  int64_t i = 0;
+  for (; i + lanes32() <= n; i += lanes32()) {
+    V32 q = hn::Mul(hn::ConvertTo(df, hn::LoadU(d, in + i)), scale);
+    q = hn::IfThenElseZero(hn::Eq(q, q), q);
+    q = hn::Min(hn::Max(q, low), high);
+    hn::StoreU(hn::DemoteTo(narrow, hn::Add(hn::NearestInt(q), zero)), narrow, out + i);
+  }
+  for (; i < n; ++i) {
+    float q = static_cast<float>(in[i]) * factor;
+    q = q == q ? std::min(std::max(q, -1e6f), 1e6f) : 0.0f;
+    out[i] = static_cast<T>(
+        std::clamp<int32_t>(static_cast<int32_t>(std::nearbyint(q)) + zero_point,
+                            std::numeric_limits<T>::min(), std::numeric_limits<T>::max()));
+  }
+}
+
+}  // namespace
+
+void DotTileKernel(const DotTile& tile) {
+  const int64_t lanes = lanes32();
+  int64_t left_over = (tile.width + lanes - 1) / lanes * tile.lines;
+  std::array<DotColumn, 3> columns;
+  int held = 0;
+  const auto flush = [&] {
+    if (held != 0) all_rows(tile, columns.data(), held);
+    left_over -= held;
+    held = 0;
+  };
+  for (int64_t line = 0; line < tile.lines; ++line) {
+    for (int64_t x = 0; x < tile.width; x += lanes) {
+      const int64_t left = tile.width - x;
+      DotColumn& column = columns[static_cast<size_t>(held++)];
+      column.b = tile.b + line * tile.b_line + x / kPanelCols * tile.b_panel + x % kPanelCols;
+      column.c = line * tile.c_line + x;
+      column.sum = line * tile.column_line + x;
+      column.lanes = static_cast<size_t>(std::min(left, lanes));
+      column.whole = left >= lanes;
+      // Four left over go two by two, as in gemm_f32.cc.
+      if (held == kVectorsHeld || (held == 2 && left_over == 4)) flush();
+    }
+  }
+  flush();
+}
+
+void PackWordsKernel(const uint8_t* const* planes, uint8_t flip, int64_t n, uint32_t* out) {
+  const hn::ScalableTag<uint8_t> d;
+  const auto step = static_cast<int64_t>(hn::Lanes(d));
+  const auto flips = hn::Set(d, flip);
+  const auto load = [&](int p, int64_t i) {
+    return planes[p] == nullptr ? hn::Zero(d) : hn::Xor(hn::LoadU(d, planes[p] + i), flips);
+  };
+  int64_t i = 0;
+  for (; i + step <= n; i += step) {
+    hn::StoreInterleaved4(load(0, i), load(1, i), load(2, i), load(3, i), d,
+                          reinterpret_cast<uint8_t*>(out + i));
+  }
+  for (; i < n; ++i) {
+    uint32_t word = 0;
+    for (int p = 0; p < 4; ++p) {
+      if (planes[p] != nullptr) {
+        word |= static_cast<uint32_t>(static_cast<uint8_t>(planes[p][i] ^ flip)) << (8 * p);
+      }
+    }
+    out[i] = word;
+  }
+}
+
+void QuantizeWordsKernel(const float* const* planes, float scale, int32_t zero_point, int64_t n,
+                         uint32_t* out) {
+  const F32 df;
+  const I32 d;
+  const V32 step = hn::Set(df, scale), low = hn::Set(df, -1e6f), high = hn::Set(df, 1e6f);
+  const VI32 zero = hn::Set(d, zero_point), most = hn::Set(d, 255);
+  const auto byte = [&](const float* plane, int64_t i) {
+    if (plane == nullptr) return hn::Zero(d);
+    V32 q = hn::Div(hn::LoadU(df, plane + i), step);
+    q = hn::IfThenElseZero(hn::Eq(q, q), q);
+    q = hn::Min(hn::Max(q, low), high);
+    return hn::Min(hn::Max(hn::Add(hn::NearestInt(q), zero), hn::Zero(d)), most);
+  };
+  int64_t i = 0;
+  for (; i + lanes32() <= n; i += lanes32()) {
+    const VI32 low_half = hn::Or(byte(planes[0], i), hn::ShiftLeft<8>(byte(planes[1], i)));
+    const VI32 high_half = hn::Or(byte(planes[2], i), hn::ShiftLeft<8>(byte(planes[3], i)));
+    hn::StoreU(hn::Or(low_half, hn::ShiftLeft<16>(high_half)), d,
+               reinterpret_cast<int32_t*>(out) + i);
+  }
+  for (; i < n; ++i) {
+    uint32_t word = 0;
+    for (int p = 0; p < 4; ++p) {
+      if (planes[p] == nullptr) continue;
+      float q = planes[p][i] / scale;
+      q = q == q ? std::min(std::max(q, -1e6f), 1e6f) : 0.0f;
+      const int32_t value = static_cast<int32_t>(std::nearbyint(q)) + zero_point;
+      word |= static_cast<uint32_t>(std::clamp(value, 0, 255)) << (8 * p);
+    }
+    out[i] = word;
+  }
+}
+
+void AddWordBytesKernel(const uint32_t* words, int64_t n, int32_t* sum) {
+  const I32 d;
+  const VI32 low = hn::Set(d, 0xff);
+  int64_t i = 0;
+  for (; i + lanes32() <= n; i += lanes32()) {
+    const VI32 w = hn::LoadU(d, reinterpret_cast<const int32_t*>(words) + i);
+    const VI32 first = hn::Add(hn::And(w, low), hn::And(hn::ShiftRight<8>(w), low));
+    const VI32 second =
+        hn::Add(hn::And(hn::ShiftRight<16>(w), low), hn::And(hn::ShiftRight<24>(w), low));
+    hn::StoreU(hn::Add(hn::LoadU(d, sum + i), hn::Add(first, second)), d, sum + i);
+  }
+  for (; i < n; ++i) {
+    const uint32_t w = words[i];
+    sum[i] += static_cast<int32_t>((w & 255) + (w >> 8 & 255) + (w >> 16 & 255) + (w >> 24));
+  }
+}
+
+void AddRowsKernel(const int32_t* in, int64_t n, int32_t* sum) {
+  const I32 d;
+  int64_t i = 0;
+  for (; i + lanes32() <= n; i += lanes32()) {
+    hn::StoreU(hn::Add(hn::LoadU(d, sum + i), hn::LoadU(d, in + i)), d, sum + i);
+  }
+  for (; i < n; ++i) {
+    sum[i] = static_cast<int32_t>(static_cast<uint32_t>(sum[i]) + static_cast<uint32_t>(in[i]));
+  }
+}
+
+void RequantizeU8Kernel(const int32_t* in, float factor, int32_t zero_point, uint8_t* out,
+                        int64_t n) {
+  requantize_loop(in, factor, zero_point, out, n);
+}
+void RequantizeI8Kernel(const int32_t* in, float factor, int32_t zero_point, int8_t* out,
+                        int64_t n) {
+  requantize_loop(in, factor, zero_point, out, n);
+}
+
+const char* DotInstructionKernel() {
+#if HWY_ARCH_WASM && defined(__wasm_relaxed_simd__)
+  return "relaxed dot";
+#else
+#if defined(__x86_64__) && defined(__GNUC__)
+#if HWY_TARGET <= HWY_AVX3
+  if (vnni512(1, 1) != nullptr) return "VNNI";
+#elif HWY_TARGET == HWY_AVX2
+  if (vnni256(1, 1) != nullptr) return "AVX-VNNI";
+#endif
+#endif
+  return SLUICE_DOT_PAIRS ? "pairs of 16 bits" : "32 bits";
+#endif
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace sluice::simd
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace sluice::simd {
+
+HWY_EXPORT(DotTileKernel);
+HWY_EXPORT(PackWordsKernel);
+HWY_EXPORT(QuantizeWordsKernel);
+HWY_EXPORT(AddWordBytesKernel);
+HWY_EXPORT(AddRowsKernel);
+HWY_EXPORT(RequantizeU8Kernel);
+HWY_EXPORT(RequantizeI8Kernel);
+HWY_EXPORT(DotInstructionKernel);
+
+void dot_tile(const DotTile& tile) { HWY_DYNAMIC_DISPATCH(DotTileKernel)(tile); }
+const char* dot_instruction() { return HWY_DYNAMIC_DISPATCH(DotInstructionKernel)(); }
+void pack_words(const uint8_t* const planes[4], uint8_t flip, int64_t n, uint32_t* out) {
+  HWY_DYNAMIC_DISPATCH(PackWordsKernel)(planes, flip, n, out);
+}
+void quantize_words(const float* const planes[4], float scale, int32_t zero_point, int64_t n,
+                    uint32_t* out) {
+  HWY_DYNAMIC_DISPATCH(QuantizeWordsKernel)(planes, scale, zero_point, n, out);
+}
+void add_word_bytes(const uint32_t* words, int64_t n, int32_t* sum) {
+  HWY_DYNAMIC_DISPATCH(AddWordBytesKernel)(words, n, sum);
+}
+void add_rows(const int32_t* in, int64_t n, int32_t* sum) {
+  HWY_DYNAMIC_DISPATCH(AddRowsKernel)(in, n, sum);
+}
+void requantize(const int32_t* in, float factor, int32_t zero_point, uint8_t* out, int64_t n) {
+  HWY_DYNAMIC_DISPATCH(RequantizeU8Kernel)(in, factor, zero_point, out, n);
+}
+void requantize(const int32_t* in, float factor, int32_t zero_point, int8_t* out, int64_t n) {
+  HWY_DYNAMIC_DISPATCH(RequantizeI8Kernel)(in, factor, zero_point, out, n);
+}
+
+}  // namespace sluice::simd
+#endif  // HWY_ONCE
