@@ -22,7 +22,6 @@ double seconds_since(Clock::time_point start) {
 // Compiling again with what a run tells may bring new questions up; more rounds than this never
 // help.
 constexpr int kMaxRounds = 4;
-constexpr size_t kKeptPrograms = 4;
 
 bool has_float16(const ir::Graph& graph) {
   for (size_t v = 0; v < graph.value_count(); ++v) {
@@ -77,9 +76,10 @@ struct Programs::State {
   std::shared_ptr<const ir::Graph> graph;
   Options options;
   plan::Features features;
-  std::shared_ptr<exec::cpu::ThreadPool> pool;  // of the islands; made when the first appears
-  std::vector<std::unique_ptr<Program>> programs;
-  std::set<std::string> constants;  // what runs have told so far
+  size_t most = 0;
+  std::shared_ptr<exec::cpu::ThreadPool> pool;     // of the islands; made when the first appears
+  std::vector<std::unique_ptr<Program>> programs;  // latest first
+  std::set<std::string> constants;                 // what runs have told so far
   bool fixed_shapes = false;
 
   Result<std::unique_ptr<Program>> compile(std::span<const Value> inputs,
@@ -88,14 +88,17 @@ struct Programs::State {
 };
 
 Programs::Programs(std::shared_ptr<const ir::Graph> graph, const Options& options,
-                   const plan::Features& features)
+                   const plan::Features& features, size_t most)
     : state_(std::make_unique<State>()) {
+  state_->most = most;
   state_->graph = std::move(graph);
   state_->options = options;
   state_->features = features;
 }
 Programs::~Programs() = default;
-std::span<const std::unique_ptr<Program>> Programs::all() const { return state_->programs; }
+Program* Programs::latest() const {
+  return state_->programs.empty() ? nullptr : state_->programs[0].get();
+}
 
 // With `inputs`, the graph is first fixed to what this run tells.
 Result<std::unique_ptr<Program>> Programs::State::compile(std::span<const Value> inputs,
@@ -196,7 +199,7 @@ Result<Program*> Programs::for_run(std::span<const Value> inputs, Binding& bindi
   if (!programs.empty()) ++binding.recompilations;
   SLUICE_TRY(s.make_ready(*best, binding, load));
   programs.insert(programs.begin(), std::move(best));
-  if (programs.size() > kKeptPrograms) programs.pop_back();
+  if (programs.size() > s.most) programs.pop_back();
   return programs[0].get();
 }
 

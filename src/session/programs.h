@@ -42,9 +42,10 @@ struct Program {
 
 class Programs {
  public:
-  // `graph` as imported; it is kept, since later compilations start from it.
+  // `graph` as imported; it is kept, since later compilations start from it. Of programs that only
+  // some runs can use, the latest `most` stay.
   Programs(std::shared_ptr<const ir::Graph> graph, const Options& options,
-           const plan::Features& features);
+           const plan::Features& features, size_t most = 4);
   ~Programs();
 
   // Makes a program's runner; gives the layout where sizes are known, else null.
@@ -57,9 +58,8 @@ class Programs {
   // The program for these inputs, in the order of the graph's inputs.
   Result<Program*> for_run(std::span<const Value> inputs, Binding& binding, const Load& load);
 
-  // Latest first.
-  std::span<const std::unique_ptr<Program>> all() const;
-  Program* latest() const { return all().empty() ? nullptr : all()[0].get(); }
+  // Null before the first.
+  Program* latest() const;
 
  private:
   struct State;

@@ -259,6 +259,7 @@ struct RemoteSession::State {
   };
   Device device = Device::kUndecided;
   int acquired = 0;
+  bool ever_bound = false;
   bool idle_loss = false;    // the device went between two jobs
   bool failed_over = false;  // since the latest acquisition
   std::optional<Canaries> canaries;
@@ -625,7 +626,8 @@ Result<const plan::DeviceLayout*> RemoteSession::State::load(Program& made) {
 Result<Program*> RemoteSession::State::compile(bool fed) {
   const auto make = [this](Program& made) { return load(made); };
   if (programs == nullptr) {
-    programs = std::make_unique<Programs>(graph, options, features);
+    // One: the host frees what it holds for another program, and so are its weights freed here.
+    programs = std::make_unique<Programs>(graph, options, features, 1);
     describe_precision(*graph, features, binding);
   }
   if (!tried_at_load) {
@@ -673,6 +675,8 @@ Result<RemotePrepared> RemoteSession::gpu_prepare() {
   const bool fed = s.feeds.empty() || std::ranges::any_of(s.feeds, &Value::present);
   if (fed) SLUICE_TRY(s.check_feeds());
   s.in_job = false;
+  s.runner = nullptr;  // of a program that may go now
+  s.program = nullptr;
   SLUICE_ASSIGN(Program* const program, s.program_for(fed));
   Binding& binding = s.binding;
   if (binding.bound != Backend::kWebGpu) {
@@ -686,12 +690,10 @@ Result<RemotePrepared> RemoteSession::gpu_prepare() {
                                                              : "an adapter passed the gate";
     }
     s.idle_loss = false;
+    s.ever_bound = true;
     s.cpu.reset();  // of an earlier failover
   }
   RemotePrepared out;
-  for (const auto& kept : s.programs->all()) {
-    out.kept.push_back(static_cast<Runner&>(*kept->runner).id);
-  }
   out.islands = binding.islands;
   out.figures = binding.plan;
   if (program == nullptr) return out;
@@ -918,7 +920,7 @@ Result<void> RemoteSession::gpu_failover(const RemoteFailure& failure) {
   if (never_bound) {
     s.reset_device();
     s.device = State::Device::kGone;
-    if (s.options.backend == Backend::kWebGpu) return device_error(failure.error);
+    if (s.options.backend == Backend::kWebGpu && !s.ever_bound) return device_error(failure.error);
     s.binding.reason = failure.error;
     return s.bind_cpu();
   }

@@ -35,7 +35,9 @@ struct RemoteVerdict {
 // The program for the feeds that are set. Spans and references stay valid until the next prepare or
 // canary of the session.
 struct RemotePrepared {
-  uint32_t program = 0;  // 0: only a run can tell what to compile
+  // 0: only a run can tell what to compile. Another number than before: what the host holds for the
+  // earlier program is to be freed, that program does not come again.
+  uint32_t program = 0;
   // The host has not seen this program's pipelines and constants on its device. The string table of
   // a program never changes, so it needs to be looked at only then.
   bool fresh = false;
@@ -43,8 +45,6 @@ struct RemotePrepared {
   bool complete = false;
   uint32_t generation = 0;  // grows when words changed: buffers (only ever larger), grids, uniforms
   const plan::Encoded* code = nullptr;
-  // Programs that may be asked for again: what the host holds for others is to be freed.
-  std::vector<uint32_t> kept;
   std::vector<Island> islands;
   PlanFigures figures;
 };

@@ -115,11 +115,11 @@ int32_t sluice_gpu_canary_failed(int32_t session, uint32_t part, const char* why
 SLUICE_EXPORT(sluice_gpu_canary_verdict)
 int32_t sluice_gpu_canary_verdict(int32_t session, const char* about, uint32_t about_bytes);
 
-// The program for the feeds that are set: {"program": id, "fresh": true when its pipelines and
+// The program for the feeds that are set: {"program": id (another than before: what the host holds
+// for the earlier one is to be freed), "fresh": true when its pipelines and
 // constants are new to the host's device, "complete": false when sizes wait for feeds (pipelines
 // only, to compile early), "generation": n (changes when sizes changed: see opcodes.def), "words":
-// [pointer, count], "strings": [..] (only when fresh), "kept": [ids that may come again: what
-// the host holds for other programs is to be freed], "islands": [{"node", "op", "reason"}],
+// [pointer, count], "strings": [..] (only when fresh), "islands": [{"node", "op", "reason"}],
 // "figures": {dispatches, predicted_peak_bytes .. as in the Binding}}. With no feeds set, at load:
 // {"program": 0} when only a run can tell. Missing feeds of a model with several inputs: usage.
 SLUICE_EXPORT(sluice_gpu_prepare) int32_t sluice_gpu_prepare(int32_t session);

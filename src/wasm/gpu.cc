@@ -117,7 +117,7 @@ int32_t sluice_gpu_prepare(int32_t handle) {
   if (session == nullptr) return kNoSession;
   const auto prepared = session->remote->gpu_prepare();
   if (!prepared) return fail(prepared.error());
-  Json json = {{"program", prepared->program}, {"kept", prepared->kept}};
+  Json json = {{"program", prepared->program}};
   if (prepared->program != 0) {
     json["fresh"] = prepared->fresh;
     json["complete"] = prepared->complete;

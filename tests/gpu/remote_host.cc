@@ -369,9 +369,7 @@ Result<session::NamedValues> RemoteHost::run() {
   session::RemoteSession& session = s.session;
   const auto start = std::chrono::steady_clock::now();
   SLUICE_ASSIGN(const auto prepared, session.gpu_prepare());
-  std::erase_if(s.programs, [&](const auto& entry) {
-    return std::ranges::find(prepared.kept, entry.first) == prepared.kept.end();
-  });
+  std::erase_if(s.programs, [&](const auto& entry) { return entry.first != prepared.program; });
   if (!prepared.complete) return internal_error("a program for a run is not complete");
   Loaded& loaded = s.programs[prepared.program];
   if (prepared.fresh) SLUICE_TRY(s.compile(loaded, *prepared.code));

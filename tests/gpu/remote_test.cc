@@ -175,6 +175,45 @@ TEST(Remote, AnotherLengthMakesNoPipelineAndAShorterOneNothingAtAll) {
   EXPECT_EQ(remote->binding().recompilations, 0);
 }
 
+TEST(Remote, WhatOnlyARunCanTellIsCompiledThenAndTheEarlierProgramGoes) {
+  SLUICE_NEED_DEVICE();
+  const Net net = chain({Dim(3), Dim::unknown()});
+  Options options = software();
+  options.self_test = false;
+  auto remote = remote_of(net, options);
+  RemoteHost host(held.device, *remote);
+  host.self_test = false;
+  ASSERT_TRUE(host.load().ok());
+  EXPECT_EQ(host.counts().pipelines, 0);
+  for (const int64_t n : {40, 129, 129, 40}) {
+    const std::vector<Value> feeds = {Value(op::case_floats(Shape{3, n}))};
+    feed(*remote, feeds);
+    expect_same(host.run(), natively(net, Backend::kWebGpu, feeds));
+  }
+  EXPECT_EQ(remote->binding().recompilations, 2);
+  EXPECT_EQ(remote->binding().bound, Backend::kWebGpu);
+}
+
+TEST(Remote, ADeviceLostBetweenRunsIsReplacedOnceOrTheCpuGoesOn) {
+  SLUICE_OWN_DEVICE();
+  const Net net = chain();
+  auto remote = remote_of(net);
+  RemoteHost host(device, *remote);
+  ASSERT_TRUE(host.load().ok());
+  feed(*remote, net.feeds);
+  ASSERT_TRUE(host.run().ok());
+  ASSERT_TRUE(
+      remote->gpu_failover({.stage = "idle", .error = "The screen was locked", .device_lost = true})
+          .ok());
+  // No second device is to be had: WebGPU alone was asked for, and yet the job is done.
+  ASSERT_TRUE(remote->gpu_failover({.stage = "", .error = "There is no adapter"}).ok());
+  const auto got = remote->run_cpu();
+  ASSERT_TRUE(got.ok()) << got.error().text();
+  expect_same(Result<NamedValues>(**got), natively(net, Backend::kCpu, net.feeds));
+  EXPECT_EQ(remote->binding().reason, "There is no adapter");
+  EXPECT_EQ(remote->binding().failovers.size(), 1u);
+}
+
 TEST(Remote, IslandsRunInTheCoreAndAreCounted) {
   SLUICE_NEED_DEVICE();
   const Net net = with_island();
