@@ -679,6 +679,22 @@ async function inBrowser() {
         const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', await new Blob(pieces).arrayBuffer()));
         return {result, begins, digest: Array.from(digest, b => b.toString(16).padStart(2, '0')).join('')};
       },
+      // As the runtime does it: from the network or the store into WebAssembly memory.
+      async place({source, options}) {
+        let memory;
+        let used = 0;
+        const result = await store.loadModelWith(source, {
+          begin(total) {
+            memory ??= new WebAssembly.Memory({initial: Math.ceil(total / 65536)});
+            used = 0;
+          },
+          write(chunk) {
+            new Uint8Array(memory.buffer).set(chunk, used);
+            used += chunk.length;
+          },
+        }, options, {store: new store.ModelStore(await store.openOpfs('test-opfs'))});
+        return {result, used};
+      },
       async flip({at}) {
         const folder = await (await navigator.storage.getDirectory()).getDirectoryHandle('test-opfs');
         for await (const [name, file] of folder.entries()) {
@@ -864,6 +880,35 @@ async function inBrowser() {
   });
 
   if (web.isChromium) {
+    await test('memory: at most 1.2 times the model and 64 MiB, from the network and from the store', async () => {
+      const big = crypto.randomBytes(96 << 20);
+      const file = path.join(pageFolder, 'big.bin');
+      fs.writeFileSync(file, big);
+      const options = {sha256: sha256(big)};
+      const session = await web.browser.target().createCDPSession();
+      for (const from of ['network', 'store']) {
+        const page = await open(); // a fresh process for each
+        if (from === 'network') await page.call('clear');
+        const {processInfo} = await session.send('SystemInfo.getProcessInfo');
+        const renderers = processInfo.filter(({type}) => type === 'renderer').map(({id}) => id);
+        const kib = (pid, field) =>
+          Number(new RegExp(`${field}:\\s+(\\d+)`).exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'))[1]);
+        const before = new Map(renderers.map(pid => [pid, kib(pid, 'VmRSS')]));
+        for (const pid of renderers) fs.writeFileSync(`/proc/${pid}/clear_refs`, '5'); // the peak counts from here
+        const answer = await page.call('place', {source: `${web.url}pages/store/big.bin`, options});
+        check(answer.result?.from === from && answer.used === big.length, JSON.stringify(answer));
+        const grown = Math.max(...renderers.map(pid => kib(pid, 'VmHWM') - before.get(pid))) * 1024;
+        const limit = 1.2 * big.length + (64 << 20);
+        console.log(
+          `        from the ${from}: ${(grown / 1048576).toFixed(0)} MiB for ${big.length >> 20} (limit ${(limit / 1048576).toFixed(0)})`,
+        );
+        check(grown > big.length * 0.9, 'the wrong process was watched');
+        check(grown <= limit, `${grown} bytes (limit ${limit})`);
+        await page.close();
+      }
+      await session.detach();
+      fs.rmSync(file);
+    });
     await test('no room in the browser: the load goes on, and says so once', async () => {
       const page = await open();
       await page.call('clear');

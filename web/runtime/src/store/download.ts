@@ -2,6 +2,7 @@
 // last one stopped (RFC 9110, 14: ranges), as long as the server's answers prove that it is still the same
 // file; otherwise the file begins again. Knows nothing of stores and hashes: see DownloadTarget.
 import {SluiceError, abortedError, messageOf} from '../errors.js';
+import {ChunkReader} from './chunk_reader.js';
 import type {Version} from './model_store.js';
 
 /** Where the bytes go. */
@@ -200,12 +201,12 @@ export class Download {
   }
 
   private async body(response: Response, control: AbortController): Promise<void> {
-    const reader = response.body?.getReader();
-    if (!reader) throw this.failure('the answer has no body');
+    if (!response.body) throw this.failure('the answer has no body');
+    const reader = new ChunkReader(response.body);
     let first = this.offset === 0;
     for (;;) {
-      const {done, value} = await this.timely(control, reader.read());
-      if (done) break;
+      const value = await this.timely(control, reader.read());
+      if (value === undefined) break;
       if (value.length === 0) continue;
       this.networkBytes += value.length;
       if (first) {
