@@ -1,20 +1,14 @@
 // Puts the parts together: state, work, views, and the actions between them.
 
 import {Announcer} from './ui/announce.js';
-import {backgroundPanel} from './ui/background_panel.js';
-import {brushPanel} from './ui/brush_panel.js';
 import {Camera} from './ui/camera.js';
 import {statusView} from './ui/details.js';
 import {append, h} from './ui/dom.js';
-import {edgesPanel} from './ui/edges_panel.js';
-import {exportPanel} from './ui/export_panel.js';
 import {headerView} from './ui/header.js';
-import {jobBar} from './ui/job_bar.js';
 import {ModelsDialog} from './ui/models_dialog.js';
-import {tabsView} from './ui/panel.js';
 import {Stage, type StrokeSink} from './ui/stage.js';
 import {startView} from './ui/start.js';
-import {stripView} from './ui/strip.js';
+import {workplaceView, type WorkActions} from './ui/workplace.js';
 import {countText} from './pure/format.js';
 import {findModel} from './pure/models.js';
 import {settingsKey, type Background, type ExportFormat, type ModelChoice, type Picture, type Store} from './state.js';
@@ -40,6 +34,7 @@ export class App {
   });
   private readonly models: ModelsDialog;
   private nextId = 1;
+  private hinted = false;
 
   constructor(
     private readonly store: Store,
@@ -55,6 +50,7 @@ export class App {
       this.pixels,
       (id, cutout) => {
         this.opener.take(id, cutout);
+        this.hintIfEmpty(cutout.alpha);
       },
       job => {
         if (job.total > 1) {
@@ -93,114 +89,7 @@ export class App {
         void this.sample();
       },
     });
-    const tabs = tabsView([
-      {
-        id: 'background',
-        label: 'Background',
-        onShow: () => {
-          store.update({tool: 'compare'});
-        },
-        content: backgroundPanel(
-          store,
-          value => {
-            this.setBackground(value);
-          },
-          () => {
-            void this.pickBackground();
-          },
-        ),
-      },
-      {
-        id: 'edges',
-        label: 'Edges',
-        onShow: () => {
-          store.update({tool: 'compare'});
-        },
-        content: edgesPanel(store, {
-          setRefine: refine => {
-            this.recut({refine});
-          },
-          setCleanEdges: cleanEdges => {
-            this.recut({cleanEdges});
-          },
-          setFeather: feather => {
-            store.update({feather});
-            void this.opener.feather();
-          },
-          applyToAll: () => {
-            this.cutStale(true);
-          },
-        }),
-      },
-      {
-        id: 'brush',
-        label: 'Brush',
-        onShow: () => {
-          store.update({tool: 'restore'});
-        },
-        content: brushPanel(store, {
-          setTool: tool => {
-            store.update({tool});
-          },
-          setSize: brushSize => {
-            store.update({brushSize});
-          },
-          setHardness: brushHardness => {
-            store.update({brushHardness});
-          },
-          undo: () => {
-            this.opener.undo();
-          },
-          redo: () => {
-            this.opener.redo();
-          },
-        }),
-      },
-    ]);
-    const panel = h(
-      'aside',
-      {class: 'panel', attrs: {'aria-label': 'Tools'}},
-      tabs.element,
-      exportPanel(store, {
-        formats: formatsFor,
-        setFormat: format => {
-          store.update({format});
-        },
-        save: () => {
-          void this.guard(this.exporter.saveOpen());
-        },
-        copy: () => {
-          void this.guard(this.exporter.copyOpen(), 'The picture is on the clipboard.');
-        },
-        saveAll: () => {
-          void this.guard(this.exporter.saveAll());
-        },
-      }),
-    );
-    const job = jobBar(store, this.announcer, {
-      cancel: () => {
-        this.queue.cancel();
-      },
-      retry: () => {
-        this.queue.retryFailed();
-      },
-      start: () => {
-        void this.queue.start();
-      },
-      startOnCpu: () => {
-        void this.engine.forceCpu().then(() => this.queue.start());
-      },
-    });
-    const strip = stripView(store, {
-      open: id => {
-        void this.opener.open(id);
-      },
-      remove: id => {
-        this.remove(id);
-      },
-    });
-    this.stage.element.append(job); // over the picture, so that nothing moves when it comes and goes
-    const work = h('div', {class: 'work'}, h('div', {class: 'work-main'}, this.stage.element, strip), panel);
+    const work = workplaceView(store, this.announcer, this.stage.element, this.actions());
     const main = h('main', {attrs: {id: 'main'}}, start, work);
     store.watch(
       state => [state.pictures.length > 0],
@@ -237,6 +126,9 @@ export class App {
         document.body.classList.toggle('dropping', over);
       },
     );
+    addEventListener('beforeunload', event => {
+      if (store.state.job || store.state.exporting) event.preventDefault();
+    });
     document.addEventListener('keydown', event => {
       this.shortcut(event);
     });
@@ -270,6 +162,43 @@ export class App {
         }
       },
     );
+  }
+
+  private actions(): WorkActions {
+    const {store} = this;
+    return {
+      background: {set: value => this.setBackground(value), pick: () => void this.pickBackground()},
+      edges: {
+        setRefine: refine => this.recut({refine}),
+        setCleanEdges: cleanEdges => this.recut({cleanEdges}),
+        setFeather: feather => {
+          store.update({feather});
+          void this.opener.feather();
+        },
+        applyToAll: () => this.cutStale(true),
+      },
+      brush: {
+        setTool: tool => store.update({tool}),
+        setSize: brushSize => store.update({brushSize}),
+        setHardness: brushHardness => store.update({brushHardness}),
+        undo: () => this.opener.undo(),
+        redo: () => this.opener.redo(),
+      },
+      export: {
+        formats: formatsFor,
+        setFormat: format => store.update({format}),
+        save: () => void this.guard(this.exporter.saveOpen()),
+        copy: () => void this.guard(this.exporter.copyOpen(), 'The picture is on the clipboard.'),
+        saveAll: () => void this.guard(this.exporter.saveAll()),
+      },
+      job: {
+        cancel: () => this.queue.cancel(),
+        retry: () => this.queue.retryFailed(),
+        start: () => void this.queue.start(),
+        startOnCpu: () => void this.engine.forceCpu().then(() => this.queue.start()),
+      },
+      strip: {open: id => void this.opener.open(id), remove: id => this.remove(id)},
+    };
   }
 
   /** Set by the one who knows about updates. */
@@ -393,6 +322,21 @@ export class App {
       ? stale
       : stale.filter(one => one.id === state.openId && !one.result?.edited && !this.opener.editor?.edited);
     if (chosen.length > 0) this.queue.again(new Set(chosen.map(one => one.id)));
+  }
+
+  // The fast model finds people; on other pictures nearly nothing is left, which deserves a word, once.
+  private hintIfEmpty(alpha: Uint8Array): void {
+    const {model, catalogue} = this.store.state;
+    if (this.hinted || model?.kind !== 'catalogue' || model.manifest.name !== catalogue?.fast) return;
+    const step = Math.max(1, Math.floor(alpha.length / 20_000));
+    let sum = 0;
+    for (let i = 0; i < alpha.length; i += step) sum += alpha[i] ?? 0;
+    if ((sum * step) / alpha.length > 255 * 0.02) return;
+    this.hinted = true;
+    const best = findModel(catalogue, 'best');
+    this.announcer.note('Hardly anything was found: the fast model knows people only.', {
+      ...(best ? {action: {label: 'Use Best', run: () => this.chooseNamed(best.name)}} : {}),
+    });
   }
 
   private chooseNamed(name: string): void {

@@ -26,8 +26,9 @@ export function exportPanel(store: Store, actions: ExportActions): HTMLElement {
   const save = button([icon('download'), 'Download'], actions.save, {class: 'button button-primary grow'});
   const copy = button([icon('copy')], actions.copy, {class: 'button', label: 'Copy the picture'});
   copy.hidden = typeof ClipboardItem === 'undefined';
-  const all = button([icon('zip'), h('span', {}, '')], actions.saveAll, {class: 'button grow'});
-  const allText = all.querySelector('span');
+  const allText = h('span', {class: 'wide-only'});
+  const allShort = h('span', {class: 'narrow-only', attrs: {'aria-hidden': 'true'}});
+  const all = button([icon('zip'), allText, allShort], actions.saveAll, {class: 'button grow'});
   const allRow = h('div', {class: 'export-row'}, all);
   store.watch(
     state => [state.background.kind, state.format],
@@ -51,7 +52,10 @@ export function exportPanel(store: Store, actions: ExportActions): HTMLElement {
       save.disabled = copy.disabled = !ready || exporting !== '';
       allRow.hidden = pictures.length < 2;
       all.disabled = done === 0 || exporting !== '';
-      if (allText) allText.textContent = exporting.startsWith('Packing') ? exporting : `Download all ${done} (ZIP)`;
+      const packing = exporting.startsWith('Packing');
+      allText.textContent = packing ? exporting : `Download all ${done} (ZIP)`;
+      allShort.textContent = packing ? exporting.replace('Packing ', '') : 'ZIP';
+      all.setAttribute('aria-label', allText.textContent);
     },
   );
   return h(

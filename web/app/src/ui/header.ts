@@ -67,8 +67,8 @@ export function headerView(store: Store, actions: HeaderActions): HTMLElement {
     'header',
     {class: 'top'},
     h(
-      'a',
-      {class: 'brand', attrs: {href: './', 'aria-label': 'Sluice, start'}},
+      'div',
+      {class: 'brand'},
       h('img', {attrs: {src: 'icon.svg', alt: '', width: 28, height: 28}}),
       h('span', {class: 'brand-name'}, 'Sluice'),
       h('span', {class: 'brand-what wide-only'}, 'Background remover'),

@@ -113,11 +113,10 @@ export function jobBar(store: Store, announcer: Announcer, actions: JobActions):
 
 function failureText(state: AppState, bad: number, stopped: number): string {
   const failed = state.pictures.filter(one => one.status === 'failed');
-  if (bad === 1 && stopped === 0) {
-    const [one] = failed;
-    return (
-      [one?.error ?? '', one?.hint ?? ''].filter(Boolean).join(' ') || `${one?.name ?? 'A picture'} could not be cut.`
-    );
+  const open = failed.find(one => one.id === state.openId) ?? (bad === 1 ? failed[0] : undefined);
+  const more = bad > 1 ? ` (${bad} pictures failed.)` : '';
+  if (open && stopped === 0) {
+    return `${[open.error ?? '', open.hint ?? ''].filter(Boolean).join(' ') || `${open.name} could not be cut.`}${more}`;
   }
   const same = bad > 0 && failed.every(one => one.error === failed[0]?.error) ? ` ${failed[0]?.error ?? ''}` : '';
   const parts = [

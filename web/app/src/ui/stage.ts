@@ -6,6 +6,7 @@ import {icon} from './icons.js';
 import {button, h} from './dom.js';
 import {Divider} from './divider.js';
 import {Painter, type StageBackground} from './painter.js';
+import {listenToStage} from './stage_input.js';
 
 /** What the stage shows; null parts are not there (yet). */
 export interface StageContent {
@@ -21,20 +22,18 @@ export interface StrokeSink {
   end(): void;
 }
 
-const kPanStep = 48;
-
 export class Stage {
   readonly element: HTMLElement;
   background: StageBackground = {kind: 'transparent'};
   private readonly canvas = h('canvas', {class: 'stage-canvas'});
   private readonly painter = new Painter(this.canvas);
   private readonly divider: Divider;
+  private readonly zoom: HTMLElement;
   private readonly zoomText = h('output', {class: 'zoom-text'});
   private content: StageContent | null = null;
   private size: Size = {width: 1, height: 1};
   private view: View = {scale: 1, x: 0, y: 0};
   private fitted = true;
-  private readonly pointers = new Map<number, Point>();
   private painting = false;
   private cursor: Point | null = null;
   private frame = 0;
@@ -46,7 +45,7 @@ export class Stage {
     this.divider = new Divider(() => {
       this.redraw();
     });
-    const zoom = h(
+    this.zoom = h(
       'div',
       {class: 'zoom', attrs: {role: 'group', 'aria-label': 'Zoom'}},
       button(
@@ -75,7 +74,7 @@ export class Stage {
     this.canvas.tabIndex = 0;
     this.canvas.setAttribute('role', 'application');
     this.canvas.setAttribute('aria-label', 'Picture. Plus and minus zoom, arrow keys move, 0 fits.');
-    this.element = h('div', {class: 'stage'}, this.canvas, this.divider.element, zoom);
+    this.element = h('div', {class: 'stage'}, this.canvas, this.divider.element, this.zoom);
     new ResizeObserver(() => {
       this.resize();
     }).observe(this.element);
@@ -105,6 +104,7 @@ export class Stage {
       content?.picture.width !== this.content?.picture.width ||
       content?.picture.height !== this.content?.picture.height;
     this.content = content;
+    this.zoom.hidden = content === null;
     if (fresh || resized) {
       this.fitted = true;
       if (fresh) this.divider.reset();
@@ -183,11 +183,6 @@ export class Stage {
     this.redraw();
   }
 
-  private at(event: {clientX: number; clientY: number}): Point {
-    const box = this.canvas.getBoundingClientRect();
-    return {x: event.clientX - box.left, y: event.clientY - box.top};
-  }
-
   private brushing(): boolean {
     return this.store.state.tool !== 'compare' && this.content?.cut != null;
   }
@@ -211,125 +206,32 @@ export class Stage {
   }
 
   private listen(): void {
-    const {canvas} = this;
-    canvas.addEventListener(
-      'wheel',
-      event => {
-        event.preventDefault();
-        const lines = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 16 : 1;
-        if (event.shiftKey) this.panBy(-event.deltaY * lines, 0);
-        else this.zoomBy(Math.exp(-event.deltaY * lines * (event.ctrlKey ? 0.01 : 0.0018)), this.at(event));
+    listenToStage(this.canvas, {
+      brushing: () => this.brushing(),
+      painting: () => this.painting,
+      zoomBy: (factor, at) => this.zoomBy(factor, at),
+      panBy: (dx, dy) => this.panBy(dx, dy),
+      fit: () => this.fitNow(),
+      oneToOne: at => this.zoomBy(1 / this.view.scale / (devicePixelRatio || 1), at),
+      fitted: () => this.fitted,
+      beginStroke: at => this.beginStroke(at),
+      strokeTo: at => this.strokeTo(at),
+      endStroke: () => this.endStroke(),
+      setCursor: at => {
+        this.cursor = at;
+        this.redraw();
       },
-      {passive: false},
-    );
-    canvas.addEventListener('dblclick', event => {
-      if (this.brushing()) return;
-      if (this.fitted) this.zoomBy(1 / this.view.scale / (devicePixelRatio || 1), this.at(event));
-      else this.fitNow();
-    });
-    canvas.addEventListener('pointerdown', event => {
-      canvas.setPointerCapture(event.pointerId);
-      const at = this.at(event);
-      this.pointers.set(event.pointerId, at);
-      if (this.pointers.size > 1) this.endStroke();
-      else if (this.brushing() && event.button === 0) this.beginStroke(at);
-      this.cursor = event.pointerType === 'touch' ? null : at;
-    });
-    canvas.addEventListener('pointermove', event => {
-      this.move(event);
-    });
-    for (const name of ['pointerup', 'pointercancel'] as const) {
-      canvas.addEventListener(name, event => {
-        this.pointers.delete(event.pointerId);
-        this.endStroke();
-      });
-    }
-    canvas.addEventListener('pointerleave', () => {
-      if (this.painting) return;
-      this.cursor = null;
-      this.redraw();
-    });
-    canvas.addEventListener('keydown', event => {
-      if (!event.ctrlKey && !event.metaKey && !event.altKey && this.key(event)) event.preventDefault();
-    });
-    canvas.addEventListener('keyup', event => {
-      if (event.key === ' ') this.endStroke();
-    });
-    canvas.addEventListener('blur', () => {
-      this.endStroke();
+      moveCursor: (dx, dy) => this.moveCursor(dx, dy),
     });
   }
 
-  private move(event: PointerEvent): void {
-    const at = this.at(event);
-    const before = this.pointers.get(event.pointerId);
-    if (this.brushing() && event.pointerType !== 'touch') {
-      this.cursor = at;
-      this.redraw();
-    }
-    if (!before) return;
-    if (this.pointers.size === 2) {
-      const other = [...this.pointers].find(([id]) => id !== event.pointerId)?.[1];
-      if (other) {
-        const was = Math.hypot(before.x - other.x, before.y - other.y);
-        const now = Math.hypot(at.x - other.x, at.y - other.y);
-        if (was > 1 && now > 1) this.zoomBy(now / was, {x: (at.x + other.x) / 2, y: (at.y + other.y) / 2});
-        this.panBy((at.x - before.x) / 2, (at.y - before.y) / 2);
-      }
-    } else if (this.painting) {
-      for (const step of event.getCoalescedEvents?.() ?? [event]) this.strokeTo(this.at(step));
-    } else {
-      this.panBy(at.x - before.x, at.y - before.y);
-    }
-    this.pointers.set(event.pointerId, at);
-  }
-
-  private key(event: KeyboardEvent): boolean {
-    const step = event.shiftKey ? kPanStep * 4 : kPanStep;
-    const arrows: Record<string, Point> = {
-      ArrowLeft: {x: -1, y: 0},
-      ArrowRight: {x: 1, y: 0},
-      ArrowUp: {x: 0, y: -1},
-      ArrowDown: {x: 0, y: 1},
-    };
-    const way = arrows[event.key];
-    if (way) {
-      if (this.brushing()) this.moveCursor(way, event.shiftKey ? 24 : 6);
-      else this.panBy(-way.x * step, -way.y * step);
-      return true;
-    }
-    switch (event.key) {
-      case '+':
-      case '=':
-        this.zoomBy(1.25);
-        return true;
-      case '-':
-      case '_':
-        this.zoomBy(1 / 1.25);
-        return true;
-      case '0':
-        this.fitNow();
-        return true;
-      case '1':
-        this.zoomBy(1 / this.view.scale / (devicePixelRatio || 1));
-        return true;
-      case ' ':
-        if (!this.brushing()) return false;
-        this.moveCursor({x: 0, y: 0}, 0);
-        if (!event.repeat && this.cursor) this.beginStroke(this.cursor);
-        return true;
-      default:
-        return false;
-    }
-  }
-
-  private moveCursor(way: Point, step: number): void {
+  private moveCursor(dx: number, dy: number): Point {
     const from = this.cursor ?? {x: this.size.width / 2, y: this.size.height / 2};
     this.cursor = {
-      x: Math.min(Math.max(from.x + way.x * step, 0), this.size.width),
-      y: Math.min(Math.max(from.y + way.y * step, 0), this.size.height),
+      x: Math.min(Math.max(from.x + dx, 0), this.size.width),
+      y: Math.min(Math.max(from.y + dy, 0), this.size.height),
     };
-    if (this.painting) this.strokeTo(this.cursor);
     this.redraw();
+    return this.cursor;
   }
 }

@@ -36,7 +36,7 @@ export function stripView(store: Store, actions: StripActions): HTMLElement {
   store.watch(
     state => [state.pictures, state.openId],
     (pictures, openId) => {
-      nav.hidden = pictures.length < 2 && !pictures.some(one => one.status === 'failed');
+      nav.hidden = pictures.length < 2;
       const alive = new Set(pictures.map(one => one.id));
       for (const [id, item] of items) {
         if (alive.has(id)) continue;

@@ -106,8 +106,8 @@ export class Engine {
 
 function explain(thrown: unknown, choice: ModelChoice): {message: string; hint?: string} {
   if (thrown instanceof SluiceError) {
-    if (thrown.code === 'network' && choice.kind === 'catalogue' && navigator.onLine !== false) {
-      return {message: missingModelSentence(choice.manifest), hint: thrown.message};
+    if (thrown.code === 'network' && choice.kind === 'catalogue' && /status 4\d\d/.test(thrown.message)) {
+      return {message: missingModelSentence(choice.manifest)};
     }
     if (thrown.code === 'network' && navigator.onLine === false) {
       return {
