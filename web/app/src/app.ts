@@ -7,16 +7,17 @@ import {append, h} from './ui/dom.js';
 import {headerView} from './ui/header.js';
 import {ModelsDialog} from './ui/models_dialog.js';
 import {Stage, type StrokeSink} from './ui/stage.js';
+import {listenToShortcuts} from './ui/shortcuts.js';
 import {startView} from './ui/start.js';
 import {workplaceView, type WorkActions} from './ui/workplace.js';
 import {countText} from './pure/format.js';
-import {findModel} from './pure/models.js';
-import {settingsKey, type Background, type ExportFormat, type ModelChoice, type Picture, type Store} from './state.js';
+import type {Background, ExportFormat, Store} from './state.js';
 import {Backdrop} from './work/backdrop.js';
 import {Engine, type Wishes} from './work/engine.js';
 import {Exporter, formatsFor} from './work/exporter.js';
 import {incoming, pickFiles, type Incoming} from './work/incoming.js';
 import {Opener} from './work/opener.js';
+import {nearlyEmpty, Pictures} from './work/pictures.js';
 import {Pixels} from './work/pixels.js';
 import {Queue} from './work/queue.js';
 
@@ -29,11 +30,9 @@ export class App {
   private readonly exporter: Exporter;
   private readonly stage: Stage;
   private readonly backdrop: Backdrop;
-  private readonly camera = new Camera(file => {
-    this.add([file]);
-  });
+  private readonly camera = new Camera(file => this.pictures.add([file]));
   private readonly models: ModelsDialog;
-  private nextId = 1;
+  private readonly pictures: Pictures;
   private hinted = false;
 
   constructor(
@@ -41,9 +40,7 @@ export class App {
     wishes: Wishes,
   ) {
     this.engine = new Engine(store, wishes);
-    this.opener = new Opener(store, this.engine, this.pixels, fresh => {
-      this.showOpen(fresh);
-    });
+    this.opener = new Opener(store, this.engine, this.pixels, fresh => this.showOpen(fresh));
     this.queue = new Queue(
       store,
       this.engine,
@@ -62,32 +59,25 @@ export class App {
         }
       },
     );
+    this.pictures = new Pictures(store, this.engine, this.pixels, this.opener, this.queue);
     this.exporter = new Exporter(store, this.engine, this.pixels, this.opener);
     this.stage = new Stage(store, this.strokes());
     this.backdrop = new Backdrop(store, this.pixels, background => {
       this.stage.background = background;
       this.stage.redraw();
     });
-    this.models = new ModelsDialog(store, choice => {
-      void this.choose(choice);
-    });
+    this.models = new ModelsDialog(store, choice => void this.pictures.choose(choice));
   }
 
   mount(root: HTMLElement): void {
     const {store} = this;
     const pick = (): void => {
-      void pickFiles().then(files => {
-        this.take(files);
-      });
+      void pickFiles().then(files => this.take(files));
     };
     const start = startView({
       pick,
-      camera: () => {
-        this.camera.open();
-      },
-      sample: () => {
-        void this.sample();
-      },
+      camera: () => this.camera.open(),
+      sample: () => void this.sample(),
     });
     const work = workplaceView(store, this.announcer, this.stage.element, this.actions());
     const main = h('main', {attrs: {id: 'main'}}, start, work);
@@ -100,18 +90,12 @@ export class App {
     );
     append(root, [
       headerView(store, {
-        chooseModel: name => {
-          this.chooseNamed(name);
-        },
-        otherModels: () => {
-          this.models.open();
-        },
+        chooseModel: name => this.pictures.chooseNamed(name),
+        otherModels: () => this.models.open(),
         pick,
       }),
       main,
-      statusView(store, () => {
-        void this.retryGpu();
-      }),
+      statusView(store, () => void this.retryGpu()),
       this.camera.element,
       this.models.element,
       this.announcer.notes,
@@ -119,9 +103,7 @@ export class App {
     ]);
     incoming(
       document,
-      news => {
-        this.take(news);
-      },
+      news => this.take(news),
       over => {
         document.body.classList.toggle('dropping', over);
       },
@@ -129,8 +111,10 @@ export class App {
     addEventListener('beforeunload', event => {
       if (store.state.job || store.state.exporting) event.preventDefault();
     });
-    document.addEventListener('keydown', event => {
-      this.shortcut(event);
+    listenToShortcuts(store, {
+      undo: () => this.opener.undo(),
+      redo: () => this.opener.redo(),
+      save: () => void this.guard(this.exporter.saveOpen()),
     });
     store.watch(
       state => [state.pictures, state.openId],
@@ -154,9 +138,7 @@ export class App {
           this.announcer.note('A new version of this page is ready.', {
             action: {
               label: 'Reload',
-              run: () => {
-                this.onReload();
-              },
+              run: () => this.onReload(),
             },
           });
         }
@@ -175,7 +157,7 @@ export class App {
           store.update({feather});
           void this.opener.feather();
         },
-        applyToAll: () => this.cutStale(true),
+        applyToAll: () => this.pictures.cutStale(true),
       },
       brush: {
         setTool: tool => store.update({tool}),
@@ -197,7 +179,7 @@ export class App {
         start: () => void this.queue.start(),
         startOnCpu: () => void this.engine.forceCpu().then(() => this.queue.start()),
       },
-      strip: {open: id => void this.opener.open(id), remove: id => this.remove(id)},
+      strip: {open: id => void this.opener.open(id), remove: id => this.pictures.remove(id)},
     };
   }
 
@@ -215,7 +197,8 @@ export class App {
       void this.models.own(news.models);
       return;
     }
-    if (news.pictures.length > 0) this.add(news.pictures);
+    if (news.pictures.length > 1) this.announcer.say(`${news.pictures.length} pictures are added.`);
+    if (news.pictures.length > 0) this.pictures.add(news.pictures);
     if (news.refused.length > 0) {
       this.announcer.note(
         news.refused.length === 1
@@ -226,40 +209,12 @@ export class App {
     }
   }
 
-  private add(files: readonly File[]): void {
-    const added = files.map((file): Picture => ({
-      id: this.nextId++,
-      file,
-      name: file.name || 'picture.png',
-      status: 'waiting',
-    }));
-    const {pictures, openId, caution} = this.store.state;
-    this.store.update({pictures: [...pictures, ...added]});
-    if (files.length > 1) this.announcer.say(`${files.length} pictures were added.`);
-    const [first] = added;
-    // A single new picture is what one wants to see; a batch leaves the open one alone.
-    const opened = first && (openId === null || added.length === 1) ? this.opener.open(first.id) : Promise.resolve();
-    if (!caution) void opened.then(() => this.queue.start());
-  }
-
-  private remove(id: number): void {
-    const picture = this.store.picture(id);
-    const {pictures, openId} = this.store.state;
-    if (!picture || picture.status === 'working') return;
-    const at = pictures.indexOf(picture);
-    const rest = pictures.filter(one => one !== picture);
-    this.store.update({pictures: rest});
-    if (openId === id) void this.opener.open((rest[at] ?? rest[at - 1])?.id ?? null);
-    if (picture.thumb) URL.revokeObjectURL(picture.thumb);
-    if (picture.result) void this.pixels.call('drop', [picture.result.cut, picture.result.alpha]);
-  }
-
   private async sample(): Promise<void> {
     await this.guard(
       (async () => {
         const response = await fetch('sample.jpg');
         if (!response.ok) throw new Error('The sample could not be loaded.');
-        this.add([new File([await response.blob()], 'sample.jpg', {type: 'image/jpeg'})]);
+        this.pictures.add([new File([await response.blob()], 'sample.jpg', {type: 'image/jpeg'})]);
       })(),
     );
   }
@@ -286,9 +241,7 @@ export class App {
           target: tool === 'restore' ? 255 : 0,
         });
       },
-      to: (x, y) => {
-        this.opener.editor?.strokeTo(x, y);
-      },
+      to: (x, y) => this.opener.editor?.strokeTo(x, y),
       end: () => {
         this.opener.editor?.endStroke();
         this.opener.colourSoon();
@@ -310,49 +263,18 @@ export class App {
 
   private recut(change: {refine?: boolean; cleanEdges?: boolean}): void {
     this.store.update(change);
-    this.cutStale(false);
-  }
-
-  // `all`: every picture with older settings; else the open one alone, unless strokes would be lost.
-  private cutStale(all: boolean): void {
-    const {state} = this.store;
-    const key = settingsKey(state);
-    const stale = state.pictures.filter(one => one.status === 'done' && one.result && one.result.key !== key);
-    const chosen = all
-      ? stale
-      : stale.filter(one => one.id === state.openId && !one.result?.edited && !this.opener.editor?.edited);
-    if (chosen.length > 0) this.queue.again(new Set(chosen.map(one => one.id)));
+    this.pictures.cutStale(false);
   }
 
   // The fast model finds people; on other pictures nearly nothing is left, which deserves a word, once.
   private hintIfEmpty(alpha: Uint8Array): void {
     const {model, catalogue} = this.store.state;
     if (this.hinted || model?.kind !== 'catalogue' || model.manifest.name !== catalogue?.fast) return;
-    const step = Math.max(1, Math.floor(alpha.length / 20_000));
-    let sum = 0;
-    for (let i = 0; i < alpha.length; i += step) sum += alpha[i] ?? 0;
-    if ((sum * step) / alpha.length > 255 * 0.02) return;
+    if (!nearlyEmpty(alpha)) return;
     this.hinted = true;
-    const best = findModel(catalogue, 'best');
     this.announcer.note('Hardly anything was found: the fast model knows people only.', {
-      ...(best ? {action: {label: 'Use Best', run: () => this.chooseNamed(best.name)}} : {}),
+      action: {label: 'Use Best', run: () => this.pictures.chooseNamed('best')},
     });
-  }
-
-  private chooseNamed(name: string): void {
-    const {catalogue} = this.store.state;
-    const manifest = catalogue ? findModel(catalogue, name) : undefined;
-    if (manifest) void this.choose({kind: 'catalogue', manifest});
-  }
-
-  private async choose(model: ModelChoice): Promise<void> {
-    const had = this.queue.running;
-    if (had) this.queue.cancel();
-    const failed = this.store.state.engine.phase === 'failed';
-    this.store.update({model, engine: {phase: 'none'}});
-    await this.engine.close();
-    if (had || failed) this.queue.retryFailed();
-    else this.cutStale(false);
   }
 
   private async retryGpu(): Promise<void> {
@@ -365,33 +287,6 @@ export class App {
         this.engine.noteBinding(cutter.binding);
       })(),
     );
-  }
-
-  private shortcut(event: KeyboardEvent): void {
-    const target = event.target as Element | null;
-    const typing =
-      target?.matches('input:not([type=range]):not([type=radio]):not([type=checkbox]), textarea, select') ?? false;
-    if (typing) return;
-    const command = event.ctrlKey || event.metaKey;
-    const key = event.key.toLowerCase();
-    if (command && key === 'z')
-      (event.shiftKey
-        ? () => {
-            this.opener.redo();
-          }
-        : () => {
-            this.opener.undo();
-          })();
-    else if (command && key === 'y') this.opener.redo();
-    else if (command && key === 's' && this.store.picture(this.store.state.openId)?.result)
-      void this.guard(this.exporter.saveOpen());
-    else if (!command && (key === '[' || key === ']') && this.store.state.tool !== 'compare') {
-      const {brushSize} = this.store.state;
-      this.store.update({
-        brushSize: Math.min(200, Math.max(4, Math.round((brushSize * (key === ']' ? 1.2 : 1 / 1.2)) / 2) * 2)),
-      });
-    } else return;
-    event.preventDefault();
   }
 
   private async guard(work: Promise<void>, done = ''): Promise<void> {

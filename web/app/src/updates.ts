@@ -4,10 +4,9 @@
 export function watchUpdates(onReady: (activate: () => void) => void): void {
   if (!('serviceWorker' in navigator) || !isSecureContext) return;
   const {serviceWorker} = navigator;
-  const had = serviceWorker.controller !== null;
   let reloading = false;
   serviceWorker.addEventListener('controllerchange', () => {
-    if (had && reloading) location.reload();
+    if (reloading) location.reload();
   });
   const offer = (worker: ServiceWorker): void => {
     onReady(() => {
@@ -18,7 +17,7 @@ export function watchUpdates(onReady: (activate: () => void) => void): void {
   void serviceWorker
     .register('service_worker.js')
     .then(registration => {
-      if (registration.waiting && had) offer(registration.waiting);
+      if (registration.waiting && serviceWorker.controller) offer(registration.waiting);
       registration.addEventListener('updatefound', () => {
         const worker = registration.installing;
         worker?.addEventListener('statechange', () => {

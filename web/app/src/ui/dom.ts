@@ -67,7 +67,8 @@ export function slider(
   text: (value: number) => string,
   onInput: (value: number) => void,
 ): {element: HTMLElement; set(value: number): void} {
-  const output = h('output', {class: 'slider-value'});
+  // No <output>: a label would name that instead of the input.
+  const output = h('span', {class: 'slider-value', attrs: {'aria-hidden': 'true'}});
   const input = h('input', {attrs: {type: 'range', min: range.min, max: range.max, step: range.step}});
   const set = (value: number): void => {
     input.value = String(value);

@@ -104,13 +104,16 @@ export function pickFiles(options: {multiple?: boolean} = {}): Promise<Incoming>
   input.type = 'file';
   input.accept = 'image/*,.heic,.heif';
   input.multiple = options.multiple ?? true;
+  input.hidden = true;
+  // In the document: some browsers forget an input that lies nowhere.
+  document.body.append(input);
   return new Promise(resolve => {
-    input.addEventListener('change', () => {
+    const answer = (): void => {
+      input.remove();
       resolve(sortFiles([...(input.files ?? [])]));
-    });
-    input.addEventListener('cancel', () => {
-      resolve({pictures: [], models: [], refused: []});
-    });
+    };
+    input.addEventListener('change', answer);
+    input.addEventListener('cancel', answer);
     input.click();
   });
 }

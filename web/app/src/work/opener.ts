@@ -17,7 +17,7 @@ export class Opener {
   original: ImageBitmap | null = null;
   private turn = 0;
   private colourTimer: ReturnType<typeof setTimeout> | undefined;
-  private featherBusy = false;
+  private feathering: Promise<void> | null = null;
   private loading = false;
 
   constructor(
@@ -82,28 +82,12 @@ export class Opener {
     })();
   }
 
-  /** Feather changed: the whole plane is made in the worker, the latest wish wins. */
-  async feather(): Promise<void> {
-    if (this.featherBusy) return;
-    this.featherBusy = true;
-    try {
-      for (;;) {
-        const {editor} = this;
-        const radius = this.store.state.feather;
-        if (!editor || editor.featherRadius === radius) return;
-        const {version} = editor;
-        const alpha = editor.alpha.slice();
-        const plane = await this.pixels.call('feather', {alpha, width: editor.width, height: editor.height, radius}, [
-          alpha.buffer,
-        ]);
-        if (this.editor === editor && editor.version === version) {
-          editor.setFeathered(plane, radius);
-          this.colourSoon();
-        }
-      }
-    } finally {
-      this.featherBusy = false;
-    }
+  /** Feather changed: the whole plane is made in the worker, the latest wish wins. Resolves when it is shown. */
+  feather(): Promise<void> {
+    this.feathering ??= this.featherNow().finally(() => {
+      this.feathering = null;
+    });
+    return this.feathering;
   }
 
   undo(): void {
@@ -149,6 +133,21 @@ export class Opener {
       result: {...now.result, cut: done.cut, alpha: done.alpha, feather, edited},
     });
     if (editor.version === version) editor.edited = false;
+  }
+
+  private async featherNow(): Promise<void> {
+    for (;;) {
+      const {editor} = this;
+      const radius = this.store.state.feather;
+      if (!editor || editor.featherRadius === radius) return;
+      const {version, width, height} = editor;
+      const alpha = editor.alpha.slice();
+      const plane = await this.pixels.call('feather', {alpha, width, height, radius}, [alpha.buffer]);
+      if (this.editor === editor && editor.version === version) {
+        editor.setFeathered(plane, radius);
+        this.colourSoon();
+      }
+    }
   }
 
   // The core estimates the foreground's colours for the shown alpha.

@@ -89,7 +89,7 @@ export class Queue {
       this.store.update({job: null});
       this.onEnd(job);
     }
-    if (!signal.aborted) void this.start(); // what was added in the last moment
+    void this.start(); // what was added in the last moment
   }
 
   /** Ends the job; what was not reached is marked, and can be retried. */
@@ -195,7 +195,8 @@ export class Queue {
 
   private fail(id: number, thrown: unknown, signal: AbortSignal): void {
     if (signal.aborted) {
-      this.store.updatePicture(id, {status: 'cancelled'});
+      // It may be waiting again already, for another model.
+      if (this.store.picture(id)?.status === 'working') this.store.updatePicture(id, {status: 'cancelled'});
       return;
     }
     const error = thrown instanceof Error ? thrown.message : String(thrown);
