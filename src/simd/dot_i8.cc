@@ -35,7 +35,7 @@ constexpr int kVectorsHeld = HWY_ARCH_WASM || HWY_TARGET == HWY_AVX2 ? 3 : 2;
 #undef SLUICE_DOT_PAIRS
 #if HWY_ARCH_X86 && HWY_TARGET != HWY_SCALAR && HWY_TARGET != HWY_EMU128
 // Products of two pairs of 16-bit numbers, added.
-HWY_INLINE VI32 dot_pairs(VI32 a, VI32 b) {
+HWY_INLINE HWY_MAYBE_UNUSED VI32 dot_pairs(VI32 a, VI32 b) {
 #if HWY_TARGET <= HWY_AVX3
   return VI32{_mm512_madd_epi16(a.raw, b.raw)};
 #elif HWY_TARGET <= HWY_AVX2
@@ -46,7 +46,9 @@ HWY_INLINE VI32 dot_pairs(VI32 a, VI32 b) {
 }
 #define SLUICE_DOT_PAIRS 1
 #elif HWY_ARCH_WASM
-HWY_INLINE VI32 dot_pairs(VI32 a, VI32 b) { return VI32{wasm_i32x4_dot_i16x8(a.raw, b.raw)}; }
+HWY_INLINE HWY_MAYBE_UNUSED VI32 dot_pairs(VI32 a, VI32 b) {
+  return VI32{wasm_i32x4_dot_i16x8(a.raw, b.raw)};
+}
 #define SLUICE_DOT_PAIRS 1
 #else
 #define SLUICE_DOT_PAIRS 0
@@ -58,27 +60,27 @@ struct Pairs {
 };
 
 #if SLUICE_DOT_PAIRS
-HWY_INLINE Pairs unsigned_pairs(VI32 words) {
+HWY_INLINE HWY_MAYBE_UNUSED Pairs unsigned_pairs(VI32 words) {
   const I32 d;
   const hn::Repartition<uint16_t, I32> d16;
   return {hn::And(words, hn::Set(d, 0x00ff00ff)),
           hn::BitCast(d, hn::ShiftRight<8>(hn::BitCast(d16, words)))};
 }
-HWY_INLINE Pairs signed_pairs(VI32 words) {
+HWY_INLINE HWY_MAYBE_UNUSED Pairs signed_pairs(VI32 words) {
   const I32 d;
   const hn::Repartition<int16_t, I32> d16;
   const auto both = hn::BitCast(d16, words);
   return {hn::BitCast(d, hn::ShiftRight<8>(hn::ShiftLeft<8>(both))),
           hn::BitCast(d, hn::ShiftRight<8>(both))};
 }
-HWY_INLINE VI32 add_dot(VI32 sum, const Pairs& a, const Pairs& b) {
+HWY_INLINE HWY_MAYBE_UNUSED VI32 add_dot(VI32 sum, const Pairs& a, const Pairs& b) {
   return hn::Add(sum, hn::Add(dot_pairs(a.even, b.even), dot_pairs(a.odd, b.odd)));
 }
 #else
 // Without an instruction for pairs: byte by byte, on 32-bit lanes.
-HWY_INLINE Pairs unsigned_pairs(VI32 words) { return {words, words}; }
-HWY_INLINE Pairs signed_pairs(VI32 words) { return {words, words}; }
-HWY_INLINE VI32 add_dot(VI32 sum, const Pairs& a, const Pairs& b) {
+HWY_INLINE HWY_MAYBE_UNUSED Pairs unsigned_pairs(VI32 words) { return {words, words}; }
+HWY_INLINE HWY_MAYBE_UNUSED Pairs signed_pairs(VI32 words) { return {words, words}; }
+HWY_INLINE HWY_MAYBE_UNUSED VI32 add_dot(VI32 sum, const Pairs& a, const Pairs& b) {
   const I32 d;
   const VI32 low = hn::Set(d, 0xff);
   const auto part = [&](auto x, auto y) { sum = hn::Add(sum, hn::Mul(x, y)); };
