@@ -142,8 +142,8 @@ const brain = bits => new Float32Array(new Uint32Array([bits << 16]).buffer)[0];
 const decode = {float16: bits => HALF[bits], bfloat16: brain};
 const FLOATING = new Set(['float32', 'float64', 'float16', 'bfloat16']);
 
-/** '' when `got` agrees with `want` (|e| <= atol + rtol |want|, integers exactly), else what is wrong. */
-export function compare(got, want, {atol = 1e-4, rtol = 1e-3} = {}) {
+/** '' when `got` agrees with `want` (|e| <= atol + rtol |want|, integers within `integer`), else what is wrong. */
+export function compare(got, want, {atol = 1e-4, rtol = 1e-3, integer = 0} = {}) {
   if (!got) return 'is not there';
   if (got.dtype !== want.dtype || String(got.dims) !== String(want.dims)) {
     return `is ${got.dtype}[${got.dims}] (${want.dtype}[${want.dims}] is expected)`;
@@ -161,6 +161,9 @@ export function compare(got, want, {atol = 1e-4, rtol = 1e-3} = {}) {
         error = Math.abs(a - b);
       good = (Number.isNaN(a) && Number.isNaN(b)) || a === b || error <= atol + rtol * Math.abs(b);
       if (!good && error > worst) worst = error;
+    }
+    if (!good && integer > 0 && !FLOATING.has(want.dtype)) {
+      good = Math.abs(Number(got.data[i]) - Number(want.data[i])) <= integer;
     }
     if (!good && wrong++ === 0) first = i;
   }
