@@ -1,0 +1,106 @@
+// The folder that the comparisons' pages are served from: build/web/bench.
+import fs from 'node:fs';
+import {createRequire} from 'node:module';
+import path from 'node:path';
+import {root} from '../../tests/web/harness.mjs';
+
+const folder = path.join(root, 'build/web/bench');
+
+/** A hard link where the file system has them: models are large. */
+function place(from, to) {
+  const target = path.join(folder, to);
+  fs.mkdirSync(path.dirname(target), {recursive: true});
+  fs.rmSync(target, {force: true});
+  try {
+    fs.linkSync(fs.realpathSync(from), target);
+  } catch {
+    fs.copyFileSync(from, target);
+  }
+}
+
+export const pageOf = name => `${name}.html`;
+
+/** Puts pages, runtimes, models and the photo where they are served from. */
+export function stageSite({photo, peers, jobs}) {
+  fs.rmSync(folder, {recursive: true, force: true});
+  fs.mkdirSync(folder, {recursive: true});
+  const modules = path.join(peers, 'node_modules');
+  place(photo, 'photo');
+  for (const {model} of jobs) place(path.join(root, 'build/models', model), `models/${model}`);
+  fs.cpSync(path.join(root, 'build/web/sluice-web'), path.join(folder, 'sluice-web'), {recursive: true});
+  const ort = path.join(modules, 'onnxruntime-web-1.30');
+  for (const name of fs.readdirSync(path.join(ort, 'dist'))) {
+    if (/\.min\.mjs$|^ort-wasm.*\.(mjs|wasm)$/.test(name)) place(path.join(ort, 'dist', name), `ort/${name}`);
+  }
+
+  // @imgly/background-removal, bundled with the onnxruntime-web that it asks for; its files' directory is ours.
+  const esbuild = createRequire(path.join(root, 'build/web-node/node_modules/x.js'))('esbuild');
+  const removal = path.join(modules, '@imgly/background-removal');
+  if (fs.existsSync(removal)) {
+    esbuild.buildSync({
+      entryPoints: [path.join(removal, 'dist/index.mjs')],
+      bundle: true,
+      minify: true,
+      splitting: true,
+      format: 'esm',
+      entryNames: 'imgly',
+      outdir: path.join(folder, 'imgly'),
+      nodePaths: [modules],
+      logLevel: 'error',
+      external: ['node:*', 'fs', 'path', 'module', 'worker_threads', 'url', 'os', 'perf_hooks'],
+    });
+    const resources = {};
+    const add = (key, from, name, mime) => {
+      place(from, `imgly/${name}`);
+      const {size} = fs.statSync(from);
+      resources[key] = {size, mime, chunks: [{name, offsets: [0, size]}]};
+    };
+    for (const {imgly, model} of jobs) {
+      if (imgly)
+        add(`/models/${imgly}`, path.join(root, 'build/models', model), `models/${imgly}`, 'application/octet-stream');
+    }
+    for (const base of ['ort-wasm-simd-threaded', 'ort-wasm-simd-threaded.jsep']) {
+      for (const [kind, mime] of [
+        ['wasm', 'application/wasm'],
+        ['mjs', 'text/javascript'],
+      ]) {
+        const from = path.join(modules, 'onnxruntime-web/dist', `${base}.${kind}`);
+        add(`/onnxruntime-web/${base}.${kind}`, from, `${base}.${kind}`, mime);
+      }
+    }
+    fs.writeFileSync(path.join(folder, 'imgly/resources.json'), JSON.stringify(resources));
+  }
+
+  const html = script =>
+    `<!doctype html><meta charset="utf-8"><title>bench</title><link rel="icon" href="data:,">\n${script}\n`;
+  for (const name of ['sluice', 'ort', 'imgly']) {
+    place(path.join(root, `bench/web/page_${name}.mjs`), `page_${name}.mjs`);
+    fs.writeFileSync(path.join(folder, pageOf(name)), html(`<script type="module" src="page_${name}.mjs"></script>`));
+  }
+  place(path.join(root, 'bench/web/page.mjs'), 'page.mjs');
+  fs.writeFileSync(path.join(folder, 'blank.mjs'), 'window.blank = true;\n');
+  fs.writeFileSync(path.join(folder, pageOf('blank')), html('<script type="module" src="blank.mjs"></script>'));
+  const version = at => JSON.parse(fs.readFileSync(path.join(at, 'package.json'), 'utf8')).version;
+  return {
+    folder,
+    versions: [
+      `sluice-web ${version(path.join(root, 'build/web/sluice-web'))}`,
+      `onnxruntime-web ${version(ort)}`,
+      ...(fs.existsSync(removal)
+        ? [
+            `@imgly/background-removal ${version(removal)} (with onnxruntime-web ${version(path.join(modules, 'onnxruntime-web'))})`,
+          ]
+        : []),
+    ],
+    /** A manifest of models/ for whatever file has its inputs and outputs. */
+    manifest(name, file) {
+      const {
+        sha256: _,
+        bytes: __,
+        url: ___,
+        ...rest
+      } = JSON.parse(fs.readFileSync(path.join(root, 'models', name), 'utf8'));
+      return {...rest, file};
+    },
+  };
+}
