@@ -4,11 +4,12 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import {commandLineMask, compareAlpha, needApp, openApp, photoAsPng, readPng} from './app_page.mjs';
-import {photos, start} from './harness.mjs';
+import {photos, root, start} from './harness.mjs';
 import {destroying, plantedApp} from './planted_app.mjs';
 
 needApp();
 const {site, before} = plantedApp(`firefox-${process.env.SLUICE_BROWSER ?? 'chromium'}`, destroying);
+fs.writeFileSync(path.join(root, site, 'adapter.js'), 'postMessage(Boolean(await navigator.gpu?.requestAdapter()));\n');
 const web = await start({site, timeout: 240_000});
 const work = 'build/web/firefox-page';
 fs.mkdirSync(work, {recursive: true});
@@ -19,10 +20,16 @@ await web.test('WebGPU is there in workers, not only in the page', async () => {
   const facts = await page.evaluate(async () => {
     const adapter = await navigator.gpu?.requestAdapter();
     const {vendor, architecture, device, description} = adapter?.info ?? {};
-    return {page: Boolean(adapter), about: [vendor, architecture, device, description].filter(Boolean).join(' ')};
+    const worker = await new Promise(resolve => {
+      new Worker('adapter.js', {type: 'module'}).onmessage = event => {
+        resolve(event.data);
+      };
+    });
+    const about = [vendor, architecture, device, description].filter(Boolean).join(' ');
+    return {page: Boolean(adapter), worker, about};
   });
-  console.log(`        in the page: ${facts.page} "${facts.about}"`);
-  web.check(facts.page, 'the page has no adapter');
+  console.log(`        in the page: ${facts.page} "${facts.about}", in a worker: ${facts.worker}`);
+  web.check(facts.page && facts.worker, 'an adapter is missing');
 });
 
 const png = path.join(work, 'portrait.png');
@@ -36,7 +43,9 @@ await web.test('the command line cuts the same pixels', async () => {
 function expectSame(bytes) {
   const picture = readPng(bytes);
   const {share, largest} = compareAlpha(picture, mask);
-  console.log(`        ${(share * 100).toFixed(3)} % of pixels within 1 of 255 of the command line's, at most ${largest}`);
+  console.log(
+    `        ${(share * 100).toFixed(3)} % of pixels within 1 of 255 of the command line's, at most ${largest}`,
+  );
   web.check(share >= 0.999, `only ${share} of the pixels are within 1 of 255 of the command line's`);
   const alphas = picture.pixels.filter((_, i) => i % 4 === 3);
   web.check(alphas.includes(255) && alphas.includes(0), 'the matte is all of one kind');
@@ -64,27 +73,36 @@ await web.test('and on WebAssembly', async () => {
   expectSame(saved.bytes);
 });
 
-await web.test('a device lost in mid-batch: every picture is cut, in order, and the page says what happened', async () => {
-  const page = await openApp(web, '?allow-software', {before});
-  page.tolerate(/GPU|device|lost/i);
-  const names = ['one.png', 'two.png', 'three.png', 'four.png'];
-  const bytes = fs.readFileSync(png);
-  await page.drop('main', names.map(name => ({name, type: 'image/png', bytes})));
-  await page.waitForSelector('.thumb[data-status="done"]');
-  const before = await page.text('.status-text');
-  web.check(before.startsWith('GPU: '), `it began on something else: ${before}`);
-  web.check((await page.evaluate(() => window.plant({plant: 'arm', submit: 3}))) === 1, 'there is no worker to arm');
-  await page.idle();
-  const done = await page.$$eval('.thumb', all => all.map(one => [one.dataset.status, one.getAttribute('aria-label')]));
-  web.check(
-    done.length === names.length && done.every(([status, label], i) => status === 'done' && label.startsWith(names[i])),
-    `the pictures are ${JSON.stringify(done)}`,
-  );
-  const line = await page.text('.status-text');
-  console.log(`        ${line}`);
-  web.check(/^CPU, .*the GPU failed/.test(line), `the page says: ${line}`);
-  await page.shot('failover');
-  const zip = await page.download(async () => (await page.button('Download all')).click());
-  web.check(zip.bytes.length > names.length * 1000, `the ZIP has ${zip.bytes.length} bytes`);
-});
+await web.test(
+  'a device lost in mid-batch: every picture is cut, in order, and the page says what happened',
+  async () => {
+    const page = await openApp(web, '?allow-software', {before});
+    page.tolerate(/GPU|device|lost/i);
+    const names = ['one.png', 'two.png', 'three.png', 'four.png'];
+    const bytes = fs.readFileSync(png);
+    await page.drop(
+      'main',
+      names.map(name => ({name, type: 'image/png', bytes})),
+    );
+    await page.waitForSelector('.thumb[data-status="done"]');
+    const began = await page.text('.status-text');
+    web.check(began.startsWith('GPU: '), `it began on something else: ${began}`);
+    web.check((await page.evaluate(() => window.plant({plant: 'arm', submit: 3}))) === 1, 'there is no worker to arm');
+    await page.idle();
+    const done = await page.$$eval('.thumb', all =>
+      all.map(one => [one.dataset.status, one.getAttribute('aria-label')]),
+    );
+    web.check(
+      done.length === names.length &&
+        done.every(([status, label], i) => status === 'done' && label.startsWith(names[i])),
+      `the pictures are ${JSON.stringify(done)}`,
+    );
+    const line = await page.text('.status-text');
+    console.log(`        ${line}`);
+    web.check(/^CPU, .*the GPU failed/.test(line), `the page says: ${line}`);
+    await page.shot('failover');
+    const zip = await page.download(async () => (await page.button('Download all')).click());
+    web.check(zip.bytes.length > names.length * 1000, `the ZIP has ${zip.bytes.length} bytes`);
+  },
+);
 await web.finish();

@@ -53,7 +53,8 @@ export function plantedApp(name, plant) {
   fs.cpSync(path.join(root, 'build/web/app'), folder, {
     recursive: true,
     // Only the model that tests of the page use: the others are large.
-    filter: from => path.dirname(from) !== path.join(root, 'build/web/app/models') || /selfie_seg[a-z]*\.tflite$/.test(from),
+    filter: from =>
+      path.dirname(from) !== path.join(root, 'build/web/app/models') || /selfie_seg[a-z]*\.tflite$/.test(from),
   });
   fs.writeFileSync(path.join(folder, 'plant.js'), plant);
   fs.writeFileSync(path.join(folder, 'planted.js'), "import './plant.js';\nimport './worker.js';\n");
