@@ -132,7 +132,7 @@ await web.test(`${count} pictures in order, by name, in flat memory`, async () =
 // The site with a worker that tells what it holds: bytes of GPU buffers, and of the module's memory.
 const counted = 'build/web/app-counted';
 fs.rmSync(counted, {recursive: true, force: true});
-fs.cpSync(site, counted, {recursive: true, filter: file => !/\.(onnx|map)$|service_worker/.test(file)});
+fs.cpSync(site, counted, {recursive: true, filter: file => !/\.(onnx|map)$/.test(file)});
 fs.writeFileSync(
   `${counted}/worker.js`,
   `

@@ -38,7 +38,10 @@ await web.test('from a picture to a file', async () => {
   const page = await openApp(web, '?backend=cpu');
   // The file dialog itself is the system's.
   await tabTo(page, '.start-buttons .button-primary');
-  const [dialog] = await Promise.all([page.waitForFileChooser(), page.keyboard.press('Enter')]);
+  const asked = page.waitForFileChooser();
+  await new Promise(resolve => setTimeout(resolve, 300)); // until the browser has been told to hand it over
+  await page.keyboard.press('Enter');
+  const dialog = await asked;
   await dialog.accept([path.join(photos, 'portrait.jpg')]);
   await page.cut();
   await page.waitForFunction(() => document.querySelector('.job').hidden);
