@@ -116,4 +116,38 @@ for (const model of models) {
     await page.dispose(session.id);
   });
 }
+
+await isolated.test('options: limits of the adapter, outputs by name, float32 only, the console line', async () => {
+  const {file, feeds} = models[1];
+  const page = await openPage(isolated, `${address}?debug=ep`);
+  const want = await page.open(file, {backends: ['cpu'], threads: 1});
+  const {outputs: all} = await page.run(want.id, feeds);
+  const some = await page.open(file, {allowSoftware: true, limits: 'adapter', outputs: ['stateN'], dtype: 'float32'});
+  isolated.check(some.binding.bound === 'webgpu', `bound to ${some.binding.bound}: ${some.binding.reason}`);
+  isolated.check(some.binding.adapter.features.f16 === false, 'shader-f16 was asked for');
+  const names = some.outputs.map(({name}) => name).join();
+  isolated.check(names === 'stateN', `the outputs are ${names}`);
+  const {outputs, binding} = await page.run(some.id, feeds);
+  const wrong = compare(outputs.stateN, all.stateN);
+  isolated.check(Object.keys(outputs).join() === 'stateN' && !wrong, `stateN ${wrong}`);
+  isolated.check(binding.bound === 'webgpu', `the run was on ${binding.bound}`);
+  await page.dispose(some.id);
+  if (isolated.isChromium) {
+    // The worker's console is the page's there.
+    const lines = page.page.log.filter(line => line.includes('[EP] sluice'));
+    isolated.check(
+      lines.some(line => line.includes('bound=webgpu')),
+      `console: ${page.page.log.join(' | ')}`,
+    );
+  }
+});
+await isolated.test('events while a model loads and runs for the first time', async () => {
+  const page = await openPage(isolated, address);
+  const session = await page.open(models[0].file, {backends: ['cpu'], threads: 1});
+  const phases = [...new Set(session.phases)].join(' ');
+  isolated.check(/^download read compile ready$/.test(phases), `the phases are ${phases}`);
+  const again = await page.open(models[0].file, {backends: ['cpu'], threads: 1});
+  isolated.check(again.binding.download.from === 'store', `the second load came from ${again.binding.download.from}`);
+  for (const {id} of [session, again]) await page.dispose(id);
+});
 await isolated.finish();
