@@ -214,7 +214,7 @@ function buildApp() {
     return;
   }
   const output = new Output(appOut);
-  const sources = filesBelow(appSource);
+  const sources = filesBelow(appSource, name => !name.startsWith(`test${path.sep}`));
   for (const name of sources) {
     if (!/\.(ts|json|md)$/.test(name)) output.copy(path.join(appSource, name), name);
   }

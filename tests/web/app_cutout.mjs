@@ -3,7 +3,17 @@
 import fs from 'node:fs';
 import path from 'node:path';
 
-import {commandLineMask, compareAlpha, needApp, openApp, photoAsPng, photos, readPng, site} from './app_page.mjs';
+import {
+  commandLineMask,
+  compareAlpha,
+  needApp,
+  openApp,
+  photoAsPng,
+  photos,
+  readPng,
+  site,
+  writePng,
+} from './app_page.mjs';
 import {start} from './harness.mjs';
 
 needApp();
@@ -104,6 +114,56 @@ await web.test('a JPEG, decoded by the browser', async () => {
   web.check(name === 'portrait.png', `the file is called ${name}`);
   // Decoders of JPEG may differ by a step of colour.
   expectSame(picture, commandLineMask(portrait, 'fast', path.join(work, 'mask-jpeg')), 0.99, 3);
+});
+
+await web.test('see-through pictures keep their colours', async () => {
+  const page = await openApp(web, cpu);
+  // The photo fades out to the right; a canvas would round the colours of what is nearly gone.
+  const {width, height, channels, pixels} = readPng(fs.readFileSync(png));
+  const faded = new Uint8Array(width * height * 4);
+  for (let i = 0; i < width * height; ++i) {
+    faded.set(pixels.subarray(i * channels, i * channels + 3), i * 4);
+    faded[i * 4 + 3] = 255 - Math.floor(((i % width) / width) * 250);
+  }
+  const file = path.join(work, 'faded.png');
+  fs.writeFileSync(file, writePng({width, height, channels: 4, pixels: faded}));
+  const {picture} = await cutOf(page, file);
+  const reference = commandLineMask(file, 'fast', path.join(work, 'faded'), {mask: false});
+  let same = 0;
+  for (let i = 0; i < width * height; ++i) {
+    let most = 0;
+    for (let c = 0; c < 4; ++c)
+      most = Math.max(most, Math.abs(picture.pixels[i * 4 + c] - reference.pixels[i * 4 + c]));
+    if (most <= 1) ++same;
+  }
+  console.log(`  ${((100 * same) / width / height).toFixed(3)} % of pixels have the command line's colours and alpha`);
+  web.check(same >= 0.999 * width * height, `${same} of ${width * height} pixels are the same`);
+});
+
+await web.test('a photo that lies on its side is upright', async () => {
+  const page = await openApp(web, cpu);
+  const jpeg = fs.readFileSync(path.join(photos, 'grace_hopper.jpg'));
+  // An EXIF segment that says: turn by 90 degrees.
+  const exif = Buffer.from('ffe1002245786966000049492a00080000000100120103000100000006000000000000000000', 'hex');
+  exif.writeUInt16BE(exif.length - 2, 2);
+  const file = path.join(work, 'turned.jpg');
+  fs.writeFileSync(file, Buffer.concat([jpeg.subarray(0, 2), exif, jpeg.subarray(2)]));
+  const reference = commandLineMask(file, 'fast', path.join(work, 'turned'));
+  web.check(reference.width > reference.height, 'the command line does not turn it');
+  const {picture} = await cutOf(page, file);
+  const {share} = compareAlpha(picture, reference, 3);
+  web.check(share > 0.99, `${share} of the pixels are near`);
+});
+
+await web.test('a picture too large for the device is refused before it is decoded', async () => {
+  const page = await openApp(web, cpu);
+  const huge = Buffer.from(fs.readFileSync(png));
+  huge.writeUInt32BE(40_000, 16);
+  huge.writeUInt32BE(30_000, 20);
+  await page.drop('main', [{name: 'poster.png', type: 'image/png', bytes: huge}]);
+  await page.waitForSelector('.job-bad');
+  const text = await page.text('.job-text');
+  web.check(/poster.png has 1200 megapixels.*limit here/.test(text), text);
 });
 
 const own = 'build/models/isnet_f32_256.onnx';

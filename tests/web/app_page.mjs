@@ -91,12 +91,12 @@ export async function openApp(web, query = '', options = {}) {
   return page;
 }
 
-/** `sluice cutout` on a file: the mask, {width, height, channels, pixels}. */
-export function commandLineMask(image, model, folder) {
+/** `sluice cutout` on a file: its mask (or, with mask: false, the cut-out), {width, height, channels, pixels}. */
+export function commandLineMask(image, model, folder, {mask = true} = {}) {
   fs.rmSync(folder, {recursive: true, force: true});
   const run = spawnSync(
     'build/sluice',
-    ['cutout', image, '--mask', '--out', folder, '--model', model, '--backend', 'cpu', '--quiet'],
+    ['cutout', image, ...(mask ? ['--mask'] : []), '--out', folder, '--model', model, '--backend', 'cpu', '--quiet'],
     {
       encoding: 'utf8',
       env: {...process.env, SLUICE_MODELS: path.resolve(`${site}/models`)},
