@@ -64,8 +64,11 @@ function apart(a, b) {
   return a.reduce((sum, value, i) => sum + Math.abs(value - b[i]), 0) / a.length / 255;
 }
 
+// @imgly/background-removal imports its runtime from blob: addresses; sluice-web needs no such leave.
+const csp =
+  "default-src 'self' blob: data:; script-src 'self' blob: 'wasm-unsafe-eval'; worker-src 'self' blob:; style-src 'self' 'unsafe-inline'";
 const site = stageSite({photo, peers, jobs});
-const server = await serve(path.relative(root, site.folder));
+const server = await serve(path.relative(root, site.folder), {csp});
 const report = {rows: []};
 const open = [];
 process.on('exit', () => open.forEach(one => one.kill()));
@@ -98,7 +101,7 @@ function fetched(since) {
     .slice(since)
     .filter(({status}) => status === 200)
     .map(one => decodeURIComponent(one.path.split('?')[0]).replace(/^\//, ''))
-    .filter(name => !/^(models|imgly\/models)\/|photo\.|^imgly\/resources\.json|\/$|favicon/.test(name));
+    .filter(name => !/^(models|imgly\/models)\/|^photo$|^imgly\/resources\.json|\/$|favicon/.test(name));
   return [...new Set(names)].filter(
     name => fs.existsSync(path.join(site.folder, name)) && fs.statSync(path.join(site.folder, name)).isFile(),
   );

@@ -32,7 +32,8 @@ Result<MemoryLayout> lay_out(const Plan& plan, const Dim::Environment& symbols) 
   for (size_t s = 0; s < plan.slots.size(); ++s) {
     const Slot& slot = plan.slots[s];
     if (slot.constant) layout.constant_bytes += slot.constant->size_bytes();
-    if (slot.storage != Storage::kArena) continue;
+    // What no step makes (values whose nodes a fusion has taken in) needs no memory.
+    if (slot.storage != Storage::kArena || slot.first_step < 0) continue;
     const auto bytes = slot_bytes(slot, symbols);
     const Checked padded = Checked(bytes.value_or(0)).round_up(kSlotAlignment);
     // Sizes that can't be evaluated make the executor allocate when the value is made.
