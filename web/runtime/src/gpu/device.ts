@@ -141,20 +141,23 @@ export async function requestDevice(options: DeviceOptions): Promise<GpuDevice> 
       hint: 'It may have none, or refuse them for a while after repeated crashes of its GPU process.',
     });
   }
-  let device: GPUDevice;
-  try {
-    device = await within(
-      adapter.requestDevice({
-        label: 'sluice',
-        requiredFeatures: wantedFeatures(adapter, options.f16),
-        requiredLimits: requiredLimits(adapter, options.limits === 'adapter'),
-      }),
-      ms,
-      'requestDevice',
-    );
-  } catch (thrown) {
+  const request = adapter.requestDevice({
+    label: 'sluice',
+    requiredFeatures: wantedFeatures(adapter, options.f16),
+    requiredLimits: requiredLimits(adapter, options.limits === 'adapter'),
+  });
+  const refused = (thrown: unknown): never => {
     throw new SluiceError('device', `The adapter gives no device (${messageOf(thrown)})`, {cause: thrown});
-  }
+  };
+  const device = await within(request.catch(refused), ms, 'requestDevice').catch((thrown: unknown) => {
+    request.then(
+      late => {
+        late.destroy();
+      },
+      () => {},
+    ); // nobody waits for it any more
+    throw thrown;
+  });
   // A fallback adapter is slow by definition; any other keeps the short deadline.
   return new GpuDevice(device, factsOf(adapter, device), isFallback(adapter) ? ms : deadlineMs(false));
 }
