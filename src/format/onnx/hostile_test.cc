@@ -2,8 +2,10 @@
 // single-bit flip of three small models, and the public corpus of broken files. All must end in a
 // sentence, fast, and in little memory.
 #include <gtest/gtest.h>
+#ifndef __wasm__  // where these tests run, too, but for those of files
 #include <sys/stat.h>
 #include <unistd.h>
+#endif
 
 #include <chrono>
 #include <cstdio>
@@ -401,6 +403,7 @@ TEST(OnnxHostile, HandMadeFiles) {
   RecordProperty("slowest_ms", std::to_string(slowest));
 }
 
+#ifndef __wasm__
 TEST(OnnxHostile, ExternalDataStayInTheFolder) {
   char pattern[] = "sluice_hostile.XXXXXX";
   ASSERT_NE(::mkdtemp(pattern), nullptr);
@@ -484,6 +487,7 @@ TEST(OnnxHostile, ExternalDataStayInTheFolder) {
   EXPECT_FALSE(load(model_with_tensor(external_tensor("w.bin"))));
   std::filesystem::remove_all(top);
 }
+#endif
 
 // --- sweeps
 
@@ -748,6 +752,7 @@ TEST(OnnxHostile, RandomDamageSurvives) {
 }
 
 // --- the public corpus
+#ifndef __wasm__
 
 TEST(OnnxHostile, PublicCorpus) {
   namespace fs = std::filesystem;
@@ -785,6 +790,8 @@ TEST(OnnxHostile, PublicCorpus) {
   }
   EXPECT_GE(files, 40u);
 }
+
+#endif  // __wasm__
 
 }  // namespace
 }  // namespace sluice::format::onnx

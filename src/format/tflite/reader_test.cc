@@ -566,6 +566,7 @@ TEST(TfliteFlexbuffer, NestingAndNumberAreBounded) {
   EXPECT_TRUE(decode_flexbuffer(std::as_bytes(std::span(good)), limits).ok());
 }
 
+#ifndef __wasm__  // files
 std::string file_text(const std::filesystem::path& path) {
   std::ifstream in(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
@@ -600,6 +601,8 @@ TEST(TfliteReader, MalformedCorpusIsRefusedOrSurvived) {
   }
   EXPECT_GE(seen, 20);
 }
+
+#endif  // __wasm__
 
 }  // namespace
 }  // namespace sluice::format::tflite
