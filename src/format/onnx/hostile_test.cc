@@ -169,6 +169,10 @@ struct Hostile {
   std::string want;  // part of the sentence
 };
 
+// Where an address has 32 bits (these tests run in WebAssembly, too), the size itself is refused.
+constexpr bool kWide = sizeof(size_t) > 4;
+constexpr const char* kNotAddressed = "more elements than can be addressed";
+
 std::vector<Hostile> hostile_files() {
   std::vector<Hostile> out;
   const auto add = [&](std::string what, std::string bytes, std::string want) {
@@ -198,7 +202,8 @@ std::vector<Hostile> hostile_files() {
       "more elements");
   add("bytes wrap but elements fit", model_with_tensor(tensor({1LL << 61}, 11, "")),
       "more elements");
-  add("2^40 elements, no data", model_with_tensor(tensor({1LL << 40}, 1, "")), "has 0 bytes");
+  add("2^40 elements, no data", model_with_tensor(tensor({1LL << 40}, 1, "")),
+      kWide ? "has 0 bytes" : kNotAddressed);
   add("negative dims", model_with_tensor(tensor({-1}, 1, "abcd")), "extent -1 (at least 0)");
   add("zero times huge", model_with_tensor(tensor({0, 1LL << 62, 1LL << 62}, 1, "abcd")),
       "can be addressed");
@@ -328,7 +333,7 @@ std::vector<Hostile> hostile_files() {
         extra.message_field(15, sparse);
         return model(neg_graph(extra));
       }(),
-      "bytes of memory (limit");
+      kWide ? "bytes of memory (limit" : kNotAddressed);
   add(
       "types nested 5,000 deep",
       [] {

@@ -242,7 +242,8 @@ TEST(OnnxReader, RefusesTensorsWhoseDataDontFit) {
   refused(tensor_of(DType::kFloat32, {int64_t{1} << 32, int64_t{1} << 32}, raw(0)),
           "more elements than can be addressed");
   refused(tensor_of(DType::kFloat32, {int64_t{1} << 62}, raw(0)), "can be addressed");
-  refused(tensor_of(DType::kFloat32, {int64_t{1} << 40}, raw(4)), "are needed");
+  refused(tensor_of(DType::kFloat32, {int64_t{1} << 40}, raw(4)),
+          sizeof(size_t) > 4 ? "are needed" : "can be addressed");
   refused(tensor_of(DType::kFloat32, {1}, [](WireWriter& w) { w.varint_field(7, 1); }),
           "carries int64_data (float_data is needed)");
   refused(tensor_of(DType::kFloat32, {1},
@@ -285,7 +286,9 @@ TEST(OnnxReader, SparseTensorsBecomeDense) {
   EXPECT_FALSE(sparse({-1}, {2, 3}));
   auto huge = sparse({0}, {int64_t{1} << 30});
   ASSERT_FALSE(huge);
-  EXPECT_EQ(huge.error().code, ErrorCode::kResource) << huge.error().text();
+  // Where an address has 32 bits, no machine could hold it.
+  EXPECT_EQ(huge.error().code, sizeof(size_t) > 4 ? ErrorCode::kResource : ErrorCode::kInvalidModel)
+      << huge.error().text();
 }
 
 TEST(OnnxReader, SequencesAndOptionalsOfTestData) {
@@ -512,9 +515,9 @@ TEST(OnnxCaps, MemoryIsPaidForByTheFile) {
   EXPECT_EQ(model.error().code, ErrorCode::kResource);
   // The claim that broke the limit was refused, not served.
   WireWriter strings;
-  strings.varint_field(1, 1'000'000);
+  strings.varint_field(1, 2'000'000);
   strings.varint_field(2, 8);
-  for (int i = 0; i < 1'000'000; ++i) strings.bytes_field(6, std::string_view());
+  for (int i = 0; i < 2'000'000; ++i) strings.bytes_field(6, std::string_view());
   auto tensor = read_tensor_pb(bytes_of(strings.text()));
   ASSERT_FALSE(tensor);
   EXPECT_EQ(tensor.error().code, ErrorCode::kResource);

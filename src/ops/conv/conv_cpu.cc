@@ -107,7 +107,8 @@ Result<void> convolve(KernelContext& context, const ConvGeometry& g, const Plane
   if (!bytes.fits(uint64_t{1} << 40)) {
     return resource_error(cat("A convolution tile takes ", slot_floats, " floats, too many"));
   }
-  SLUICE_ASSIGN(const std::span<std::byte> memory, context.scratch(bytes.value()));
+  SLUICE_ASSIGN(const std::span<std::byte> memory,
+                context.scratch(simd::scratch_bytes(bytes.value())));
   simd::ScratchSlots scratch(reinterpret_cast<float*>(memory.data()), slots, slot_floats);
 
   // Some 20 microseconds of multiply-adds per range at least.
@@ -279,7 +280,8 @@ Result<void> run_conv(KernelContext& context, bool fused) {
                           static_cast<uint64_t>(g.groups) * static_cast<uint64_t>(taps) *
                           static_cast<uint64_t>(g.in_channels_per_group()) * sizeof(float);
     if (!bytes.valid()) return resource_error("The packed weights don't fit memory");
-    SLUICE_ASSIGN(const std::span<std::byte> memory, context.scratch(bytes.value()));
+    SLUICE_ASSIGN(const std::span<std::byte> memory,
+                  context.scratch(simd::scratch_bytes(bytes.value())));
     auto* packed = reinterpret_cast<float*>(memory.data());
     pack_weights(w->data<float>(), g.groups, g.out_channels_per_group(), taps, chunks, packed);
     job.weights = packed;
@@ -377,7 +379,7 @@ Result<void> conv_transpose_f32(KernelContext& context) {
                               " floats of scratch, too many"));
   }
   SLUICE_ASSIGN(const std::span<std::byte> columns_memory,
-                context.scratch(floats.value() * sizeof(float)));
+                context.scratch(simd::scratch_bytes(floats.value() * sizeof(float))));
   auto* columns = reinterpret_cast<float*>(columns_memory.data());
   simd::Gemm gemm;
   gemm.m = rows;
@@ -395,8 +397,9 @@ Result<void> conv_transpose_f32(KernelContext& context) {
     gemm.a = w->data<float>();
   }
   const int64_t work_floats = simd::gemm_workspace_floats(gemm);
-  SLUICE_ASSIGN(const std::span<std::byte> work_memory,
-                context.scratch(static_cast<size_t>(work_floats) * sizeof(float)));
+  SLUICE_ASSIGN(
+      const std::span<std::byte> work_memory,
+      context.scratch(simd::scratch_bytes(static_cast<uint64_t>(work_floats) * sizeof(float))));
   const std::span<float> work(reinterpret_cast<float*>(work_memory.data()),
                               static_cast<size_t>(work_floats));
   const auto parallel = [&](int64_t count, int64_t grain, simd::Range body) {
@@ -512,7 +515,8 @@ Result<void> conv_integer_8bit(KernelContext& context) {
     const Checked bytes = count * sizeof(float);
     if (!bytes.fits(uint64_t{1} << 46))
       return resource_error("An integer convolution is too large");
-    SLUICE_ASSIGN(const std::span<std::byte> memory, context.scratch(bytes.value()));
+    SLUICE_ASSIGN(const std::span<std::byte> memory,
+                  context.scratch(simd::scratch_bytes(bytes.value())));
     return reinterpret_cast<float*>(memory.data());
   };
   const auto size = [](int64_t n) { return Checked::from_signed(n); };

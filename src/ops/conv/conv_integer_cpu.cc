@@ -152,7 +152,8 @@ Result<T*> scratch(KernelContext& context, Checked count) {
   if (!bytes.fits(uint64_t{1} << 40)) {
     return resource_error("An integer convolution needs more scratch memory than there can be");
   }
-  SLUICE_ASSIGN(const std::span<std::byte> memory, context.scratch(bytes.value()));
+  SLUICE_ASSIGN(const std::span<std::byte> memory,
+                context.scratch(simd::scratch_bytes(bytes.value())));
   return reinterpret_cast<T*>(memory.data());
 }
 Checked size(int64_t n) { return Checked::from_signed(n); }

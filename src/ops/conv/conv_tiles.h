@@ -78,7 +78,7 @@ void copy_tile(const T* channel, const Plane& plane, const AxisTile& rows, const
         const int64_t last = std::clamp<int64_t>(
             from >= in_w ? 0 : (in_w - from + stride - 1) / stride, first, run.count);
         for (int64_t i = 0; i < first; ++i) to[i] = padding;
-        if (stride == 1) {
+        if (stride == 1 && last > first) {  // an empty copy from far outside traps in WebAssembly
           std::memcpy(to + first, in + from + first, static_cast<size_t>(last - first) * sizeof(T));
         } else {
           for (int64_t i = first; i < last; ++i) to[i] = in[from + i * stride];

@@ -168,7 +168,8 @@ class Convolution {
     if (!bytes.fits(uint64_t{1} << 40)) {
       return resource_error("A convolution needs more scratch memory than there can be");
     }
-    SLUICE_ASSIGN(const std::span<std::byte> memory, context_.scratch(bytes.value()));
+    SLUICE_ASSIGN(const std::span<std::byte> memory,
+                  context_.scratch(simd::scratch_bytes(bytes.value())));
     return reinterpret_cast<float*>(memory.data());
   }
   static Checked size(int64_t n) { return Checked::from_signed(n); }
@@ -249,7 +250,10 @@ class Convolution {
         const int64_t first = std::clamp<int64_t>(-x0, 0, width + 2);
         const int64_t last = std::clamp<int64_t>(x_.in - x0, first, width + 2);
         std::memset(line, 0, static_cast<size_t>(first) * sizeof(float));
-        std::memcpy(line + first, from + first, static_cast<size_t>(last - first) * sizeof(float));
+        if (last > first) {  // an empty copy from far outside would trap in WebAssembly
+          std::memcpy(line + first, from + first,
+                      static_cast<size_t>(last - first) * sizeof(float));
+        }
         std::memset(line + last, 0, static_cast<size_t>(width + 2 - last) * sizeof(float));
         simd::winograd_split(line, tiles, out, pitch);
         out[tiles] = line[width];

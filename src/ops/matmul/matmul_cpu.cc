@@ -12,6 +12,7 @@
 #include "simd/elementwise.h"
 #include "simd/gemm_f32.h"
 #include "simd/gemm_i8.h"
+#include "simd/scratch_slots.h"
 
 namespace sluice::ops::matmul {
 
@@ -31,8 +32,9 @@ Result<void> run_product(KernelContext& context, const simd::Gemm& gemm) {
                               gemm.n, " needs more scratch memory than can be addressed"));
   }
   const int64_t floats = simd::gemm_workspace_floats(gemm);
-  SLUICE_ASSIGN(const std::span<std::byte> memory,
-                context.scratch(static_cast<size_t>(floats) * sizeof(float)));
+  SLUICE_ASSIGN(
+      const std::span<std::byte> memory,
+      context.scratch(simd::scratch_bytes(static_cast<uint64_t>(floats) * sizeof(float))));
   simd::gemm(gemm, {reinterpret_cast<float*>(memory.data()), static_cast<size_t>(floats)},
              [&](int64_t count, int64_t grain, simd::Range body) {
                context.parallel_for(count, grain, body);
@@ -127,8 +129,9 @@ Result<void> gemm_f32(KernelContext& context) {
     if (c->elements() != 0 && (beta != 1 || (!by_row && !by_column))) {
       // Scaled, or one number: spelled out as a column bias.
       const int64_t count = by_row || by_column ? c->elements() : shape.n;
-      SLUICE_ASSIGN(const std::span<std::byte> memory,
-                    context.scratch(static_cast<size_t>(count) * sizeof(float)));
+      SLUICE_ASSIGN(
+          const std::span<std::byte> memory,
+          context.scratch(simd::scratch_bytes(static_cast<uint64_t>(count) * sizeof(float))));
       auto* scaled = reinterpret_cast<float*>(memory.data());
       simd::binary(simd::Binary::kMul, values, by_row || by_column ? 1 : 0, &beta, 0, scaled,
                    count);
@@ -240,8 +243,9 @@ Result<void> matmul_integer_8bit(KernelContext& context) {
                         static_cast<uint64_t>(gemm.k) * sizeof(float);
   if (!bound.fits(uint64_t{1} << 46)) return resource_error("An integer product is too large");
   const int64_t floats = simd::integer_gemm_workspace_floats(gemm);
-  SLUICE_ASSIGN(const std::span<std::byte> memory,
-                context.scratch(static_cast<size_t>(floats) * sizeof(float)));
+  SLUICE_ASSIGN(
+      const std::span<std::byte> memory,
+      context.scratch(simd::scratch_bytes(static_cast<uint64_t>(floats) * sizeof(float))));
   simd::integer_gemm(gemm, {reinterpret_cast<float*>(memory.data()), static_cast<size_t>(floats)},
                      [&](int64_t count, int64_t grain, simd::Range body) {
                        context.parallel_for(count, grain, body);

@@ -66,7 +66,8 @@ Result<void> pool_rows(KernelContext& context, const Tensor& x, const PoolGeomet
   if (!bytes.fits(uint64_t{1} << 40)) {
     return resource_error(cat("A pooling window reaches over ", reach, " elements, too many"));
   }
-  SLUICE_ASSIGN(const std::span<std::byte> memory, context.scratch(bytes.value()));
+  SLUICE_ASSIGN(const std::span<std::byte> memory,
+                context.scratch(simd::scratch_bytes(bytes.value())));
   simd::ScratchSlots scratch(reinterpret_cast<float*>(memory.data()), slots, slot_floats);
 
   std::vector<float> x_counts;

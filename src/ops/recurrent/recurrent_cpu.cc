@@ -14,6 +14,7 @@
 #include "ops/recurrent/recurrent.h"
 #include "simd/elementwise.h"
 #include "simd/gemm_f32.h"
+#include "simd/scratch_slots.h"
 
 namespace sluice::ops::recurrent {
 
@@ -139,8 +140,9 @@ Result<void> input_gates(KernelContext& context, const float* x, const float* w,
   gemm.c_row = gates;
   gemm.column_bias = bias;
   const int64_t floats = simd::gemm_workspace_floats(gemm);
-  SLUICE_ASSIGN(const std::span<std::byte> memory,
-                context.scratch(static_cast<size_t>(floats) * sizeof(float)));
+  SLUICE_ASSIGN(
+      const std::span<std::byte> memory,
+      context.scratch(simd::scratch_bytes(static_cast<uint64_t>(floats) * sizeof(float))));
   simd::gemm(gemm, {reinterpret_cast<float*>(memory.data()), static_cast<size_t>(floats)},
              [&](int64_t count, int64_t grain, simd::Range body) {
                context.parallel_for(count, grain, body);
@@ -179,7 +181,7 @@ Result<void> run(KernelContext& context) {
     return resource_error("A recurrent layer needs more scratch memory than can be addressed");
   }
   SLUICE_ASSIGN(const std::span<std::byte> memory,
-                context.scratch(scratch_floats.value() * sizeof(float)));
+                context.scratch(simd::scratch_bytes(scratch_floats.value() * sizeof(float))));
   auto* const all_gates = reinterpret_cast<float*>(memory.data());
   float* const bias = all_gates + rows * gates;
   float* const h = bias + gates;

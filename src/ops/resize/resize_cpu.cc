@@ -105,7 +105,8 @@ Result<void> resize_f32(KernelContext& context) {
   const Checked bytes =
       Checked::from_signed(slot_floats) * static_cast<uint64_t>(slots) * sizeof(float);
   if (!bytes.fits(uint64_t{1} << 40)) return resource_error("Resize needs too many rows at once");
-  SLUICE_ASSIGN(const std::span<std::byte> memory, context.scratch(bytes.value()));
+  SLUICE_ASSIGN(const std::span<std::byte> memory,
+                context.scratch(simd::scratch_bytes(bytes.value())));
   simd::ScratchSlots scratch(reinterpret_cast<float*>(memory.data()), slots, slot_floats);
 
   const float* const in = x->data<float>();
