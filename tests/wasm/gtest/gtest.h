@@ -1,6 +1,6 @@
 // As much of GoogleTest's interface as our unit tests use, so that the same sources run inside the
-// WebAssembly module: no exceptions, no processes, no output but texts. tests/wasm/run.mjs lists and
-// runs the tests one by one; a trap ends one test, not the run.
+// WebAssembly module: no exceptions, no processes, no output but texts. tests/wasm/run.mjs lists
+// and runs the tests one by one; a trap ends one test, not the run.
 #pragma once
 
 #include <array>
@@ -11,6 +11,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -40,7 +41,9 @@ class Message {
       append(text_, static_cast<int64_t>(value));
     } else if constexpr (std::is_integral_v<T>) {
       append(text_, static_cast<uint64_t>(value));
-    } else if constexpr (requires { { value.text() } -> std::convertible_to<std::string>; }) {
+    } else if constexpr (requires {
+                           { value.text() } -> std::convertible_to<std::string>;
+                         }) {
       text_ += value.text();
     } else if constexpr (std::is_same_v<T, Message>) {
       text_ += value.text_;
@@ -136,10 +139,9 @@ bool register_param_test(const char* name) {
 template <class Container>
 auto ValuesIn(const Container& values) {
   return std::vector<std::remove_cvref_t<decltype(*std::begin(values))>>(std::begin(values),
-                                                                          std::end(values));
+                                                                         std::end(values));
 }
 template <class Iterator>
-  requires requires(Iterator i) { *i; ++i; }
 auto ValuesIn(Iterator first, Iterator last) {
   return std::vector<std::remove_cvref_t<decltype(*first)>>(first, last);
 }
@@ -150,6 +152,16 @@ auto Values(Ts... values) {
 inline std::vector<int> Range(int first, int last) {
   std::vector<int> out;
   for (; first < last; ++first) out.push_back(first);
+  return out;
+}
+
+inline std::array<bool, 2> Bool() { return {false, true}; }
+template <class A, class B>
+auto Combine(const A& first, const B& second) {
+  std::vector<std::tuple<typename A::value_type, typename B::value_type>> out;
+  for (const auto& a : first) {
+    for (const auto& b : second) out.emplace_back(a, b);
+  }
   return out;
 }
 
