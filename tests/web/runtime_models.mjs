@@ -150,4 +150,23 @@ await isolated.test('events while a model loads and runs for the first time', as
   isolated.check(again.binding.download.from === 'store', `the second load came from ${again.binding.download.from}`);
   for (const {id} of [session, again]) await page.dispose(id);
 });
+await isolated.test('files that are not where the option says, models that are not there: typed errors', async () => {
+  const page = await openPage(isolated, address);
+  page.page.tolerate(/nowhere|404|NetworkError|MIME|Loading/i);
+  const codeOf = (model, options) =>
+    page.open(model, options).then(
+      () => 'none',
+      error => error.code,
+    );
+  const codes = [
+    await codeOf(models[0].file, {assets: '/nowhere/'}),
+    await codeOf('nowhere.onnx', {backends: ['cpu']}),
+    await codeOf('main.js', {backends: ['cpu'], cache: false}),
+    await codeOf(models[0].file, {backends: ['cpu'], threads: 2}),
+  ];
+  isolated.check(
+    /^internal,network,(invalid-model|integrity|network),none$/.test(codes.join()),
+    `the codes are ${codes}`,
+  );
+});
 await isolated.finish();
