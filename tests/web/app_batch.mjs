@@ -207,6 +207,36 @@ for (const [backend, query, total] of [
   });
 }
 
+if (web.isChromium) {
+  await web.test('the GPU process dies in mid-batch: every picture is finished, once, in order', async () => {
+    const page = await openApp(web, '?allow-software');
+    page.tolerate(/GPU|WebGPU|device|context/i);
+    const pictures = makePictures(8);
+    await page.drop('main', pictures);
+    await page.waitForFunction(() => document.querySelectorAll('.thumb[data-status="done"]').length >= 2);
+    await web.crashGpu();
+    await page.waitForFunction(() => document.querySelectorAll('.thumb[data-status="done"]').length === 8);
+    await page.idle();
+    const line = await page.text('.status-text');
+    web.check(/^CPU, .*the GPU failed/.test(line), `it says: ${line}`);
+    const {bytes} = await page.download(async () => (await page.button('Download all')).click());
+    const {names} = unzip(bytes);
+    const record = JSON.parse(fs.readFileSync(path.join(work, 'out/record.json'), 'utf8'));
+    const bound = record.images.map(image => image.bound);
+    console.log(`  ${bound.join(' ')}`);
+    web.check(bound[0] === 'webgpu' && bound[7] === 'cpu', 'the record does not tell which ran where');
+    web.check(String(bound) === String([...bound].sort().reverse()), 'it went back to the GPU by itself');
+    web.check(
+      record.images.every((image, i) => image.status === 'done' && image.input === pictures[i].name),
+      'a picture is missing',
+    );
+    web.check(names.length === 9, `${names.length} entries`);
+    web.check(record.binding.failovers.length === 1, `${record.binding.failovers.length} failovers`);
+    await page.click('.status-line');
+    await page.shot('gpu-lost');
+  });
+}
+
 await web.test('cancelled, retried, changed: every picture once', async () => {
   const page = await openApp(web, '?backend=cpu');
   const pictures = makePictures(24);

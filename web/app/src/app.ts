@@ -242,6 +242,7 @@ export class App {
         });
       },
       to: (x, y) => this.opener.editor?.strokeTo(x, y),
+      cancel: () => this.opener.editor?.cancelStroke(),
       end: () => {
         this.opener.editor?.endStroke();
         this.opener.colourSoon();

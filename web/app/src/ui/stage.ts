@@ -20,6 +20,8 @@ export interface StrokeSink {
   begin(tool: Exclude<Tool, 'compare'>, radius: number): void;
   to(x: number, y: number): void;
   end(): void;
+  /** As if it had not begun. */
+  cancel(): void;
 }
 
 export class Stage {
@@ -199,6 +201,11 @@ export class Stage {
     const point = toPicture(this.view, at);
     this.strokes.to(point.x, point.y);
   }
+  private cancelStroke(): void {
+    if (!this.painting) return;
+    this.painting = false;
+    this.strokes.cancel();
+  }
   private endStroke(): void {
     if (!this.painting) return;
     this.painting = false;
@@ -217,6 +224,7 @@ export class Stage {
       beginStroke: at => this.beginStroke(at),
       strokeTo: at => this.strokeTo(at),
       endStroke: () => this.endStroke(),
+      cancelStroke: () => this.cancelStroke(),
       setCursor: at => {
         this.cursor = at;
         this.redraw();

@@ -15,6 +15,7 @@ export interface StageTarget {
   readonly beginStroke: (at: Point) => void;
   readonly strokeTo: (at: Point) => void;
   readonly endStroke: () => void;
+  readonly cancelStroke: () => void;
   /** Where the brush is shown; null: nowhere. */
   readonly setCursor: (at: Point | null) => void;
   readonly moveCursor: (dx: number, dy: number) => Point;
@@ -22,6 +23,7 @@ export interface StageTarget {
 
 const kPanStep = 48;
 const kBrushStep = 6;
+const kPinchMs = 300;
 const arrows: Readonly<Record<string, Point>> = {
   ArrowLeft: {x: -1, y: 0},
   ArrowRight: {x: 1, y: 0},
@@ -31,6 +33,7 @@ const arrows: Readonly<Record<string, Point>> = {
 
 export function listenToStage(canvas: HTMLCanvasElement, target: StageTarget): void {
   const pointers = new Map<number, Point>();
+  let began = 0;
   const pointOf = (event: {clientX: number; clientY: number}): Point => {
     const box = canvas.getBoundingClientRect();
     return {x: event.clientX - box.left, y: event.clientY - box.top};
@@ -54,8 +57,14 @@ export function listenToStage(canvas: HTMLCanvasElement, target: StageTarget): v
     canvas.setPointerCapture(event.pointerId);
     const at = pointOf(event);
     pointers.set(event.pointerId, at);
-    if (pointers.size > 1) target.endStroke();
-    else if (target.brushing() && event.button === 0) target.beginStroke(at);
+    if (pointers.size > 1) {
+      // The first finger of a pinch has just begun to paint: that was not meant.
+      if (event.timeStamp - began < kPinchMs) target.cancelStroke();
+      else target.endStroke();
+    } else if (target.brushing() && event.button === 0) {
+      began = event.timeStamp;
+      target.beginStroke(at);
+    }
     target.setCursor(event.pointerType === 'touch' ? null : at);
   });
   canvas.addEventListener('pointermove', event => {

@@ -3,7 +3,7 @@
 
 import type {Layers} from 'sluice-web/cutout';
 import {History} from '../pure/history.js';
-import {Stroke, type BrushShape} from '../pure/brush.js';
+import {Stroke, tileRect, writeTile, type BrushShape} from '../pure/brush.js';
 import {feather, featherReach, grown, intersect, type Rect} from '../pure/feather.js';
 
 /** Restored pixels have no foreground colour of their own until they are coloured again. */
@@ -75,6 +75,16 @@ export class Editor {
     this.edited = true;
     ++this.version;
     this.changed();
+  }
+
+  /** Takes the running stroke back as if it had not begun. */
+  cancelStroke(): void {
+    const before = this.stroke?.finish();
+    this.stroke = null;
+    for (const [index, tile] of before ?? []) {
+      writeTile(this.alpha, this.width, this.height, index, tile);
+      this.refresh(tileRect(this.width, this.height, index));
+    }
   }
 
   undo(): boolean {
