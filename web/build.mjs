@@ -121,6 +121,15 @@ function bundle(entry, options = {}) {
   return result.outputFiles.map(file => ({name: path.basename(file.path), bytes: file.contents}));
 }
 
+/** Whose code is in the module besides ours: their notices, as Debian's packages carry them. */
+function notices() {
+  return ['libhwy-dev', 'nlohmann-json3-dev', 'wasi-libc', 'libc++-19-dev-wasm32']
+    .map(name => [name, `/usr/share/doc/${name}/copyright`])
+    .filter(([, file]) => fs.existsSync(file))
+    .map(([name, file]) => `=== ${name}\n\n${fs.readFileSync(file, 'utf8')}`)
+    .join('\n');
+}
+
 /** worker.js, thread.js and the .wasm files: in the package and in the site alike. */
 function addRuntime(output) {
   for (const name of workerSources) {
@@ -128,6 +137,7 @@ function addRuntime(output) {
   }
   const wasm = filesBelow(path.join(root, 'build/wasm'), name => /^sluice-[a-z-]+\.wasm$/.test(name));
   for (const name of wasm) output.copy(path.join(root, 'build/wasm', name), name);
+  if (wasm.length > 0) output.write('THIRD_PARTY_NOTICES.txt', notices());
   return wasm;
 }
 
@@ -231,7 +241,7 @@ function buildApp() {
   // which version. Models are not among it: the runtime's own store holds those.
   const serviceWorker = sources.find(name => path.basename(name) === 'service_worker.ts');
   if (serviceWorker) {
-    const files = [...output.names].filter(name => !/^models\/|\.map$/.test(name)).sort();
+    const files = [...output.names].filter(name => !/^models\/|\.(map|txt)$/.test(name)).sort();
     const digest = crypto.createHash('sha256');
     for (const name of files) digest.update(`${name}\n`).update(fs.readFileSync(path.join(appOut, name)));
     const define = {

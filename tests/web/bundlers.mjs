@@ -1,6 +1,6 @@
 // The package as other people's projects take it: from a plain module script, and through Vite, webpack and
 // esbuild. Each page runs a small model in the browser; the figures are those of the command line.
-import {execFileSync} from 'node:child_process';
+import {execFileSync, spawnSync} from 'node:child_process';
 import fs from 'node:fs';
 import {createRequire} from 'node:module';
 import path from 'node:path';
@@ -163,6 +163,40 @@ for (const [name, build] of Object.entries(builders)) {
     }
   });
 }
+
+await test('the types that come along satisfy the strict compiler, however it resolves modules', async () => {
+  const text = `
+    import {Session, SluiceError, type Binding, type Results} from 'sluice-web';
+    import {Cutter} from 'sluice-web/cutout';
+    const session = await Session.create(new Uint8Array(8), {backends: ['webgpu'], cache: {persist: true}});
+    const binding: Binding = session.binding;
+    const results: Results = await session.run({});
+    console.log(binding.bound, results, SluiceError, Cutter);\n`;
+  fs.writeFileSync(path.join(project, 'user.ts'), text);
+  const tsc = path.join(root, 'build/web-node/node_modules/.bin/tsc');
+  const options = [
+    '--noEmit',
+    '--strict',
+    '--skipLibCheck',
+    'false',
+    '--target',
+    'es2022',
+    '--lib',
+    'es2022,dom',
+    '--types',
+    '',
+  ];
+  for (const [module, resolution] of [
+    ['esnext', 'bundler'],
+    ['nodenext', 'nodenext'],
+  ]) {
+    const run = spawnSync(tsc, [...options, '--module', module, '--moduleResolution', resolution, 'user.ts'], {
+      cwd: project,
+      encoding: 'utf8',
+    });
+    check(run.status === 0, `${resolution}: ${run.stdout}${run.stderr}`);
+  }
+});
 
 await test('what is not used is dropped', async () => {
   const size = async text => {
