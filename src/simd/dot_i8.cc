@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -29,7 +30,7 @@ constexpr int kRows = 8;
 constexpr int kVectorsHeld = 3;
 #else
 constexpr int kRows = 4;
-constexpr int kVectorsHeld = HWY_ARCH_WASM || HWY_TARGET == HWY_AVX2 ? 3 : 2;
+constexpr int kVectorsHeld = HWY_TARGET == HWY_AVX2 ? 3 : 2;
 #endif
 
 #undef SLUICE_DOT_PAIRS
@@ -92,44 +93,6 @@ HWY_INLINE HWY_MAYBE_UNUSED VI32 add_dot(VI32 sum, const Pairs& a, const Pairs& 
 }
 #endif
 
-#if HWY_ARCH_WASM && defined(__wasm_relaxed_simd__)
-// A relaxed dot takes signed bytes and numbers of 7 bits, whose pairs never saturate: B is taken in
-// two rounds, first its upper seven bits, then, after doubling, its lowest.
-template <int kM, int kVectors>
-HWY_NOINLINE void portable(const DotOperands& o, int32_t* HWY_RESTRICT sums) {
-  v128_t s[kM][kVectors];
-  for (int m = 0; m < kM; ++m) {
-    for (int v = 0; v < kVectors; ++v) s[m][v] = wasm_i32x4_const(0, 0, 0, 0);
-  }
-  const v128_t upper = wasm_i32x4_const_splat(0x7f7f7f7f);
-  const v128_t lowest = wasm_i32x4_const_splat(0x01010101);
-  for (int round = 0; round < 2; ++round) {
-    const uint32_t* HWY_RESTRICT a = o.a;
-    for (int64_t k = 0; k < o.depth; ++k, a += kPanelRows) {
-      const size_t at = o.offsets[k];
-      v128_t b[kVectors];
-      for (int v = 0; v < kVectors; ++v) {
-        b[v] = wasm_v128_load(o.columns[static_cast<size_t>(v)] + at);
-        b[v] = round == 0 ? wasm_v128_and(wasm_u32x4_shr(b[v], 1), upper)
-                          : wasm_v128_and(b[v], lowest);
-      }
-      for (int m = 0; m < kM; ++m) {
-        const v128_t x = wasm_v128_load32_splat(a + m);
-        for (int v = 0; v < kVectors; ++v) {
-          s[m][v] = wasm_i32x4_relaxed_dot_i8x16_i7x16_add(x, b[v], s[m][v]);
-        }
-      }
-    }
-    if (round == 1) break;
-    for (int m = 0; m < kM; ++m) {
-      for (int v = 0; v < kVectors; ++v) s[m][v] = wasm_i32x4_shl(s[m][v], 1);
-    }
-  }
-  for (int m = 0; m < kM; ++m) {
-    for (int v = 0; v < kVectors; ++v) wasm_v128_store(sums + m * kTileCols + v * 4, s[m][v]);
-  }
-}
-#else
 template <int kM, int kVectors>
 HWY_NOINLINE void portable(const DotOperands& o, int32_t* HWY_RESTRICT sums) {
   const I32 d;
@@ -142,7 +105,10 @@ HWY_NOINLINE void portable(const DotOperands& o, int32_t* HWY_RESTRICT sums) {
   const uint32_t* HWY_RESTRICT a = o.a;
   for (int64_t k = 0; k < o.depth; ++k, a += kPanelRows) {
     const size_t at = o.offsets[k];
-    const Pairs b0 = load(0, at), b1 = load(kMore, at), b2 = load(kMost, at);
+    const Pairs b0 = load(0, at);
+    Pairs b1 = b0, b2 = b0;
+    if (kVectors > 1) b1 = load(kMore, at);
+    if (kVectors > 2) b2 = load(kMost, at);
     for (int m = 0; m < kM; ++m) {
       const Pairs x = signed_pairs(hn::Set(d, static_cast<int32_t>(a[m])));
       s0[m] = add_dot(s0[m], x, b0);
@@ -156,6 +122,89 @@ HWY_NOINLINE void portable(const DotOperands& o, int32_t* HWY_RESTRICT sums) {
     if (kVectors > 1) hn::StoreU(s1[m], d, sums + m * kTileCols + lanes);
     if (kVectors > 2) hn::StoreU(s2[m], d, sums + m * kTileCols + 2 * lanes);
   }
+}
+
+#if HWY_ARCH_WASM && defined(__wasm_relaxed_simd__)
+// What the relaxed dot makes of bytes beyond the 7 bits that it promises. An engine does the same
+// everywhere in a module, so it is asked once.
+enum class RelaxedDot {
+  kBytes,      // unsigned bytes times signed ones: one instruction, as on x86 with AVX-VNNI
+  kSevenBits,  // signed bytes times signed ones, as on Arm: B in two rounds
+  kPairs,      // saturates between its three instructions, as on other x86: pairs cost less
+};
+RelaxedDot ask_relaxed_dot() {
+  // Opaque, so that the compiler does not answer for the engine.
+  volatile int32_t signed_bytes = static_cast<int32_t>(0x80808080u), most = 0x7f7f7f7f;
+  volatile int32_t beyond = -1, start = 7;
+  const auto dot = [&](int32_t a, int32_t b) {
+    return wasm_i32x4_extract_lane(
+        wasm_i32x4_relaxed_dot_i8x16_i7x16_add(wasm_i32x4_splat(a), wasm_i32x4_splat(b),
+                                               wasm_i32x4_splat(start)),
+        0);
+  };
+  const int32_t low = dot(signed_bytes, beyond), high = dot(most, beyond);
+  if (low == 4 * -128 * 255 + 7 && high == 4 * 127 * 255 + 7) return RelaxedDot::kBytes;
+  if (low == 4 * 128 + 7 && high == 4 * -127 + 7) return RelaxedDot::kSevenBits;
+  return RelaxedDot::kPairs;
+}
+RelaxedDot relaxed_dot() {
+  // No static local: their guards don't know threads here. All threads find the same.
+  static std::atomic<int> found = -1;
+  int known = found.load(std::memory_order_relaxed);
+  if (known < 0) {
+    known = static_cast<int>(ask_relaxed_dot());
+    found.store(known, std::memory_order_relaxed);
+  }
+  return static_cast<RelaxedDot>(known);
+}
+
+// One round with whole bytes; or two, first with the upper seven bits of B, then, after doubling,
+// with its lowest.
+template <int kM, int kVectors, bool kWhole>
+HWY_NOINLINE void relaxed(const DotOperands& o, int32_t* HWY_RESTRICT sums) {
+  v128_t s0[kM], s1[kM];
+  for (int m = 0; m < kM; ++m) s0[m] = s1[m] = wasm_i32x4_const_splat(0);
+  const v128_t upper = wasm_i32x4_const_splat(0x7f7f7f7f);
+  const v128_t lowest = wasm_i32x4_const_splat(0x01010101);
+  for (int round = 0; round < (kWhole ? 1 : 2); ++round) {
+    const auto load = [&](size_t column, size_t at) {
+      const v128_t b = wasm_v128_load(o.columns[column] + at);
+      if (kWhole) return b;
+      return round == 0 ? wasm_v128_and(wasm_u32x4_shr(b, 1), upper) : wasm_v128_and(b, lowest);
+    };
+    const uint32_t* HWY_RESTRICT a = o.a;
+    for (int64_t k = 0; k < o.depth; ++k, a += kPanelRows) {
+      const size_t at = o.offsets[k];
+      const v128_t b0 = load(0, at);
+      v128_t b1 = b0;
+      if (kVectors > 1) b1 = load(1, at);
+      for (int m = 0; m < kM; ++m) {
+        const v128_t x = wasm_v128_load32_splat(a + m);
+        s0[m] = wasm_i32x4_relaxed_dot_i8x16_i7x16_add(x, b0, s0[m]);
+        if (kVectors > 1) s1[m] = wasm_i32x4_relaxed_dot_i8x16_i7x16_add(x, b1, s1[m]);
+      }
+    }
+    if (kWhole || round == 1) break;
+    for (int m = 0; m < kM; ++m) {
+      s0[m] = wasm_i32x4_shl(s0[m], 1);
+      s1[m] = wasm_i32x4_shl(s1[m], 1);
+    }
+  }
+  for (int m = 0; m < kM; ++m) {
+    wasm_v128_store(sums + m * kTileCols, s0[m]);
+    if (kVectors > 1) wasm_v128_store(sums + m * kTileCols + 4, s1[m]);
+  }
+}
+
+template <bool kWhole>
+DotKernel relaxed_kernel(int rows, int vectors) {
+  constexpr DotKernel kKernels[4][2] = {
+      {relaxed<1, 1, kWhole>, relaxed<1, 2, kWhole>},
+      {relaxed<2, 1, kWhole>, relaxed<2, 2, kWhole>},
+      {relaxed<3, 1, kWhole>, relaxed<3, 2, kWhole>},
+      {relaxed<4, 1, kWhole>, relaxed<4, 2, kWhole>},
+  };
+  return kKernels[rows - 1][vectors - 1];
 }
 #endif
 
@@ -195,6 +244,10 @@ DotKernel kernel_of(int rows, int vectors) {
 #elif HWY_TARGET == HWY_AVX2
   if (const DotKernel fast = vnni256(rows, vectors); fast != nullptr) return fast;
 #endif
+#endif
+#if HWY_ARCH_WASM && defined(__wasm_relaxed_simd__)
+  if (relaxed_dot() == RelaxedDot::kBytes) return relaxed_kernel<true>(rows, vectors);
+  if (relaxed_dot() == RelaxedDot::kSevenBits) return relaxed_kernel<false>(rows, vectors);
 #endif
   return vectors == 1   ? portable_rows<1>(rows)
          : vectors == 2 ? portable_rows<2>(rows)
@@ -416,8 +469,9 @@ void RequantizeI8Kernel(const int32_t* in, float factor, int32_t zero_point, int
 
 const char* DotInstructionKernel() {
 #if HWY_ARCH_WASM && defined(__wasm_relaxed_simd__)
-  return "relaxed dot";
-#else
+  if (relaxed_dot() == RelaxedDot::kBytes) return "relaxed dot of bytes";
+  if (relaxed_dot() == RelaxedDot::kSevenBits) return "relaxed dot of seven bits";
+#endif
 #if defined(__x86_64__) && defined(__GNUC__)
 #if HWY_TARGET <= HWY_AVX3
   if (vnni512(1, 1) != nullptr) return "VNNI";
@@ -426,7 +480,6 @@ const char* DotInstructionKernel() {
 #endif
 #endif
   return SLUICE_DOT_PAIRS ? "pairs of 16 bits" : "32 bits";
-#endif
 }
 
 }  // namespace HWY_NAMESPACE

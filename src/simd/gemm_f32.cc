@@ -25,6 +25,14 @@ constexpr int kRows = 8;
 constexpr int kRows = 4;
 #endif
 
+// Vectors of columns held at once. Engines of WebAssembly keep one of 16 registers for themselves,
+// and spilling costs more than the loads that a third vector saves.
+#if HWY_ARCH_WASM
+constexpr int kVectorsHeld = 2;
+#else
+constexpr int kVectorsHeld = 3;
+#endif
+
 // One vector of columns: where B starts, where it goes in a row of C, and how many lanes count.
 struct Column {
   const float* b;
@@ -189,11 +197,11 @@ void GemmTileKernel(const GemmTile& tile) {
       column.c = line * tile.c_line + x;
       column.lanes = static_cast<size_t>(std::min(left, lanes));
       column.whole = left >= lanes;
-      if (held == 3) {
-        all_rows<3>(tile, columns.data());
+      if (held == kVectorsHeld && held == 3) {
+        all_rows<kVectorsHeld>(tile, columns.data());
         held = 0;
         left_over -= 3;
-      } else if (held == 2 && left_over == 4) {
+      } else if (held == 2 && (left_over == 4 || kVectorsHeld == 2)) {
         all_rows<2>(tile, columns.data());
         held = 0;
         left_over -= 2;
