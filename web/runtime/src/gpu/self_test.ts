@@ -39,14 +39,26 @@ export async function runSelfTest(
 ): Promise<Verdict> {
   const begin = performance.now();
   for (const [part, times] of rounds.entries()) {
-    for (let round = 0; round < times; ++round) {
-      if (!(await runPart(core, session, gpu, part))) break;
+    // Kept until the part's last round, which needs the same pipelines.
+    const used: {destroy(): void}[] = [];
+    try {
+      for (let round = 0; round < times; ++round) {
+        if (!(await runPart(core, session, gpu, part, used))) break;
+      }
+    } finally {
+      for (const one of used) one.destroy();
     }
   }
   return core.gpuCanaryVerdict(session, {when, seconds: (performance.now() - begin) / 1000});
 }
 
-async function runPart(core: SelfTestCore, session: number, gpu: GpuDevice, part: number): Promise<boolean> {
+async function runPart(
+  core: SelfTestCore,
+  session: number,
+  gpu: GpuDevice,
+  part: number,
+  used: {destroy(): void}[],
+): Promise<boolean> {
   const {words, strings} = core.gpuCanary(session, part);
   const data: ProgramData = {
     input: index => core.gpuCanaryData(session, 1, index),
@@ -60,6 +72,7 @@ async function runPart(core: SelfTestCore, session: number, gpu: GpuDevice, part
   };
   const resident = new Resident(gpu);
   const walker = new Walker(resident);
+  used.push(walker, resident);
   try {
     await resident.load(words, strings, index => core.gpuCanaryData(session, 0, index));
     await walker.run(data);
@@ -69,8 +82,5 @@ async function runPart(core: SelfTestCore, session: number, gpu: GpuDevice, part
     if (error.code !== 'device' && error.code !== 'resource') throw error;
     core.gpuCanaryFailed(session, part, error.message);
     return false;
-  } finally {
-    walker.destroy();
-    resident.destroy();
   }
 }
