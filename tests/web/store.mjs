@@ -543,6 +543,23 @@ async function inNode() {
     }
   });
 
+  await test('a new version of a file takes the place of the old one, and of no other', async () => {
+    const {store, folder} = memoryStore();
+    files.versioned = files.small;
+    const {url} = at('', 'versioned');
+    const elsewhere = at('', 'medium');
+    await load(elsewhere.url, {sha256: sha256(files.medium)}, {store});
+    await load(url, {sha256: sha256(files.small)}, {store});
+    await load(url, {}, {store});
+    check(onlyData(folder).length === 3, `entries: ${[...folder.files.keys()]}`);
+    files.versioned = other.small;
+    await load(url, {sha256: sha256(other.small)}, {store});
+    check(onlyData(folder).length === 3, `entries: ${[...folder.files.keys()]}`);
+    check(!(await store.find(entryKey(url, sha256(files.small)))), 'the old version is still there');
+    check(await store.find(entryKey(url, sha256(other.small))), 'the new version is not there');
+    check(await store.find(entryKey(elsewhere.url, sha256(files.medium))), 'another file is gone');
+  });
+
   await test('eviction of any file is harmless', async () => {
     const pinned = {sha256: sha256(files.small)};
     for (const which of [0, 1]) {

@@ -177,6 +177,20 @@ export class EntryWriter {
     await this.appender.close();
     await this.folder.writeText(`${this.key}.json`, JSON.stringify({format: 1, data: this.data, ...facts}));
     await this.folder.remove(`${this.key}.part`);
+    if (this.key.startsWith('sha256-')) await this.dropOlder(facts.url).catch(() => {}); // tidiness only
+  }
+
+  /** Versions under other hashes that came from the same address: nobody will ask for them again. */
+  private async dropOlder(url: string): Promise<void> {
+    const names = await this.folder.list();
+    for (const name of names) {
+      const [key, kind] = [name.slice(0, name.indexOf('.')), name.slice(name.indexOf('.'))];
+      if (!key.startsWith('sha256-') || key === this.key || (kind !== '.json' && kind !== '.part')) continue;
+      const record = JSON.parse((await this.folder.readText(name)) ?? '{}') as Partial<EntryRecord>;
+      if (record.url !== url) continue;
+      await this.folder.remove(name);
+      for (const other of names) if (other.startsWith(`${key}.`)) await this.folder.remove(other);
+    }
   }
 
   /** Ends writing; what the last checkpoint says stays. */
