@@ -235,7 +235,10 @@ export class App {
   private strokes(): StrokeSink {
     return {
       begin: (tool, radius) => {
-        this.opener.editor?.beginStroke({
+        const {editor} = this.opener;
+        // Not on a picture that is about to be replaced.
+        if (editor?.pictureId !== this.store.state.openId) return;
+        editor?.beginStroke({
           radius,
           hardness: this.store.state.brushHardness,
           target: tool === 'restore' ? 255 : 0,

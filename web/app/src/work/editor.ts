@@ -42,7 +42,7 @@ export class Editor {
     this.context = context2d(this.canvas);
     this.originalReader = context2d(document.createElement('canvas'), true);
     this.history = new History(this.alpha, layers.width, layers.height, undoBytes);
-    this.paintAll();
+    this.paintAll(false);
   }
 
   get width(): number {
@@ -107,8 +107,8 @@ export class Editor {
     this.paintAll();
   }
 
-  dispose(): void {
-    this.original.close();
+  dispose(keepOriginal: boolean): void {
+    if (!keepOriginal) this.original.close();
     this.canvas.width = this.canvas.height = 0;
     this.originalReader.canvas.width = 0;
   }
@@ -173,14 +173,14 @@ export class Editor {
     return this.originalReader.getImageData(0, 0, rect.width, rect.height).data;
   }
 
-  private paintAll(): void {
+  private paintAll(tell = true): void {
     const rows = Math.max(1, Math.floor(2e6 / this.width));
     for (let y = 0; y < this.height; y += rows) {
       const rect = {x: 0, y, width: this.width, height: Math.min(rows, this.height - y)};
       this.fillColours(rect);
       this.paint(rect);
     }
-    this.changed();
+    if (tell) this.changed();
   }
 
   private paint(rect: Rect): void {

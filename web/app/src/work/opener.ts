@@ -15,6 +15,7 @@ export class Opener {
   editor: Editor | null = null;
   /** The original alone, while there is no result. */
   original: ImageBitmap | null = null;
+  private originalId: number | null = null;
   private turn = 0;
   private colourTimer: ReturnType<typeof setTimeout> | undefined;
   private feathering: Promise<void> | null = null;
@@ -33,10 +34,10 @@ export class Opener {
     const turn = ++this.turn;
     await this.commit().catch(() => undefined);
     if (turn !== this.turn) return;
-    this.close();
     this.store.update({openId: id});
     const picture = this.store.picture(id);
     if (!picture) {
+      this.close();
       this.changed(true);
       return;
     }
@@ -50,7 +51,9 @@ export class Opener {
       original?.close();
       return;
     }
+    this.close(); // shown until now, so that the stage is never empty in between
     this.original = original;
+    this.originalId = picture.id;
     this.changed(true);
     if (picture.result) await this.load(picture, turn);
   }
@@ -58,7 +61,7 @@ export class Opener {
   /** The open picture has a result that is not shown yet. */
   async refresh(): Promise<void> {
     const picture = this.store.picture(this.store.state.openId);
-    if (this.editor || !this.original || !picture?.result || this.loading) return;
+    if (this.editor || this.originalId !== picture?.id || !picture?.result || this.loading) return;
     this.loading = true;
     try {
       await this.load(picture, this.turn);
@@ -75,9 +78,14 @@ export class Opener {
     void (async () => {
       const picture = this.store.picture(id);
       if (!picture) return;
-      const original = this.original ?? (await decode(picture.file).catch(() => null));
-      if (turn !== this.turn || !original) return;
-      this.original = null;
+      const there =
+        this.editor?.pictureId === id ? this.editor.original : this.originalId === id ? this.original : null;
+      const original = there ?? (await decode(picture.file).catch(() => null));
+      if (!original) return;
+      if (turn !== this.turn) {
+        if (!there) original.close();
+        return;
+      }
       this.show(id, original, layers);
     })();
   }
@@ -169,14 +177,18 @@ export class Opener {
     const {width, height} = result;
     const layers = await this.pixels.call('layers', {cut: result.cut, alpha: result.alpha, width, height});
     if (turn !== this.turn) return;
-    this.original = null;
     this.show(picture.id, original, {width, height, ...layers});
   }
 
   private show(id: number, original: ImageBitmap, layers: Layers): void {
     const old = this.editor;
     const same = old?.pictureId === id;
-    if (old && old.original !== original) old.dispose();
+    // A frame in between can't see what is closed here: the stage gets the new content before it.
+    old?.dispose(old.original === original);
+    if (this.original !== original) this.original?.close();
+    this.original = null;
+    this.originalId = null;
+    this.editor = null;
     this.editor = new Editor(id, original, layers, this.store.state.tier.undoBytes, () => {
       const {editor} = this;
       this.store.update({canUndo: editor?.canUndo ?? false, canRedo: editor?.canRedo ?? false});
@@ -189,10 +201,11 @@ export class Opener {
 
   private close(): void {
     clearTimeout(this.colourTimer);
-    this.editor?.dispose();
+    this.editor?.dispose(false);
     this.editor = null;
     this.original?.close();
     this.original = null;
+    this.originalId = null;
     this.store.update({canUndo: false, canRedo: false});
   }
 }

@@ -3,7 +3,7 @@
 import {SluiceError, messageOf, throwIfAborted} from '../errors.js';
 import type {PictureSource} from './calls.js';
 import {pictureFacts, type PictureFacts} from './picture_size.js';
-import {readStraight, type TileSink} from './straight_alpha.js';
+import {readStraight, straightIsExact, type TileSink} from './straight_alpha.js';
 
 /** A decoded picture whose pixels have not been read yet. */
 export interface DecodedPicture {
@@ -138,7 +138,9 @@ async function readBitmap(bitmap: ImageBitmap, opaque: boolean, sink: TileSink, 
       context.drawImage(bitmap, x, y, width, height, 0, 0, width, height);
       const tile = context.getImageData(0, 0, width, height).data;
       if (!straight && seeThrough(tile)) {
-        if (await readStraight(bitmap, sink)) return '';
+        if (await straightIsExact()) {
+          if (await readStraight(bitmap, sink)) return '';
+        }
         straight = true;
         sink(tile, x, y, width, height);
         continue;
@@ -146,5 +148,7 @@ async function readBitmap(bitmap: ImageBitmap, opaque: boolean, sink: TileSink, 
       sink(tile, x, y, width, height);
     }
   }
-  return straight && !opaque ? 'Colours of see-through pixels are rounded: this browser has no WebGL here.' : '';
+  return straight && !opaque
+    ? 'Colours of see-through pixels are rounded: this browser hands them out premultiplied.'
+    : '';
 }
