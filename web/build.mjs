@@ -217,6 +217,24 @@ function sha256Of(file) {
   return known[key];
 }
 
+/** For hosts that read a file _headers (Netlify, Cloudflare Pages): what `sluice serve` sends. */
+function hostHeaders() {
+  const text = fs.readFileSync(path.join(root, 'src/cli/serve.cc'), 'utf8');
+  const policy = /kContentSecurityPolicy =([^;]*?(?:"[^"]*"\s*)+);/.exec(text);
+  if (!policy) throw new Error('src/cli/serve.cc has no kContentSecurityPolicy');
+  const csp = [...policy[1].matchAll(/"([^"]*)"/g)].map(match => match[1]).join('');
+  return [
+    '/*',
+    '  Cross-Origin-Opener-Policy: same-origin',
+    '  Cross-Origin-Embedder-Policy: require-corp',
+    '  Cross-Origin-Resource-Policy: same-origin',
+    '  X-Content-Type-Options: nosniff',
+    '  Referrer-Policy: no-referrer',
+    `  Content-Security-Policy: ${csp}`,
+    '',
+  ].join('\n');
+}
+
 function buildApp() {
   const entry = ['main.ts', 'src/main.ts'].map(name => path.join(appSource, name)).find(file => fs.existsSync(file));
   if (!entry) {
@@ -237,11 +255,12 @@ function buildApp() {
     for (const file of bundle(path.join(appSource, name))) output.write(file.name, file.bytes);
   }
   catalogue(output);
+  output.write('_headers', hostHeaders());
   // Last, since it must know everything else: what the service worker keeps for offline use, and under
   // which version. Models are not among it: the runtime's own store holds those.
   const serviceWorker = sources.find(name => path.basename(name) === 'service_worker.ts');
   if (serviceWorker) {
-    const files = [...output.names].filter(name => !/^models\/|\.(map|txt)$/.test(name)).sort();
+    const files = [...output.names].filter(name => !/^models\/|^_|\.(map|txt)$/.test(name)).sort();
     const digest = crypto.createHash('sha256');
     for (const name of files) digest.update(`${name}\n`).update(fs.readFileSync(path.join(appOut, name)));
     const define = {
