@@ -42,6 +42,13 @@ export async function launch() {
       await page.waitForFunction(() => window.bench || window.blank);
       return page;
     },
+    /** Seconds of processor time that its pages have used so far, threads included: other jobs on the machine don't count. */
+    async cpuSeconds() {
+      const session = await browser.target().createCDPSession();
+      const {processInfo} = await session.send('SystemInfo.getProcessInfo');
+      await session.detach();
+      return processInfo.filter(({type}) => type === 'renderer').reduce((sum, {cpuTime}) => sum + cpuTime, 0);
+    },
     async close() {
       await Promise.race([browser.close().catch(() => {}), new Promise(resolve => setTimeout(resolve, 10_000))]);
       this.kill();

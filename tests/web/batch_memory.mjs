@@ -1,5 +1,5 @@
 // A batch of pictures on WebGPU in the real app keeps its memory: between image 10 and the last, the heaps of page and
-// worker (with the module's memory) and the bytes of all live GPU buffers stay within 5 %.
+// worker, the module's memory and the bytes of all live GPU buffers stay within 5 %.
 // 30 pictures; with SLUICE_LONG 100.
 import {needApp, openApp, writePng} from './app_page.mjs';
 import {start} from './harness.mjs';
@@ -69,10 +69,10 @@ await web.test(`${count} pictures on WebGPU in flat memory`, async () => {
     const line = await page.text('.status-text');
     web.check(line.startsWith('GPU: '), `after ${from + PART} pictures it runs on something else: ${line}`);
     seen.push(await memoryOf(page));
-    const {page: heap, worker, buffers, bytes, mostBytes} = seen.at(-1);
+    const {page: heap, worker, wasm, buffers, bytes, mostBytes} = seen.at(-1);
     const mb = value => (value / 1e6).toFixed(2);
     console.log(
-      `        ${from + PART}: page ${mb(heap)} MB, worker ${mb(worker)} MB, ${buffers} GPU buffers of ${mb(bytes)} MB ` +
+      `        ${from + PART}: page ${mb(heap)} MB, worker ${mb(worker)} MB, module ${mb(wasm)} MB, ${buffers} GPU buffers of ${mb(bytes)} MB ` +
         `(at most ${mb(mostBytes)}), ${((Date.now() - begin) / 1000).toFixed(1)} s`,
     );
   }
@@ -81,6 +81,7 @@ await web.test(`${count} pictures on WebGPU in flat memory`, async () => {
   for (const [what, slack] of [
     ['page', SLACK_BYTES],
     ['worker', SLACK_BYTES],
+    ['wasm', 0],
     ['bytes', 0],
     ['mostBytes', 0],
     ['buffers', 0],

@@ -4,10 +4,17 @@ import fs from 'node:fs';
 import path from 'node:path';
 import {root} from './harness.mjs';
 
-/** Counts what the worker's devices hold; answers {plant: 'count'} with {counted: {buffers, bytes, mostBytes}}. */
+/** Counts what the worker's devices hold; answers {plant: 'count'} with {counted: {buffers, bytes, mostBytes, wasm}}. */
 export const counting = `
 const held = new Map();
 let mostBytes = 0;
+const memories = [];
+WebAssembly.Memory = class extends WebAssembly.Memory {
+  constructor(descriptor) {
+    super(descriptor);
+    memories.push(this);
+  }
+};
 const total = () => [...held.values()].reduce((sum, bytes) => sum + bytes, 0);
 const create = GPUDevice.prototype.createBuffer;
 GPUDevice.prototype.createBuffer = function (descriptor) {
@@ -22,7 +29,10 @@ GPUBuffer.prototype.destroy = function () {
   return destroy.call(this);
 };
 self.addEventListener('message', event => {
-  if (event.data?.plant === 'count') self.postMessage({type: 'planted', counted: {buffers: held.size, bytes: total(), mostBytes}});
+  if (event.data?.plant === 'count') {
+    const wasm = memories.reduce((sum, memory) => sum + memory.buffer.byteLength, 0);
+    self.postMessage({type: 'planted', counted: {buffers: held.size, bytes: total(), mostBytes, wasm}});
+  }
 });
 `;
 
