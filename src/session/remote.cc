@@ -15,6 +15,7 @@
 #include "session/gate_facts.h"
 #include "session/programs.h"
 #include "session/telemetry.h"
+#include "session/weights_hash.h"
 
 namespace sluice::session {
 
@@ -28,6 +29,8 @@ using Clock = std::chrono::steady_clock;
 using Json = nlohmann::ordered_json;
 
 constexpr size_t kSmallConstantBytes = 4096;
+// Of the weights' hash, each time that the record is looked at: some ten milliseconds.
+constexpr size_t kHashPieceBytes = 4u << 20;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -245,6 +248,7 @@ struct RemoteSession::State {
   std::optional<Telemetry> telemetry;
   std::optional<TelemetryConfig> telemetry_config;
   size_t events_sent = 0;
+  std::optional<WeightsHash> weights_hash;  // until it is known
 
   std::vector<Value> feeds;
   NamedValues results;
@@ -354,6 +358,7 @@ Result<std::unique_ptr<RemoteSession>> RemoteSession::from_graph(std::unique_ptr
   state->binding.requested = options.backend;
   state->binding.evidence = Evidence::kInferred;
   state->telemetry.emplace(TelemetryConfig{}, state->name);
+  state->weights_hash.emplace(g);
   return std::unique_ptr<RemoteSession>(new RemoteSession(std::move(state)));
 }
 
@@ -979,6 +984,10 @@ Result<void> RemoteSession::note(std::string_view text) {
 
 std::string RemoteSession::binding_json() {
   State& s = *state_;
+  if (s.weights_hash && s.weights_hash->advance(kHashPieceBytes)) {
+    s.binding.weights_sha256 = s.weights_hash->hex();
+    s.weights_hash.reset();
+  }
   Json out = Json::parse(s.binding.to_json(), nullptr, false);
   for (const auto& [key, value] : s.noted.items()) out[key] = value;
   out["console"] = s.binding.console_line(s.name);

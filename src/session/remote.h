@@ -142,7 +142,8 @@ class RemoteSession {
   // put into the Binding; members that the Binding does not have are kept and shown beside it.
   // Error (usage): a member that is not the host's to say.
   Result<void> note(std::string_view json);
-  // The Binding's JSON with what was noted, "console": its line, "events": [lines].
+  // The Binding's JSON with what was noted, "console": its line, "events": [lines]. The weights'
+  // hash is computed a piece each time, and "" until it is whole.
   std::string binding_json();
   // {"metrics": body, "logs": body} of OTLP/HTTP; `resource` is {"attributes": {name: text}}.
   Result<std::string> otlp(std::string_view resource);

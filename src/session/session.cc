@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <thread>
 
 #include "base/file.h"
 #include "base/hash.h"
@@ -12,6 +13,7 @@
 #include "passes/eliminate_dead.h"
 #include "session/cpu.h"
 #include "session/gpu.h"
+#include "session/weights_hash.h"
 
 namespace sluice::session {
 
@@ -101,9 +103,20 @@ Result<std::unique_ptr<Session>> Session::load(const std::string& path, const Op
   const double read_seconds = seconds_since(start);
   Options rest = options;
   rest.outputs.clear();  // the importer has pruned already
-  SLUICE_ASSIGN(auto session, from_graph(std::move(graph), path, rest));
-  session->state_->binding.read_seconds = read_seconds;
-  session->state_->binding.model_sha256 = sha256_hex(file->bytes());
+  // Beside compilation, which waits for no bytes: on most machines a load is no longer for it.
+  std::string model_sha256;
+  WeightsHash hash(*graph);
+  std::thread hashing([&] {
+    model_sha256 = sha256_hex(file->bytes());
+    hash.advance(SIZE_MAX);
+  });
+  auto session = from_graph(std::move(graph), path, rest);
+  hashing.join();
+  if (!session) return session;
+  Binding& binding = (*session)->state_->binding;
+  binding.read_seconds = read_seconds;
+  binding.model_sha256 = std::move(model_sha256);
+  binding.weights_sha256 = hash.hex();
   return session;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "shader/matmul_dot4.h"
 #include "shader/matmul_rows.h"
 #include "shader/matmul_tiled.h"
 
@@ -231,6 +232,46 @@ plan::DispatchRequest product(const Product& what) {
       .b_scale = what.b_scale,
       .y = what.y,
       .workgroups = tiles_m * tiles_n * count(what.batch)}
+      .request();
+}
+
+plan::DispatchRequest product_of_bytes(const Product& what, bool a_unsigned, bool b_unsigned) {
+  constexpr int64_t kTile = 64;
+  const Dim tiles_m = Dim::ceil_div(what.m, kTile), tiles_n = Dim::ceil_div(what.n, kTile);
+  return matmul_dot4::Call{.knobs = {.AE = plan::wgsl_type(what.a_format),
+                                     .BE = plan::wgsl_type(what.b_format),
+                                     .ZA = plan::wgsl_type(what.a_zero_format),
+                                     .ZB = plan::wgsl_type(what.b_zero_format),
+                                     .A_T = what.a_t,
+                                     .B_T = what.b_t,
+                                     .A_ZERO = what.a_zero.slot != plan::kNoSlot,
+                                     .B_ZERO = what.b_zero.slot != plan::kNoSlot,
+                                     .A_SHIFT = a_unsigned ? 128 : 0,
+                                     .B_SHIFT = b_unsigned ? 128 : 0},
+                           .params = {.batch = four(what.batch, 1),
+                                      .a_step = four(what.a_step, 0),
+                                      .b_step = four(what.b_step, 0),
+                                      .y_step = four(what.y_step, 0),
+                                      .batches = count(what.batch),
+                                      .m = what.m,
+                                      .n = what.n,
+                                      .k = what.k,
+                                      .a_ld = what.a_ld,
+                                      .b_ld = what.b_ld,
+                                      .y_ld = what.y_ld,
+                                      .a_offset = what.a_offset,
+                                      .b_offset = what.b_offset,
+                                      .y_offset = what.y_offset,
+                                      .tiles_m = tiles_m,
+                                      .tiles_n = tiles_n,
+                                      .a_zero_step = what.a_zero_per_row ? 1 : 0,
+                                      .b_zero_step = what.b_zero_per_column ? 1 : 0},
+                           .a = what.a,
+                           .b = what.b,
+                           .a_zero = what.a_zero,
+                           .b_zero = what.b_zero,
+                           .y = what.y,
+                           .workgroups = tiles_m * tiles_n * count(what.batch)}
       .request();
 }
 

@@ -43,6 +43,10 @@ struct Product {
 
 plan::DispatchRequest product(const Product& what);
 
+// The exact product of 8-bit integers, four products at a time, where the device has
+// Features::packed_dot. y is int32; neither scales, bias nor packed weights.
+plan::DispatchRequest product_of_bytes(const Product& what, bool a_unsigned, bool b_unsigned);
+
 // Whether the extent is divisible by 4 whatever its symbols are.
 bool is_multiple_of_4(const Dim& dim);
 

@@ -435,6 +435,7 @@ struct IntegerProduct {
   SlotId y = plan::kNoSlot;
   DeviceFormat y_format = DeviceFormat::kI32;
 };
+constexpr int64_t kFewestRowsByFours = 5;
 Result<Problem> integer_product(LowerContext& context, const IntegerProduct& what) {
   const bool own_a = what.a_slot != plan::kNoSlot;
   const DeviceFormat a_format = own_a ? DeviceFormat::kI32 : context.in_format(what.a);
@@ -472,7 +473,18 @@ Result<Problem> integer_product(LowerContext& context, const IntegerProduct& wha
   product.a_format = a_format;
   product.b_format = context.in_format(what.b);
   product.y_format = what.y_format;
-  context.add(shader::product(product));
+  const DType a_type = own_a ? DType::kUInt8 : context.input_type(what.a).dtype;
+  const DType b_type = context.input_type(what.b).dtype;
+  const auto is_byte = [](DType dtype) { return dtype == DType::kInt8 || dtype == DType::kUInt8; };
+  // Tiles of 64 rows would be idle for the most part.
+  const bool few_rows = problem.m.is_known() && problem.m.value() < kFewestRowsByFours;
+  if (context.features().packed_dot && is_byte(a_type) && is_byte(b_type) && !few_rows &&
+      what.y_format == DeviceFormat::kI32) {
+    context.add(
+        shader::product_of_bytes(product, a_type == DType::kUInt8, b_type == DType::kUInt8));
+  } else {
+    context.add(shader::product(product));
+  }
   return whole;
 }
 
