@@ -160,6 +160,9 @@ constexpr Mutation kMutations[] = {
     {"direction", "recurrent_layer", "if (backwards)", "if (false)"},
     {"peepholes of another gate", "recurrent_layer", "(d * 3u + gate) * p.hidden",
      "d * 3u * p.hidden"},
+    {"sums of rows", "matmul_dot4", "zb * a_sum.x", "a_sum.x", "const B_ZERO : bool = true"},
+    {"zero points of rows", "matmul_dot4", "za.x * whole", "za.x", "const A_ZERO : bool = true"},
+    {"third byte of a word", "matmul_dot4", "bytes.z << 16u", "bytes.z << 8u"},
 };
 
 // Cases tried before a mistake counts as unseen, taken evenly from all whose plans contain it.
