@@ -122,6 +122,7 @@ export function serve(folder, {isolated = true, port = 0, csp} = {}) {
   if (csp) options.push('--csp', csp);
   const child = spawn('build/sluice', options, {stdio: ['ignore', 'pipe', 'inherit']});
   const ended = new Promise(resolve => child.on('exit', resolve));
+  process.on('exit', () => child.kill()); // of a test that dies early, too
   const requests = [];
   return new Promise((resolve, reject) => {
     let rest = '';
@@ -339,6 +340,7 @@ export async function start({site = 'build/web', isolated = true, csp, browserAr
     Number(process.env.SLUICE_WEB_SECONDS ?? 840) * 1000,
   );
   deadline.unref();
+  for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => closeAll().finally(() => process.exit(1)));
   process.on('uncaughtException', async error => {
     console.log(`FAILED  ${current}: ${error.stack}`);
     ++failed;
