@@ -1,5 +1,5 @@
-// Exact products of 8-bit integers four at a time, where the adapter has the language feature: every
-// mix of signs, with zero points and without, at and around the borders of tiles and words.
+// Exact products of 8-bit integers four at a time, where the adapter has the language feature:
+// every mix of signs, with zero points and without, at and around the borders of tiles and words.
 #include <gtest/gtest.h>
 
 #include "gpu/on_device.h"
