@@ -683,7 +683,10 @@ Result<std::vector<double>> per_row(LowerContext& context, int input, int64_t ro
   }
   SLUICE_ASSIGN(const Tensor tensor, context.need_constant(input));
   std::vector<double> values = tensor.to_doubles();
-  if (values.size() == 1) values.assign(static_cast<size_t>(rows), values[0]);
+  if (values.size() == 1) {
+    const double all = values[0];  // assign must not be given an element of its own vector
+    values.assign(static_cast<size_t>(rows), all);
+  }
   if (values.size() != static_cast<size_t>(rows)) {
     return context.refuse(
         cat("input ", input, " has ", values.size(), " elements (needs 1 or ", rows, ")"));
