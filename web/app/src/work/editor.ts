@@ -42,7 +42,7 @@ export class Editor {
     this.context = context2d(this.canvas);
     this.originalReader = context2d(document.createElement('canvas'), true);
     this.history = new History(this.alpha, layers.width, layers.height, undoBytes);
-    this.paintAll(false);
+    this.paintAll(false, false);
   }
 
   get width(): number {
@@ -104,7 +104,7 @@ export class Editor {
   /** Takes foreground colours that were estimated for the shown alpha. */
   setForeground(foreground: Uint8ClampedArray<ArrayBuffer>): void {
     this.foreground = foreground;
-    this.paintAll();
+    this.paintAll(false);
   }
 
   dispose(keepOriginal: boolean): void {
@@ -173,11 +173,12 @@ export class Editor {
     return this.originalReader.getImageData(0, 0, rect.width, rect.height).data;
   }
 
-  private paintAll(tell = true): void {
+  // `fill`: alpha may have spread to where no colour was estimated.
+  private paintAll(fill = true, tell = true): void {
     const rows = Math.max(1, Math.floor(2e6 / this.width));
     for (let y = 0; y < this.height; y += rows) {
       const rect = {x: 0, y, width: this.width, height: Math.min(rows, this.height - y)};
-      this.fillColours(rect);
+      if (fill) this.fillColours(rect);
       this.paint(rect);
     }
     if (tell) this.changed();
