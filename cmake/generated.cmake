@@ -53,7 +53,7 @@ endforeach()
 add_custom_command(
   OUTPUT ${CMAKE_BINARY_DIR}/generated/shader.stamp
   BYPRODUCTS ${CMAKE_BINARY_DIR}/generated/shader_table.cc ${SLUICE_SHADER_HEADERS}
-  COMMAND ${SLUICE_ROOT}/tools/gen_shaders ${SLUICE_ROOT} ${CMAKE_BINARY_DIR}/generated
+  COMMAND ${SLUICE_ROOT}/tools/gen_shaders ${SLUICE_ROOT} ${CMAKE_BINARY_DIR}/generated ${SLUICE_OPERATORS}
   COMMAND ${CMAKE_COMMAND} -E touch ${CMAKE_BINARY_DIR}/generated/shader.stamp
   DEPENDS ${SLUICE_SHADERS} ${SLUICE_ROOT}/tools/gen_shaders
   COMMENT "Generating shader headers")
