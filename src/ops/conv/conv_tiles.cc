@@ -1,5 +1,7 @@
 #include "ops/conv/conv_tiles.h"
 
+#include <numeric>
+
 namespace sluice::ops::conv {
 
 using op::WindowAxis;
@@ -25,8 +27,24 @@ constexpr int64_t kWeightBytes = 512 * 1024;  // weights of one chunk: half of i
 constexpr int64_t kEnoughTasks = 16;
 constexpr int64_t kVector = simd::kPanelCols;  // floats per vector, at most
 
+// Taps this far apart share a remainder modulo the stride.
+int64_t period(const WindowAxis& axis) {
+  return axis.stride / std::gcd(axis.stride, axis.dilation);
+}
+
+// AxisTile::length, without making one: such taps lie evenly, so they are one run or all apart.
+int64_t axis_length(const WindowAxis& axis, int64_t count) {
+  const int64_t step = period(axis), apart = step * axis.dilation / axis.stride;
+  int64_t length = 0;
+  for (int64_t first = 0; first < std::min(step, axis.kernel); ++first) {
+    const int64_t taps = (axis.kernel - first + step - 1) / step;
+    length += apart <= count ? (taps - 1) * apart + count : taps * count;
+  }
+  return length;
+}
+
 int64_t tile_floats_per_channel(const Plane& plane, int64_t lines, int64_t width) {
-  return AxisTile(plane.y, lines).length * AxisTile(plane.x, width).length;
+  return axis_length(plane.y, lines) * axis_length(plane.x, width);
 }
 
 }  // namespace
@@ -56,14 +74,14 @@ std::optional<Plane> as_plane(const ConvGeometry& g) {
 AxisTile::AxisTile(const WindowAxis& axis, int64_t count) {
   offset.resize(static_cast<size_t>(axis.kernel));
   std::vector<bool> done(static_cast<size_t>(axis.kernel), false);
+  const int64_t step = period(axis);
   for (int64_t first = 0; first < axis.kernel; ++first) {
     if (done[static_cast<size_t>(first)]) continue;
     // Taps grow, so a run is extended tap by tap as long as that is shorter than starting anew.
-    const int64_t phase = first * axis.dilation % axis.stride;
     const int64_t q0 = first * axis.dilation / axis.stride;
     int64_t last_q = q0;
-    for (int64_t k = first; k < axis.kernel; ++k) {
-      if (done[static_cast<size_t>(k)] || k * axis.dilation % axis.stride != phase) continue;
+    for (int64_t k = first; k < axis.kernel; k += step) {
+      if (done[static_cast<size_t>(k)]) continue;
       const int64_t q = k * axis.dilation / axis.stride;
       if (q - last_q > count) break;
       last_q = q;
