@@ -20,7 +20,7 @@ export function brushPanel(store: Store, actions: BrushActions): HTMLElement {
   const inputs = new Map<Tool, HTMLInputElement>();
   const group = h(
     'div',
-    {class: 'segments segments-wide', attrs: {role: 'radiogroup', 'aria-label': 'Brush'}},
+    {class: 'segments grow', attrs: {role: 'radiogroup', 'aria-label': 'Brush'}},
     ...tools.map(([tool, label, name]) => {
       const input = h('input', {
         attrs: {type: 'radio', name: 'tool', value: tool},
@@ -43,9 +43,10 @@ export function brushPanel(store: Store, actions: BrushActions): HTMLElement {
       actions.setHardness(value / 100);
     },
   );
-  const undo = button([icon('undo'), 'Undo'], actions.undo, {class: 'button button-small', title: 'Undo (Ctrl+Z)'});
-  const redo = button([icon('redo'), 'Redo'], actions.redo, {
-    class: 'button button-small',
+  const undo = button([icon('undo')], actions.undo, {class: 'icon-button', label: 'Undo', title: 'Undo (Ctrl+Z)'});
+  const redo = button([icon('redo')], actions.redo, {
+    class: 'icon-button',
+    label: 'Redo',
     title: 'Redo (Ctrl+Shift+Z)',
   });
   store.watch(
@@ -61,10 +62,9 @@ export function brushPanel(store: Store, actions: BrushActions): HTMLElement {
   return h(
     'div',
     {},
-    group,
+    h('div', {class: 'row'}, group, undo, redo),
     size.element,
     hardness.element,
-    h('div', {class: 'row'}, undo, redo),
     h('p', {class: 'hint'}, 'Zoom in for a finer brush; two fingers move the picture.'),
   );
 }
