@@ -117,6 +117,29 @@ for (const model of models) {
   });
 }
 
+// The first layers of an 8-bit model, whose weights have one zero point for all rows. Chromium's software
+// adapter compiles their shaders for most of a minute.
+const quantized = 'isnet_small_256.onnx';
+if (fs.existsSync(`build/models/${quantized}`) && (process.env.SLUICE_LONG || !isolated.isChromium)) {
+  await isolated.test(`${quantized}, as far as its first pooling: both backends agree`, async () => {
+    const folder = makePage(isolated, 'quantized', {[quantized]: `build/models/${quantized}`});
+    const page = await openPage(isolated, folder);
+    const outputs = ['/conv_in/Conv_output_0_output_quantized', '/stage1/pool1/MaxPool_output_0'];
+    const feeds = {input: random(1, [1, 3, 256, 256])};
+    const results = {};
+    for (const backend of ['cpu', 'webgpu']) {
+      const {id} = await page.open(quantized, {backends: [backend], allowSoftware: true, outputs, cache: false});
+      const run = await page.run(id, feeds);
+      isolated.check(run.binding.bound === backend, `the run was on ${run.binding.bound}`);
+      results[backend] = run.outputs;
+      await page.dispose(id);
+    }
+    for (const name of outputs) {
+      const wrong = compare(results.webgpu[name], results.cpu[name]);
+      isolated.check(!wrong, `${name}: ${wrong}`);
+    }
+  });
+}
 await isolated.test('options: limits of the adapter, outputs by name, float32 only, the console line', async () => {
   const {file, feeds} = models[1];
   const page = await openPage(isolated, `${address}?debug=ep`);
