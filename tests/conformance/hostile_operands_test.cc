@@ -175,6 +175,14 @@ void run_compiled(const op::Case& c) {
   EXPECT_TRUE(result.ok() || !result.error().message.empty());
 }
 
+// Seconds in which a kernel must give up or be done: many, since machines may be busy. A giant but
+// lawful Tile takes longest, in WebAssembly several times as long.
+#ifdef __wasm__
+constexpr double kSlowest = 60;
+#else
+constexpr double kSlowest = 10;
+#endif
+
 class HostileOperands : public testing::TestWithParam<ops::CaseTable> {};
 
 TEST_P(HostileOperands, GiveAnAnswerOrAnError) {
@@ -248,7 +256,7 @@ TEST_P(HostileOperands, GiveAnAnswerOrAnError) {
       }
       run_compiled(c);
       const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-      EXPECT_LT(took.count(), 10.0);
+      EXPECT_LT(took.count(), kSlowest);
     }
   }
 #ifndef __wasm__

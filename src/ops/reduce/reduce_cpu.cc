@@ -61,8 +61,11 @@ float reduce_row(Kind kind, const float* x, int64_t n) {
   return 0;
 }
 
-// Rows of `n` elements, `stride` apart, into one. Sums take two levels, so that the error of a long
-// one grows with the root of its length only.
+// Columns at a time: their sums stay in the first-level cache.
+constexpr int64_t kBlock = 1024;
+
+// Rows of `n` elements (at most kBlock), `stride` apart, into one. Sums take two levels, so that
+// the error of a long one grows with the root of its length only.
 void reduce_columns(Kind kind, const float* x, int64_t rows, int64_t stride, int64_t n,
                     float* out) {
   const bool extreme = kind == Kind::kMax || kind == Kind::kMin;
@@ -74,9 +77,7 @@ void reduce_columns(Kind kind, const float* x, int64_t rows, int64_t stride, int
                               : kind == Kind::kL1 ? simd::Function::kAbs
                                                   : simd::Function::kIdentity};
   const bool plain = !squares && kind != Kind::kL1;
-  std::vector<float> work(static_cast<size_t>(2 * n));
-  float* const part = work.data();
-  float* const mapped = part + n;
+  float part[kBlock], mapped[kBlock];
   constexpr int64_t kPart = 64;
   for (int64_t r0 = 0; r0 < rows; r0 += kPart) {
     float* const to = extreme || r0 == 0 ? out : part;
@@ -141,8 +142,6 @@ Result<void> run(KernelContext& context) {
     });
     return {};
   }
-  // Columns in blocks whose sums stay in the first-level cache.
-  constexpr int64_t kBlock = 1024;
   const int64_t blocks = (split.inner + kBlock - 1) / kBlock;
   const int64_t grain =
       std::max<int64_t>(1, kGrainElems / (split.reduced * std::min(split.inner, kBlock)));
