@@ -177,11 +177,7 @@ void run_compiled(const op::Case& c) {
 
 // Seconds in which a kernel must give up or be done: many, since machines may be busy. A giant but
 // lawful Tile takes longest, in WebAssembly several times as long.
-#ifdef __wasm__
 constexpr double kSlowest = 60;
-#else
-constexpr double kSlowest = 10;
-#endif
 
 class HostileOperands : public testing::TestWithParam<ops::CaseTable> {};
 
