@@ -29,6 +29,12 @@ MappedFile::~MappedFile() {
   std::free(const_cast<std::byte*>(data_));
 }
 
+void MappedFile::release_pages() const {
+#ifndef __wasm__
+  if (mapped_) ::madvise(const_cast<std::byte*>(data_), size_, MADV_DONTNEED);
+#endif
+}
+
 #ifdef __wasm__
 
 namespace {

@@ -38,6 +38,9 @@ class MappedFile {
   std::span<const std::byte> bytes() const { return {data_, size_}; }
   size_t size() const { return size_; }
   const std::string& path() const { return path_; }
+  // The bytes are not needed soon: a mapped file's pages leave the process's memory, and come back
+  // from the file when they are read. Nothing happens to bytes that lie in memory anyhow.
+  void release_pages() const;
 
  private:
   MappedFile() = default;

@@ -112,6 +112,8 @@ Result<std::unique_ptr<Session>> Session::load(const std::string& path, const Op
   });
   auto session = from_graph(std::move(graph), path, rest);
   hashing.join();
+  // What the backend computes with it has packed or uploaded; the rest is read again when needed.
+  file->release_pages();
   if (!session) return session;
   Binding& binding = (*session)->state_->binding;
   binding.read_seconds = read_seconds;
