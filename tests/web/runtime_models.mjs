@@ -17,6 +17,10 @@ const models = [
     outputs: {output: {}, stateN: {}},
   },
 ];
+const isnet = 'isnet_f32_256.onnx';
+if (process.env.SLUICE_LONG && fs.existsSync(`build/models/${isnet}`)) {
+  models.push({file: isnet, feeds: {input: random(4, [1, 3, 256, 256])}, outputs: {output: {}}});
+}
 need('build/web/sluice-web/sluice-simd.wasm', ...models.map(({file}) => `build/models/${file}`));
 const isolated = await start();
 const work = path.join(root, 'build/web/runtime_models');
