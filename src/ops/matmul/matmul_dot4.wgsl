@@ -20,6 +20,7 @@
 
 // needs packed_dot
 // use grid
+// use matrices
 
 alias AE = i32; // knob: i32 u32
 alias BE = i32; // knob: i32 u32
@@ -34,27 +35,6 @@ const B_SHIFT : i32 = 0; // knob: 0 128
 
 const WORDS : u32 = 16u; // along k
 const QUADS : u32 = 16u; // of rows or columns
-
-struct Params {
-  batch : vec4<u32>,   // extents of the batch axes, 1 where there are fewer
-  a_step : vec4<u32>,  // elements per step of a batch axis
-  b_step : vec4<u32>,
-  y_step : vec4<u32>,
-  batches : u32,       // their product
-  m : u32,
-  n : u32,
-  k : u32,
-  a_ld : u32,
-  b_ld : u32,
-  y_ld : u32,
-  a_offset : u32,      // elements before the first matrix
-  b_offset : u32,
-  y_offset : u32,
-  tiles_m : u32,
-  tiles_n : u32,
-  a_zero_step : u32,
-  b_zero_step : u32,
-}
 
 @group(0) @binding(0) var<uniform> p : Params;
 @group(0) @binding(1) var<storage, read> a : array<AE>;
@@ -115,15 +95,10 @@ fn main(@builtin(workgroup_id) wid : vec3<u32>, @builtin(num_workgroups) nwg : v
   if (index >= tiles * p.batches) { return; }
 
   // Which matrices.
-  var rest = index / tiles;
-  let i3 = rest % p.batch.w;
-  rest /= p.batch.w;
-  let i2 = rest % p.batch.z;
-  rest /= p.batch.z;
-  let at = vec4<u32>(rest / p.batch.y, rest % p.batch.y, i2, i3);
-  let a_base = p.a_offset + at.x * p.a_step.x + at.y * p.a_step.y + at.z * p.a_step.z + at.w * p.a_step.w;
-  let b_base = p.b_offset + at.x * p.b_step.x + at.y * p.b_step.y + at.z * p.b_step.z + at.w * p.b_step.w;
-  let y_base = p.y_offset + at.x * p.y_step.x + at.y * p.y_step.y + at.z * p.y_step.z + at.w * p.y_step.w;
+  let at = batch_place(index / tiles);
+  let a_base = p.a_offset + batch_offset(at, p.a_step);
+  let b_base = p.b_offset + batch_offset(at, p.b_step);
+  let y_base = p.y_offset + batch_offset(at, p.y_step);
   let first_row = index % tiles / p.tiles_n * 64u;
   let first_column = index % p.tiles_n * 64u;
 

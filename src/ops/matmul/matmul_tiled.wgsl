@@ -26,6 +26,7 @@
 // Precision: sums in float32, or exact (wrapping) in int32.
 
 // use grid
+// use matrices
 // use activation
 
 alias AE = f32; // knob: f32 f16 i32 u32
@@ -54,37 +55,6 @@ const NBITS : u32 = 0u; // knob: 0 2 4 8
 const TILE : u32 = TX * R;
 const QUADS : u32 = TILE / 4u;
 const STAGE : u32 = TILE_K * QUADS;
-
-struct Params {
-  batch : vec4<u32>,   // extents of the batch axes, 1 where there are fewer
-  a_step : vec4<u32>,  // elements per step of a batch axis
-  b_step : vec4<u32>,
-  c_step : vec4<u32>,
-  y_step : vec4<u32>,
-  batches : u32,       // their product
-  m : u32,
-  n : u32,
-  k : u32,
-  a_ld : u32,
-  b_ld : u32,
-  y_ld : u32,
-  c_m : u32,
-  c_n : u32,
-  a_offset : u32,      // elements before the first matrix
-  b_offset : u32,
-  c_offset : u32,
-  y_offset : u32,
-  tiles_m : u32,
-  tiles_n : u32,
-  a_zero_step : u32,
-  b_zero_step : u32,
-  block : u32,         // NBITS: weights per block
-  blocks : u32,        // NBITS: blocks per row of B
-  alpha : f32,
-  beta : f32,
-  act_alpha : f32,
-  act_beta : f32,
-}
 
 @group(0) @binding(0) var<uniform> p : Params;
 @group(0) @binding(1) var<storage, read> a : array<AV>;
@@ -203,16 +173,11 @@ fn main(@builtin(workgroup_id) wid : vec3<u32>, @builtin(num_workgroups) nwg : v
   if (index >= tiles * p.batches) { return; }
 
   // Which matrices.
-  var rest = index / tiles;
-  let i3 = rest % p.batch.w;
-  rest /= p.batch.w;
-  let i2 = rest % p.batch.z;
-  rest /= p.batch.z;
-  let at = vec4<u32>(rest / p.batch.y, rest % p.batch.y, i2, i3);
-  let a_base = p.a_offset + at.x * p.a_step.x + at.y * p.a_step.y + at.z * p.a_step.z + at.w * p.a_step.w;
-  let b_base = p.b_offset + at.x * p.b_step.x + at.y * p.b_step.y + at.z * p.b_step.z + at.w * p.b_step.w;
-  let c_base = p.c_offset + at.x * p.c_step.x + at.y * p.c_step.y + at.z * p.c_step.z + at.w * p.c_step.w;
-  let y_base = p.y_offset + at.x * p.y_step.x + at.y * p.y_step.y + at.z * p.y_step.z + at.w * p.y_step.w;
+  let at = batch_place(index / tiles);
+  let a_base = p.a_offset + batch_offset(at, p.a_step);
+  let b_base = p.b_offset + batch_offset(at, p.b_step);
+  let c_base = p.c_offset + batch_offset(at, p.c_step);
+  let y_base = p.y_offset + batch_offset(at, p.y_step);
 
   // Which tile: bands of eight rows of tiles, walked column by column.
   let tile = index % tiles;
