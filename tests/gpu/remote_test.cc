@@ -304,18 +304,42 @@ TEST(Remote, ALossAtAnyDispatchIsFinishedOnTheCpu) {
 }
 
 TEST(Remote, ADeviceThatLeavesOutputsUnwrittenIsNotBelieved) {
-  SLUICE_OWN_DEVICE();
-  // An even number of steps would leave the output in the input's buffer.
-  const Net net = chain({Dim(3), Dim(129)}, 5);
-  auto remote = remote_of(net);
-  RemoteHost host(device, *remote);
-  ASSERT_TRUE(host.load().ok());
-  feed(*remote, net.feeds);
-  host.skip_dispatches = true;
-  const auto got = host.run();
-  ASSERT_FALSE(got.ok());
-  EXPECT_EQ(got.error().code, ErrorCode::kDevice) << got.error().text();
-  EXPECT_EQ(remote->binding().runs, 0);
+  SLUICE_NEED_DEVICE();
+  std::vector<Net> nets;
+  for (const int steps : {1, 2, 3, 4, 5, 6, 7}) nets.push_back(chain({Dim(3), Dim(129)}, steps));
+  nets.push_back(chain({Dim(3), Dim::symbol("n")}, 6));
+  nets.push_back(with_island());
+  {
+    // Results of several sizes, a view among them, made early and late.
+    Net net;
+    const ir::ValueId x = net.input(op::case_floats(Shape{4, 32}));
+    const ir::ValueId early = net.one("Relu", {x});
+    net.output(net.one("Reshape", {early, net.ints({8, 16})}));
+    net.output(net.one("Sigmoid", {net.one("ReduceMax", {early, net.ints({1})})}));
+    net.output(net.one("Tanh", {net.one("Sigmoid", {x})}));
+    EXPECT_TRUE(net.infer().ok());
+    nets.push_back(std::move(net));
+  }
+  for (size_t n = 0; n < nets.size(); ++n) {
+    SCOPED_TRACE(n);
+    Options options = software();
+    options.self_test = n == 0;  // once is enough
+    auto remote = remote_of(nets[n], options);
+    RemoteHost host(held.device, *remote);
+    host.self_test = options.self_test;
+    ASSERT_TRUE(host.load().ok());
+    feed(*remote, nets[n].feeds);
+    // In a buffer that is fresh, and in one that holds the results of a run before.
+    for (const bool after_a_run : {false, true}) {
+      if (after_a_run) ASSERT_TRUE(host.run().ok());
+      host.skip_dispatches = true;
+      const auto got = host.run();
+      ASSERT_FALSE(got.ok()) << "after a run: " << after_a_run;
+      EXPECT_EQ(got.error().code, ErrorCode::kDevice) << got.error().text();
+      host.skip_dispatches = false;
+    }
+    EXPECT_EQ(remote->binding().runs, 1);
+  }
 }
 
 TEST(Remote, NotANumberIsTold) {
