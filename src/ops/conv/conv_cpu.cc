@@ -17,6 +17,7 @@
 #include "ops/conv/conv.h"
 #include "ops/conv/conv_integer_cpu.h"
 #include "ops/conv/conv_kernels.h"
+#include "ops/conv/conv_operands.h"
 #include "ops/conv/conv_tiles.h"
 #include "ops/conv/winograd_cpu.h"
 #include "simd/gemm_f32.h"
@@ -51,8 +52,6 @@ void pack_weights(const float* w, int64_t groups, int64_t out_per_group, int64_t
   }
 }
 
-constexpr int64_t kVector = simd::kPanelCols;  // floats per vector, at most
-
 struct Job {
   const float* x = nullptr;
   const float* weights = nullptr;  // packed
@@ -64,43 +63,11 @@ struct Job {
 
 Result<void> convolve(KernelContext& context, const ConvGeometry& g, const Plane& plane,
                       const Job& job) {
-  const int64_t taps_y = plane.y.kernel, taps_x = plane.x.kernel, taps = taps_y * taps_x;
-  const int64_t channels = g.in_channels_per_group(), made = g.out_channels_per_group();
-  const int64_t depth = channels * taps;
-  const Chunks chunks(channels, taps_y, taps_x, plane.x.dilation);
-  const int64_t out_h = plane.y.out, out_w = plane.x.out, out_plane = out_h * out_w;
-  const int64_t in_plane = plane.y.in * plane.x.in;
-  const int64_t images = g.batch * g.groups;
-  const Blocks blocks =
-      choose_blocks(plane, made, chunks.largest(), chunks.largest() * taps, images);
-
-  const AxisTile rows(plane.y, blocks.lines), columns(plane.x, blocks.width);
-  const int64_t pitch = columns.length;
-  // Narrow images: rows of the tile are read as one long row, seams included, when that wastes
-  // fewer lanes than a partial vector at the end of each row.
-  const int64_t flat_width = (blocks.lines - 1) * pitch + blocks.width;
-  const bool flat =
-      blocks.lines > 1 && columns.runs.size() == 1 &&
-      round_up(flat_width, kVector) * 10 < blocks.lines * round_up(blocks.width, kVector) * 9;
-
-  // Channels of a power-of-two size would share a few cache sets: shift them apart.
-  int64_t tile_plane = rows.length * pitch;
-  if (tile_plane * 4 % 4096 < 256) tile_plane += 80;
-  std::vector<uint32_t> offsets;
-  offsets.reserve(static_cast<size_t>(chunks.largest() * taps));
-  for (int64_t c = 0; c < chunks.largest(); ++c) {
-    for (int64_t ky = 0; ky < taps_y; ++ky) {
-      for (int64_t kx = 0; kx < taps_x; ++kx) {
-        offsets.push_back(static_cast<uint32_t>(c * tile_plane +
-                                                rows.offset[static_cast<size_t>(ky)] * pitch +
-                                                columns.offset[static_cast<size_t>(kx)]));
-      }
-    }
-  }
-  // Whole vectors are read past the last column.
-  const int64_t tile_floats = round_up(chunks.largest() * tile_plane + kVector, 16);
-  const int64_t flat_pitch = round_up(flat_width, kVector);
-  const int64_t slot_floats = tile_floats + (flat ? round_up(blocks.rows * flat_pitch, 16) : 0);
+  const TiledConv cut(g, plane, g.in_channels_per_group());
+  const int64_t depth = cut.channels * cut.taps;
+  std::vector<uint32_t> offsets(static_cast<size_t>(cut.offset_count()));
+  cut.write_offsets(offsets.data());
+  const int64_t slot_floats = cut.tile_elems + round_up(cut.flat_elems(), 16);
   const int slots = std::clamp(context.threads(), 1, 64);
   const Checked bytes =
       Checked::from_signed(slot_floats) * static_cast<uint64_t>(slots) * sizeof(float);
@@ -111,151 +78,57 @@ Result<void> convolve(KernelContext& context, const ConvGeometry& g, const Plane
                 context.scratch(simd::scratch_bytes(bytes.value())));
   simd::ScratchSlots scratch(reinterpret_cast<float*>(memory.data()), slots, slot_floats);
 
-  // Some 20 microseconds of multiply-adds per range at least.
-  const int64_t block_work = blocks.lines * blocks.width * blocks.rows * depth;
-  const int64_t grain = std::max<int64_t>(1, (1 << 20) / std::max<int64_t>(1, block_work));
-  context.parallel_for(images * blocks.per_group(), grain, [&](int64_t begin, int64_t end) {
+  context.parallel_for(cut.tasks(), cut.grain(), [&](int64_t begin, int64_t end) {
     const simd::ScratchSlots::Slot slot(scratch);
     float* const tile = slot.data();
-    float* const flat_c = tile + tile_floats;
+    float* const flat_c = tile + cut.tile_elems;
     for (int64_t task = begin; task < end; ++task) {
-      const int64_t image = task / blocks.per_group();  // batch and group
-      const int64_t row0 = task % blocks.row_blocks * blocks.rows;
-      const int64_t x0 = task / blocks.row_blocks % blocks.column_blocks * blocks.width;
-      const int64_t y0 =
-          task / (blocks.row_blocks * blocks.column_blocks) % blocks.line_blocks * blocks.lines;
-      const int64_t group = image % g.groups;
-      const int64_t lines = std::min(blocks.lines, out_h - y0);
-      const int64_t width = std::min(blocks.width, out_w - x0);
-      const int64_t made_rows = std::min(blocks.rows, made - row0);
-      const int64_t out_at = (image * made + row0) * out_plane + y0 * out_w + x0;
-      const float* const weights = job.weights + group * packed_group_floats(made, depth);
+      const Block block = cut.block(task);
+      const float* const weights = job.weights + block.group * packed_group_floats(cut.made, depth);
 
       simd::GemmTile t;
-      t.rows = made_rows;
+      t.rows = block.rows;
       t.offsets = offsets.data();
       t.b = tile;
-      t.row_bias = job.bias == nullptr ? nullptr : job.bias + group * made + row0;
+      t.row_bias = job.bias == nullptr ? nullptr : job.bias + block.group * cut.made + block.row0;
       t.activation = job.activation;
-      if (flat) {
+      if (cut.flat) {
         t.c = flat_c;
-        t.c_row = flat_pitch;
+        t.c_row = cut.flat_pitch;
         t.lines = 1;
-        t.width = (lines - 1) * pitch + width;
+        t.width = cut.flat_width(block);
         if (job.residual != nullptr) {
           t.residual = flat_c;
-          for (int64_t m = 0; m < made_rows; ++m) {
-            for (int64_t line = 0; line < lines; ++line) {
-              std::memcpy(flat_c + m * flat_pitch + line * pitch,
-                          job.residual + out_at + m * out_plane + line * out_w,
-                          static_cast<size_t>(width) * sizeof(float));
-            }
-          }
+          cut.to_flat(job.residual, block, flat_c);
         }
       } else {
-        t.c = job.y + out_at;
-        t.c_row = out_plane;
-        t.c_line = out_w;
-        t.b_line = pitch;
-        t.lines = lines;
-        t.width = width;
-        if (job.residual != nullptr) t.residual = job.residual + out_at;
+        t.c = job.y + block.out_at;
+        t.c_row = cut.out_plane;
+        t.c_line = plane.x.out;
+        t.b_line = cut.pitch;
+        t.lines = block.lines;
+        t.width = block.width;
+        if (job.residual != nullptr) t.residual = job.residual + block.out_at;
       }
-      for (int64_t chunk = 0; chunk < chunks.count; ++chunk) {
-        const int64_t c0 = chunks.start(chunk), c1 = chunks.start(chunk + 1);
-        for (int64_t c = c0; c < c1; ++c) {
-          copy_tile(job.x + (image * channels + c) * in_plane, plane, rows, columns,
-                    y0 * plane.y.stride - plane.y.pad_begin,
-                    x0 * plane.x.stride - plane.x.pad_begin, 0.0f, tile + (c - c0) * tile_plane);
-        }
-        t.depth = (c1 - c0) * taps;
-        t.a = weights + round_up(made, simd::kPanelRows) * c0 * taps + row0 * t.depth;
+      for (int64_t chunk = 0; chunk < cut.chunks.count; ++chunk) {
+        const int64_t c0 = cut.chunks.start(chunk), c1 = cut.chunks.start(chunk + 1);
+        cut.fill_tile(job.x, block, c0, c1, 0.0f, tile);
+        t.depth = (c1 - c0) * cut.taps;
+        t.a = weights + round_up(cut.made, simd::kPanelRows) * c0 * cut.taps + block.row0 * t.depth;
         t.first = chunk == 0;
-        t.last = chunk == chunks.count - 1;
+        t.last = chunk == cut.chunks.count - 1;
         simd::gemm_tile(t);
       }
-      if (flat) {
-        for (int64_t m = 0; m < made_rows; ++m) {
-          for (int64_t line = 0; line < lines; ++line) {
-            std::memcpy(job.y + out_at + m * out_plane + line * out_w,
-                        flat_c + m * flat_pitch + line * pitch,
-                        static_cast<size_t>(width) * sizeof(float));
-          }
-        }
-      }
+      if (cut.flat) cut.from_flat(flat_c, block, job.y);
     }
   });
   return {};
 }
 
-}  // namespace
-
-simd::Activation vector_form(const op::Activation& activation) {
-  using Kind = op::Activation::Kind;
-  using simd::Function;
-  const auto a = static_cast<float>(activation.alpha), b = static_cast<float>(activation.beta);
-  switch (activation.kind) {
-    case Kind::kIdentity:
-      return {};
-    case Kind::kRelu:
-      return simd::Activation::relu();
-    case Kind::kTanh:
-      return {Function::kTanh};
-    case Kind::kSigmoid:
-      return {Function::kSigmoid};
-    case Kind::kAffine:
-      return {Function::kAffine, a, b};
-    case Kind::kLeakyRelu:
-      return {Function::kLeakyRelu, a};
-    case Kind::kThresholdedRelu:
-      return {Function::kThresholdedRelu, a};
-    case Kind::kScaledTanh:
-      return {Function::kScaledTanh, a, b};
-    case Kind::kHardSigmoid:
-      return {Function::kHardSigmoid, a, b};
-    case Kind::kElu:
-      return {Function::kElu, a};
-    case Kind::kSelu:
-      return {Function::kSelu, a, b};
-    case Kind::kSoftsign:
-      return {Function::kSoftsign};
-    case Kind::kSoftplus:
-      return {Function::kSoftplus};
-    case Kind::kClip:
-      return {Function::kClip, a, b};
-    case Kind::kHardSwish:
-      return {Function::kHardSwish};
-    case Kind::kGelu:
-      return {Function::kGelu};
-  }
-  return {};
-}
-
-namespace {
-
 Result<void> run_conv(KernelContext& context, bool fused) {
-  SLUICE_ASSIGN(const Tensor* x, op::input_tensor(context, 0, {DType::kFloat32}));
-  SLUICE_ASSIGN(const Tensor* w, op::input_tensor(context, 1, {DType::kFloat32}));
-  const Tensor* bias = nullptr;
-  if (context.has(2)) {
-    SLUICE_ASSIGN(bias, op::input_tensor(context, 2, {DType::kFloat32}));
-  }
-  SLUICE_ASSIGN(const ConvGeometry g, conv_geometry(context.attrs(), x->shape(), w->shape(),
-                                                    bias != nullptr ? &bias->shape() : nullptr));
-  const Shape shape = conv_output_shape(g);
-  Job job;
-  if (fused) {
-    SLUICE_ASSIGN(const op::Activation activation, fused_activation(context.attrs()));
-    job.activation = vector_form(activation);
-    if (context.has(3)) {
-      SLUICE_ASSIGN(const Tensor* z, op::input_tensor(context, 3, {DType::kFloat32}));
-      if (!(z->shape() == shape)) {
-        return usage_error(
-            cat("The residual input has shape ", z->shape().text(), " (needs ", shape.text(), ")"));
-      }
-      job.residual = z->data<float>();
-    }
-  }
+  SLUICE_ASSIGN(const FloatOperands operands, float_operands(context, fused));
+  const ConvGeometry& g = operands.geometry;
+  const Tensor *x = operands.x, *w = operands.w;
   const std::optional<Plane> plane = as_plane(g);
   // A weight that is not packed only: also one without elements, where the bias alone is left.
   if (!context.prepared().defined() && (!plane || w->elements() == 0)) {
@@ -265,11 +138,14 @@ Result<void> run_conv(KernelContext& context, bool fused) {
     return unsupported(cat("A convolution of ", x->shape().text(), " by ", w->shape().text(),
                            " has no fast kernel"));
   }
-  SLUICE_ASSIGN(Tensor * y, context.out(0, DType::kFloat32, shape));
+  SLUICE_ASSIGN(Tensor * y, context.out(0, DType::kFloat32, operands.shape));
   if (y->elements() == 0) return {};
+  Job job;
   job.x = x->data<float>();
   job.y = y->mutable_data<float>();
-  job.bias = bias != nullptr ? bias->data<float>() : nullptr;
+  job.bias = operands.bias;
+  job.residual = operands.residual;
+  job.activation = operands.activation;
   if (context.prepared().defined()) {
     job.weights = context.prepared().data<float>();
   } else {

@@ -1,9 +1,7 @@
 // The CPU kernels of the conv family, as rows of the operator table.
 #pragma once
 
-#include "op/activation.h"
 #include "op/op.h"
-#include "simd/activation.h"
 
 namespace sluice::ops::conv {
 
@@ -13,8 +11,5 @@ extern const op::CpuCandidate kConvIntegerCpu[2];
 extern const op::CpuCandidate kQLinearConvCpu[1];
 extern const op::CpuCandidate kDynamicQuantizedConvCpu[1];
 extern const op::CpuCandidate kConvTransposeCpu[1];
-
-// The activation as the vector kernels know it.
-simd::Activation vector_form(const op::Activation& activation);
 
 }  // namespace sluice::ops::conv

@@ -18,7 +18,8 @@
 #include "op/operand.h"
 #include "op/quantization.h"
 #include "ops/conv/conv.h"
-#include "ops/conv/conv_cpu.h"
+#include "ops/conv/conv_kernels.h"
+#include "ops/conv/conv_operands.h"
 #include "ops/conv/conv_tiles.h"
 #include "simd/dot_i8.h"
 #include "simd/quantize.h"
@@ -34,7 +35,6 @@ using simd::round_up;
 
 namespace {
 
-constexpr int64_t kVector = simd::kPanelCols;
 constexpr op::DTypeSet kBytes = {DType::kInt8, DType::kUInt8};
 
 int64_t words_of(int64_t channels) { return (channels + 3) / 4; }
@@ -206,17 +206,8 @@ Result<const int32_t*> window_sums(KernelContext& context, const ConvGeometry& g
 
 Result<void> convolve(KernelContext& context, const ConvGeometry& g, const Plane& plane,
                       const Job& job) {
-  const int64_t taps_y = plane.y.kernel, taps_x = plane.x.kernel, taps = taps_y * taps_x;
-  const int64_t channels = g.in_channels_per_group(), made = g.out_channels_per_group();
-  const int64_t words = words_of(channels), depth = words * taps;
-  const Chunks chunks(words, taps_y, taps_x, plane.x.dilation);
-  const int64_t out_h = plane.y.out, out_w = plane.x.out, out_plane = out_h * out_w;
-  const int64_t in_plane = plane.y.in * plane.x.in;
-  const int64_t images = g.batch * g.groups;
-  const Blocks blocks =
-      choose_blocks(plane, made, chunks.largest(), chunks.largest() * taps, images);
-  const AxisTile rows(plane.y, blocks.lines), columns(plane.x, blocks.width);
-  const int64_t pitch = columns.length;
+  const TiledConv cut(g, plane, words_of(g.in_channels_per_group()));
+  const int64_t out_w = plane.x.out;
 
   // What zero points add, see the top of this file.
   const int32_t* const bases = job.packed;
@@ -237,57 +228,29 @@ Result<void> convolve(KernelContext& context, const ConvGeometry& g, const Plane
     SLUICE_ASSIGN(sums_of_windows, window_sums(context, g, plane, job));
   }
 
-  // Narrow images: rows of the tile are read as one long row, seams included, when that wastes
-  // fewer lanes than a partial vector at the end of each row.
-  const int64_t flat_width = (blocks.lines - 1) * pitch + blocks.width;
-  const bool flat =
-      blocks.lines > 1 && columns.runs.size() == 1 &&
-      round_up(flat_width, kVector) * 10 < blocks.lines * round_up(blocks.width, kVector) * 9;
-  // Words of a power-of-two size would share a few cache sets: shift them apart.
-  int64_t tile_plane = rows.length * pitch;
-  if (tile_plane * 4 % 4096 < 256) tile_plane += 80;
-  SLUICE_ASSIGN(uint32_t* const offsets, scratch<uint32_t>(context, size(chunks.largest() * taps)));
-  for (int64_t c = 0, i = 0; c < chunks.largest(); ++c) {
-    for (int64_t ky = 0; ky < taps_y; ++ky) {
-      for (int64_t kx = 0; kx < taps_x; ++kx, ++i) {
-        offsets[i] =
-            static_cast<uint32_t>(c * tile_plane + rows.offset[static_cast<size_t>(ky)] * pitch +
-                                  columns.offset[static_cast<size_t>(kx)]);
-      }
-    }
-  }
-  const int64_t tile_words = round_up(chunks.largest() * tile_plane + kVector, 16);
-  const int64_t flat_pitch = round_up(flat_width, kVector);
+  SLUICE_ASSIGN(uint32_t* const offsets, scratch<uint32_t>(context, size(cut.offset_count())));
+  cut.write_offsets(offsets);
   // The flat block of C, and a line of window sums.
-  const int64_t slot_words = tile_words + (flat ? round_up((blocks.rows + 1) * flat_pitch, 16) : 0);
+  const int64_t slot_words =
+      cut.tile_elems + (cut.flat ? round_up(cut.flat_elems() + cut.flat_pitch, 16) : 0);
   const int slots = std::clamp(context.threads(), 1, 64);
   SLUICE_ASSIGN(float* const memory, scratch<float>(context, size(slot_words) * size(slots)));
   simd::ScratchSlots areas(memory, slots, slot_words);
   const uint32_t padding = static_cast<uint32_t>(job.x_zero) * 0x01010101u;
 
-  const int64_t block_work = blocks.lines * blocks.width * blocks.rows * depth;
-  const int64_t grain = std::max<int64_t>(1, (1 << 20) / std::max<int64_t>(1, block_work));
-  context.parallel_for(images * blocks.per_group(), grain, [&](int64_t begin, int64_t end) {
+  context.parallel_for(cut.tasks(), cut.grain(), [&](int64_t begin, int64_t end) {
     const simd::ScratchSlots::Slot slot(areas);
     auto* const tile = reinterpret_cast<uint32_t*>(slot.data());
-    auto* const flat_c = reinterpret_cast<int32_t*>(tile + tile_words);
-    int32_t* const flat_sums = flat_c + blocks.rows * flat_pitch;
+    auto* const flat_c = reinterpret_cast<int32_t*>(tile + cut.tile_elems);
+    int32_t* const flat_sums = flat_c + cut.flat_elems();
     for (int64_t task = begin; task < end; ++task) {
-      const int64_t image = task / blocks.per_group();  // batch and group
-      const int64_t row0 = task % blocks.row_blocks * blocks.rows;
-      const int64_t x0 = task / blocks.row_blocks % blocks.column_blocks * blocks.width;
-      const int64_t y0 =
-          task / (blocks.row_blocks * blocks.column_blocks) % blocks.line_blocks * blocks.lines;
-      const int64_t group = image % g.groups;
-      const int64_t lines = std::min(blocks.lines, out_h - y0);
-      const int64_t width = std::min(blocks.width, out_w - x0);
-      const int64_t made_rows = std::min(blocks.rows, made - row0);
-      const int64_t out_at = (image * made + row0) * out_plane + y0 * out_w + x0;
-      const uint32_t* const weights = packed + group * packed_group_words(made, channels, taps);
-      const int64_t m0 = group * made + row0;
+      const Block block = cut.block(task);
+      const uint32_t* const weights =
+          packed + block.group * packed_group_words(cut.made, g.in_channels_per_group(), cut.taps);
+      const int64_t m0 = block.group * cut.made + block.row0;
 
       simd::DotTile t;
-      t.rows = made_rows;
+      t.rows = block.rows;
       t.offsets = offsets;
       t.b = tile;
       t.row_add = row_add + m0;
@@ -295,51 +258,40 @@ Result<void> convolve(KernelContext& context, const ConvGeometry& g, const Plane
       t.row_bias = job.float_bias == nullptr ? nullptr : job.float_bias + m0;
       t.activation = job.activation;
       const int32_t* const sums_at =
-          corrects ? sums_of_windows + image * out_plane + y0 * out_w + x0 : nullptr;
+          corrects ? sums_of_windows + block.image * cut.out_plane + block.y0 * out_w + block.x0
+                   : nullptr;
       if (corrects) t.row_factor = row_factor + m0;
-      if (flat) {
+      if (cut.flat) {
         t.c = flat_c;
-        t.c_row = flat_pitch;
-        t.width = (lines - 1) * pitch + width;
+        t.c_row = cut.flat_pitch;
+        t.width = cut.flat_width(block);
         if (corrects) {
-          std::fill_n(flat_sums, flat_pitch, 0);
-          for (int64_t line = 0; line < lines; ++line) {
-            std::copy_n(sums_at + line * out_w, width, flat_sums + line * pitch);
+          std::fill_n(flat_sums, cut.flat_pitch, 0);
+          for (int64_t line = 0; line < block.lines; ++line) {
+            std::copy_n(sums_at + line * out_w, block.width, flat_sums + line * cut.pitch);
           }
           t.column_sum = flat_sums;
         }
       } else {
-        t.c = job.sums + out_at;
-        t.c_row = out_plane;
+        t.c = job.sums + block.out_at;
+        t.c_row = cut.out_plane;
         t.c_line = out_w;
-        t.b_line = pitch;
-        t.lines = lines;
-        t.width = width;
+        t.b_line = cut.pitch;
+        t.lines = block.lines;
+        t.width = block.width;
         t.column_sum = sums_at;
         t.column_line = out_w;
       }
-      for (int64_t chunk = 0; chunk < chunks.count; ++chunk) {
-        const int64_t c0 = chunks.start(chunk), c1 = chunks.start(chunk + 1);
-        for (int64_t c = c0; c < c1; ++c) {
-          copy_tile(job.words + (image * words + c) * in_plane, plane, rows, columns,
-                    y0 * plane.y.stride - plane.y.pad_begin,
-                    x0 * plane.x.stride - plane.x.pad_begin, padding, tile + (c - c0) * tile_plane);
-        }
-        t.depth = (c1 - c0) * taps;
-        t.a = weights + round_up(made, kPanelRows) * c0 * taps + row0 * t.depth;
+      for (int64_t chunk = 0; chunk < cut.chunks.count; ++chunk) {
+        const int64_t c0 = cut.chunks.start(chunk), c1 = cut.chunks.start(chunk + 1);
+        cut.fill_tile(job.words, block, c0, c1, padding, tile);
+        t.depth = (c1 - c0) * cut.taps;
+        t.a = weights + round_up(cut.made, kPanelRows) * c0 * cut.taps + block.row0 * t.depth;
         t.first = chunk == 0;
-        t.last = chunk == chunks.count - 1;
+        t.last = chunk == cut.chunks.count - 1;
         simd::dot_tile(t);
       }
-      if (flat) {
-        for (int64_t m = 0; m < made_rows; ++m) {
-          for (int64_t line = 0; line < lines; ++line) {
-            std::memcpy(job.sums + out_at + m * out_plane + line * out_w,
-                        flat_c + m * flat_pitch + line * pitch,
-                        static_cast<size_t>(width) * sizeof(int32_t));
-          }
-        }
-      }
+      if (cut.flat) cut.from_flat(flat_c, block, job.sums);
     }
   });
   return {};

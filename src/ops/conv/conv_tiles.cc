@@ -145,4 +145,59 @@ Blocks choose_blocks(const Plane& plane, int64_t out_per_group, int64_t chunk_ch
   return b;
 }
 
+TiledConv::TiledConv(const ConvGeometry& g, const Plane& on, int64_t channels_per_group)
+    : plane(on),
+      taps(on.y.kernel * on.x.kernel),
+      channels(channels_per_group),
+      groups(g.groups),
+      made(g.out_channels_per_group()),
+      images(g.batch * g.groups),
+      in_plane(on.y.in * on.x.in),
+      out_plane(on.y.out * on.x.out),
+      chunks(channels, on.y.kernel, on.x.kernel, on.x.dilation),
+      blocks(choose_blocks(plane, made, chunks.largest(), chunks.largest() * taps, images)),
+      rows(plane.y, blocks.lines),
+      columns(plane.x, blocks.width),
+      pitch(columns.length) {
+  const int64_t widest = (blocks.lines - 1) * pitch + blocks.width;
+  flat = blocks.lines > 1 && columns.runs.size() == 1 &&
+         round_up(widest, kVector) * 10 < blocks.lines * round_up(blocks.width, kVector) * 9;
+  flat_pitch = round_up(widest, kVector);
+  // Channels of a power-of-two size would share a few cache sets: shift them apart.
+  channel_elems = rows.length * pitch;
+  if (channel_elems * 4 % 4096 < 256) channel_elems += 80;
+  // Whole vectors are read past the last column.
+  tile_elems = round_up(chunks.largest() * channel_elems + kVector, 16);
+}
+
+int64_t TiledConv::grain() const {
+  // Some 20 microseconds of multiply-adds per range at least.
+  const int64_t work = blocks.lines * blocks.width * blocks.rows * channels * taps;
+  return std::max<int64_t>(1, (1 << 20) / std::max<int64_t>(1, work));
+}
+
+Block TiledConv::block(int64_t task) const {
+  Block b;
+  b.image = task / blocks.per_group();
+  b.group = b.image % groups;
+  b.row0 = task % blocks.row_blocks * blocks.rows;
+  b.x0 = task / blocks.row_blocks % blocks.column_blocks * blocks.width;
+  b.y0 = task / (blocks.row_blocks * blocks.column_blocks) % blocks.line_blocks * blocks.lines;
+  b.rows = std::min(blocks.rows, made - b.row0);
+  b.lines = std::min(blocks.lines, plane.y.out - b.y0);
+  b.width = std::min(blocks.width, plane.x.out - b.x0);
+  b.out_at = (b.image * made + b.row0) * out_plane + b.y0 * plane.x.out + b.x0;
+  return b;
+}
+
+void TiledConv::write_offsets(uint32_t* out) const {
+  for (int64_t c = 0; c < chunks.largest(); ++c) {
+    for (const int64_t row : rows.offset) {
+      for (const int64_t column : columns.offset) {
+        *out++ = static_cast<uint32_t>(c * channel_elems + row * pitch + column);
+      }
+    }
+  }
+}
+
 }  // namespace sluice::ops::conv

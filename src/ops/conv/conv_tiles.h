@@ -55,6 +55,16 @@ struct Blocks {
 Blocks choose_blocks(const Plane& plane, int64_t out_per_group, int64_t chunk_channels,
                      int64_t chunk_depth, int64_t images);
 
+// A block of outputs: output channels [row0, row0 + rows) of an image (batch and group), on `lines`
+// output rows from y0 on and `width` columns from x0 on. `out_at` is the first of them in the
+// output.
+struct Block {
+  int64_t image = 0, group = 0;
+  int64_t row0 = 0, y0 = 0, x0 = 0;
+  int64_t rows = 0, lines = 0, width = 0;
+  int64_t out_at = 0;
+};
+
 // Copies the input block of one channel that starts at input position (y0, x0) into the tile.
 template <class T>
 void copy_tile(const T* channel, const Plane& plane, const AxisTile& rows, const AxisTile& columns,
@@ -88,5 +98,68 @@ void copy_tile(const T* channel, const Plane& plane, const AxisTile& rows, const
     }
   }
 }
+
+// A direct convolution, cut: its blocks, and the tile that holds a block's input. Channels are
+// those of a group, or words of them; elements have four bytes.
+struct TiledConv {
+  Plane plane;
+  int64_t taps, channels, groups, made, images;  // channels and outputs of a group
+  int64_t in_plane, out_plane;
+  Chunks chunks;
+  Blocks blocks;
+  AxisTile rows, columns;
+  int64_t pitch;  // of the tile's rows
+  // Narrow images: rows of the tile are read as one long row, seams included, and made into rows of
+  // flat_pitch, when that wastes fewer lanes than a partial vector at the end of each row.
+  bool flat = false;
+  int64_t flat_pitch = 0;
+  int64_t channel_elems = 0, tile_elems = 0;  // of the tile
+
+  TiledConv(const ConvGeometry& g, const Plane& on, int64_t channels_per_group);
+
+  int64_t tasks() const { return images * blocks.per_group(); }
+  // Tasks that are worth a thread.
+  int64_t grain() const;
+  Block block(int64_t task) const;
+  // Where each tap of each channel of the largest chunk lies in the tile.
+  int64_t offset_count() const { return chunks.largest() * taps; }
+  void write_offsets(uint32_t* out) const;
+  int64_t flat_elems() const { return flat ? blocks.rows * flat_pitch : 0; }
+  int64_t flat_width(const Block& block) const { return (block.lines - 1) * pitch + block.width; }
+
+  // Copies the block's part of channels [c0, c1) into the tile. x: the whole input.
+  template <class T>
+  void fill_tile(const T* x, const Block& block, int64_t c0, int64_t c1, T padding, T* tile) const {
+    for (int64_t c = c0; c < c1; ++c) {
+      copy_tile(x + (block.image * channels + c) * in_plane, plane, rows, columns,
+                block.y0 * plane.y.stride - plane.y.pad_begin,
+                block.x0 * plane.x.stride - plane.x.pad_begin, padding,
+                tile + (c - c0) * channel_elems);
+    }
+  }
+  // Copies the block between the output's layout and the flat one; `y` is the whole output.
+  template <class T>
+  void to_flat(const T* y, const Block& block, T* flat_c) const {
+    for_lines(block, [&](int64_t at, int64_t flat_at) {
+      std::memcpy(flat_c + flat_at, y + at, static_cast<size_t>(block.width) * sizeof(T));
+    });
+  }
+  template <class T>
+  void from_flat(const T* flat_c, const Block& block, T* y) const {
+    for_lines(block, [&](int64_t at, int64_t flat_at) {
+      std::memcpy(y + at, flat_c + flat_at, static_cast<size_t>(block.width) * sizeof(T));
+    });
+  }
+
+ private:
+  template <class Body>
+  void for_lines(const Block& block, const Body& body) const {
+    for (int64_t m = 0; m < block.rows; ++m) {
+      for (int64_t line = 0; line < block.lines; ++line) {
+        body(block.out_at + m * out_plane + line * plane.x.out, m * flat_pitch + line * pitch);
+      }
+    }
+  }
+};
 
 }  // namespace sluice::ops::conv

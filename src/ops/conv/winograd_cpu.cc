@@ -19,7 +19,7 @@
 #include "base/text.h"
 #include "op/operand.h"
 #include "ops/conv/conv.h"
-#include "ops/conv/conv_cpu.h"
+#include "ops/conv/conv_operands.h"
 #include "simd/gemm_f32.h"
 #include "simd/scratch_slots.h"
 #include "simd/winograd.h"
@@ -581,37 +581,21 @@ class Convolution {
 };
 
 Result<void> run_winograd(KernelContext& context, bool fused) {
-  SLUICE_ASSIGN(const Tensor* x, op::input_tensor(context, 0, {DType::kFloat32}));
-  SLUICE_ASSIGN(const Tensor* w, op::input_tensor(context, 1, {DType::kFloat32}));
-  const Tensor* bias = nullptr;
-  if (context.has(2)) {
-    SLUICE_ASSIGN(bias, op::input_tensor(context, 2, {DType::kFloat32}));
-  }
-  SLUICE_ASSIGN(const ConvGeometry g, conv_geometry(context.attrs(), x->shape(), w->shape(),
-                                                    bias != nullptr ? &bias->shape() : nullptr));
-  const Shape shape = conv_output_shape(g);
-  Job job;
-  if (fused) {
-    SLUICE_ASSIGN(const op::Activation activation, fused_activation(context.attrs()));
-    job.activation = vector_form(activation);
-    if (context.has(3)) {
-      SLUICE_ASSIGN(const Tensor* z, op::input_tensor(context, 3, {DType::kFloat32}));
-      if (!(z->shape() == shape)) {
-        return usage_error(
-            cat("The residual input has shape ", z->shape().text(), " (needs ", shape.text(), ")"));
-      }
-      job.residual = z->data<float>();
-    }
-  }
+  SLUICE_ASSIGN(const FloatOperands operands, float_operands(context, fused));
+  const ConvGeometry& g = operands.geometry;
   if (g.axes.size() != 2 || g.kernel_elems() != kTaps || !context.prepared().defined()) {
-    return unsupported(cat("A convolution of ", x->shape().text(), " by ", w->shape().text(),
+    return unsupported(cat("A convolution of ", operands.x->shape().text(), " by ",
+                           operands.w->shape().text(),
                            " was planned for tiles, which it does not have"));
   }
-  SLUICE_ASSIGN(Tensor * y, context.out(0, DType::kFloat32, shape));
+  SLUICE_ASSIGN(Tensor * y, context.out(0, DType::kFloat32, operands.shape));
   if (y->elements() == 0) return {};
-  job.x = x->data<float>();
+  Job job;
+  job.x = operands.x->data<float>();
   job.y = y->mutable_data<float>();
-  job.bias = bias != nullptr ? bias->data<float>() : nullptr;
+  job.bias = operands.bias;
+  job.residual = operands.residual;
+  job.activation = operands.activation;
   job.taps = context.prepared().data<float>();
   return Convolution(context, g, job).run();
 }
