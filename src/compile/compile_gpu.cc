@@ -386,12 +386,7 @@ class Compiler {
         }
       }
     }
-    // Outputs are poisoned before a run, and what leaves it unwritten must still be poison: no
-    // input, and nothing that is made earlier, has lain there in between.
-    for (const SlotId id : plan_->outputs) {
-      touch(id, count, false);
-      if (id != kNoSlot) slot(plan_->root(id)).first_step = -1;
-    }
+    for (const SlotId id : plan_->outputs) touch(id, count, false);
     for (const SlotId id : plan_->inputs) slot(id).first_step = -1;
     for (Slot& at : plan_->slots) {
       if (at.storage == Storage::kConstant) at.first_step = -1;

@@ -41,6 +41,20 @@ std::string describe(const Step& step) {
   return cat(step.op, step.node.empty() ? "" : " ", step.node.empty() ? "" : quoted(step.node));
 }
 
+// Which slots (roots) the host writes during a run: inputs, and what islands make.
+std::vector<bool> uploaded_slots(const Plan& plan) {
+  std::vector<bool> out(plan.slots.size(), false);
+  const auto add = [&](SlotId id) {
+    if (id != kNoSlot) out[static_cast<size_t>(plan.root(id))] = true;
+  };
+  for (const SlotId id : plan.inputs) add(id);
+  for (const Step& step : plan.steps) {
+    if (!plan.is_island(step)) continue;
+    for (const SlotId id : step.outputs) add(id);
+  }
+  return out;
+}
+
 }  // namespace
 
 Result<DeviceLayout> lay_out_device(const Plan& plan, const Dim::Environment& symbols,
@@ -70,23 +84,35 @@ Result<DeviceLayout> lay_out_device(const Plan& plan, const Dim::Environment& sy
       size = std::max(size, layout.slot_bytes[s]);
     }
   } else {
-    // Largest first, each into the first buffer that is free during its life.
+    // Largest first, each into the first buffer that is free during its life. Outputs are poisoned
+    // before a run: where the host writes later lies none of them, so that a device that does
+    // nothing leaves poison.
+    const std::vector<bool> uploaded = uploaded_slots(plan);
+    std::vector<bool> poisoned(plan.slots.size(), false);
+    for (const SlotId id : plan.outputs) {
+      if (id != kNoSlot) poisoned[static_cast<size_t>(plan.root(id))] = true;
+    }
     std::ranges::stable_sort(order, [&](SlotId a, SlotId b) {
       return layout.slot_bytes[static_cast<size_t>(a)] > layout.slot_bytes[static_cast<size_t>(b)];
     });
     struct Life {
       int first, last;
+      bool uploaded, poisoned;
     };
     std::vector<std::vector<Life>> lives;
     for (const SlotId id : order) {
       const size_t s = static_cast<size_t>(id);
       const Slot& slot = plan.slot(id);
       const bool forever = slot.storage == Storage::kConstant;
-      const Life life = forever ? Life{-1, INT32_MAX} : Life{slot.first_step, slot.last_step};
+      const Life life = {.first = forever ? -1 : slot.first_step,
+                         .last = forever ? INT32_MAX : slot.last_step,
+                         .uploaded = uploaded[s],
+                         .poisoned = poisoned[s]};
       size_t buffer = 0;
       for (; buffer < lives.size(); ++buffer) {
         if (!forever && std::ranges::none_of(lives[buffer], [&](const Life& other) {
-              return other.first <= life.last && life.first <= other.last;
+              return (other.first <= life.last && life.first <= other.last) ||
+                     (other.uploaded && life.poisoned) || (other.poisoned && life.uploaded);
             })) {
           break;
         }
