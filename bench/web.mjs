@@ -7,12 +7,12 @@
 // runtimes' pages open. Printed: medians [least to most]; processor time is that of the page's process with its threads,
 // which other jobs on a busy machine disturb little. --sizes: what a cold visit fetched besides model and photo.
 // WebGPU is timed where the browser has a real GPU; a software adapter's figures mean nothing and are left out.
-import {spawnSync} from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import zlib from 'node:zlib';
 import {need, notRun, photos, root, serve} from '../tests/web/harness.mjs';
+import {preparePeers} from './peers.mjs';
 import {launch} from './web/browser.mjs';
 import {pageOf, stageSite} from './web/site.mjs';
 
@@ -24,17 +24,7 @@ const only = option('only', '');
 const photo = path.resolve(option('photo', path.join(photos, 'portrait.jpg')));
 
 const peers = path.join(root, 'build/peers-node');
-const lock = path.join(root, 'bench/web/package-lock.json');
-if (!fs.existsSync(`${peers}/.done`) || !fs.readFileSync(`${peers}/.done`).equals(fs.readFileSync(lock))) {
-  fs.mkdirSync(peers, {recursive: true});
-  for (const name of ['package.json', 'package-lock.json']) {
-    fs.copyFileSync(path.join(root, 'bench/web', name), path.join(peers, name));
-  }
-  const npm = ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'];
-  const {status} = spawnSync('npm', npm, {cwd: peers, stdio: ['ignore', 'ignore', 'inherit']});
-  if (status !== 0) notRun('the peers can not be fetched (npm)');
-  fs.copyFileSync(lock, `${peers}/.done`);
-}
+if (!preparePeers(peers)) notRun('the peers can not be fetched (npm)');
 need('build/sluice', 'build/web/sluice-web/sluice-relaxed-threads.wasm', 'build/web-node/node_modules/esbuild');
 if (!fs.existsSync(photo)) notRun(`${photo} is not there`);
 

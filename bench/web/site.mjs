@@ -1,10 +1,10 @@
-// The folder that the comparisons' pages are served from: build/web/bench.
+// The folders that the comparisons' pages are served from: build/web/bench (web.mjs), build/web/bench-run (run.mjs).
 import fs from 'node:fs';
 import {createRequire} from 'node:module';
 import path from 'node:path';
 import {root} from '../../tests/web/harness.mjs';
 
-const folder = path.join(root, 'build/web/bench');
+let folder = path.join(root, 'build/web/bench');
 
 /** A hard link where the file system has them: models are large. */
 function place(from, to) {
@@ -20,6 +20,65 @@ function place(from, to) {
 
 export const pageOf = name => `${name}.html`;
 
+const html = script =>
+  `<!doctype html><meta charset="utf-8"><title>bench</title><link rel="icon" href="data:,">\n${script}\n`;
+const esbuild = () => createRequire(path.join(root, 'build/web-node/node_modules/x.js'))('esbuild');
+const versionOf = at => JSON.parse(fs.readFileSync(path.join(at, 'package.json'), 'utf8')).version;
+
+/** sluice-web and onnxruntime-web, as their packages have them; the folder of the latter's package. */
+function placeRuntimes(modules) {
+  fs.cpSync(path.join(root, 'build/web/sluice-web'), path.join(folder, 'sluice-web'), {recursive: true});
+  const ort = path.join(modules, 'onnxruntime-web-1.30');
+  if (!fs.existsSync(ort)) return null;
+  for (const name of fs.readdirSync(path.join(ort, 'dist'))) {
+    if (/\.min\.mjs$|^ort-wasm.*\.(mjs|wasm)$/.test(name)) place(path.join(ort, 'dist', name), `ort/${name}`);
+  }
+  return ort;
+}
+
+/**
+ * The page of bench/run with the runtimes that are there: {folder, versions: {name: version or null}, addressOf(model)}.
+ * @param modules the peers' node_modules
+ */
+export function stageRunPage(modules) {
+  folder = path.join(root, 'build/web/bench-run');
+  fs.rmSync(folder, {recursive: true, force: true});
+  fs.mkdirSync(folder, {recursive: true});
+  const ort = placeRuntimes(modules);
+  const litert = path.join(modules, '@litertjs/core');
+  const hasLitert = fs.existsSync(litert);
+  if (hasLitert) {
+    esbuild().buildSync({
+      entryPoints: [path.join(litert, 'dist/index.js')],
+      bundle: true,
+      minify: true,
+      format: 'esm',
+      outfile: path.join(folder, 'litert/litert.js'),
+      nodePaths: [modules],
+      logLevel: 'error',
+    });
+    for (const name of fs.readdirSync(path.join(litert, 'wasm'))) {
+      place(path.join(litert, 'wasm', name), `litert/wasm/${name}`);
+    }
+  }
+  place(path.join(root, 'bench/web/page_run.mjs'), 'page_run.mjs');
+  place(path.join(root, 'bench/feeds.mjs'), 'feeds.mjs');
+  fs.writeFileSync(path.join(folder, 'run.html'), html('<script type="module" src="page_run.mjs"></script>'));
+  return {
+    folder,
+    versions: {
+      'sluice-web': versionOf(path.join(root, 'build/web/sluice-web')),
+      'onnxruntime-web': ort && versionOf(ort),
+      'LiteRT.js': hasLitert ? versionOf(litert) : null,
+    },
+    addressOf({file}) {
+      const to = `models/${file.replace(/[^\w.]+/g, '_')}`;
+      if (!fs.existsSync(path.join(folder, to))) place(path.join(root, file), to);
+      return to;
+    },
+  };
+}
+
 /** Puts pages, runtimes, models and the photo where they are served from. */
 export function stageSite({photo, peers, jobs}) {
   fs.rmSync(folder, {recursive: true, force: true});
@@ -27,17 +86,12 @@ export function stageSite({photo, peers, jobs}) {
   const modules = path.join(peers, 'node_modules');
   place(photo, 'photo');
   for (const {model} of jobs) place(path.join(root, 'build/models', model), `models/${model}`);
-  fs.cpSync(path.join(root, 'build/web/sluice-web'), path.join(folder, 'sluice-web'), {recursive: true});
-  const ort = path.join(modules, 'onnxruntime-web-1.30');
-  for (const name of fs.readdirSync(path.join(ort, 'dist'))) {
-    if (/\.min\.mjs$|^ort-wasm.*\.(mjs|wasm)$/.test(name)) place(path.join(ort, 'dist', name), `ort/${name}`);
-  }
+  const ort = placeRuntimes(modules);
 
   // @imgly/background-removal, bundled with the onnxruntime-web that it asks for; its files' directory is ours.
-  const esbuild = createRequire(path.join(root, 'build/web-node/node_modules/x.js'))('esbuild');
   const removal = path.join(modules, '@imgly/background-removal');
   if (fs.existsSync(removal)) {
-    esbuild.buildSync({
+    esbuild().buildSync({
       entryPoints: [path.join(removal, 'dist/index.mjs')],
       bundle: true,
       minify: true,
@@ -71,8 +125,6 @@ export function stageSite({photo, peers, jobs}) {
     fs.writeFileSync(path.join(folder, 'imgly/resources.json'), JSON.stringify(resources));
   }
 
-  const html = script =>
-    `<!doctype html><meta charset="utf-8"><title>bench</title><link rel="icon" href="data:,">\n${script}\n`;
   for (const name of ['sluice', 'ort', 'imgly']) {
     place(path.join(root, `bench/web/page_${name}.mjs`), `page_${name}.mjs`);
     fs.writeFileSync(path.join(folder, pageOf(name)), html(`<script type="module" src="page_${name}.mjs"></script>`));
@@ -80,15 +132,14 @@ export function stageSite({photo, peers, jobs}) {
   place(path.join(root, 'bench/web/page.mjs'), 'page.mjs');
   fs.writeFileSync(path.join(folder, 'blank.mjs'), 'window.blank = true;\n');
   fs.writeFileSync(path.join(folder, pageOf('blank')), html('<script type="module" src="blank.mjs"></script>'));
-  const version = at => JSON.parse(fs.readFileSync(path.join(at, 'package.json'), 'utf8')).version;
   return {
     folder,
     versions: [
-      `sluice-web ${version(path.join(root, 'build/web/sluice-web'))}`,
-      `onnxruntime-web ${version(ort)}`,
+      `sluice-web ${versionOf(path.join(root, 'build/web/sluice-web'))}`,
+      `onnxruntime-web ${versionOf(ort)}`,
       ...(fs.existsSync(removal)
         ? [
-            `@imgly/background-removal ${version(removal)} (with onnxruntime-web ${version(path.join(modules, 'onnxruntime-web'))})`,
+            `@imgly/background-removal ${versionOf(removal)} (with onnxruntime-web ${versionOf(path.join(modules, 'onnxruntime-web'))})`,
           ]
         : []),
     ],
