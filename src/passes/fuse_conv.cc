@@ -56,6 +56,27 @@ std::optional<Activation> activation_of(const ir::Graph& graph, const ir::Node& 
   return std::nullopt;
 }
 
+// Takes the activation that alone reads `out`, if any, into the attributes of `conv`; then `out` is
+// what it makes. Gives the node whose work that was: it is the caller's to remove.
+ir::Node* take_activation(ir::Graph& graph, const std::vector<std::vector<ir::NodeId>>& uses,
+                          ir::ValueId& out, ir::Node& conv) {
+  const auto reader = sole_reader(uses, out);
+  if (!reader) return nullptr;
+  ir::Node& act = graph.nodes()[static_cast<size_t>(*reader)];
+  if (act.input(0) != out || act.output(0) == ir::kNoValue) return nullptr;
+  const std::optional<Activation> activation = activation_of(graph, act);
+  if (!activation) return nullptr;
+  conv.attrs.set("activation", activation->name);
+  if (!activation->params.empty()) conv.attrs.set("activation_params", activation->params);
+  out = act.output(0);
+  return &act;
+}
+
+void clear(ir::Node& node) {
+  node.inputs.clear();
+  node.outputs.clear();
+}
+
 bool is_float_conv(const ir::Graph& graph, const ir::Node& node) {
   return is_op(node, "Conv") && node.output(0) != ir::kNoValue &&
          graph.type(node.output(0)).is_tensor() &&
@@ -113,8 +134,7 @@ Result<int> fold_batch_normalization(ir::Graph& graph) {
     conv.inputs = {conv.input(0), w, b};
     // The convolution now makes the normalised value, under its name.
     const ir::ValueId out = bn.output(0);
-    bn.outputs.clear();
-    bn.inputs.clear();
+    clear(bn);
     conv.outputs = {out};
     graph.value(out).producer = static_cast<ir::NodeId>(n);
     ++folded;
@@ -133,9 +153,7 @@ int fuse_conv(ir::Graph& graph) {
     if (!is_float_conv(graph, conv)) continue;
     ir::ValueId out = conv.output(0);
     ir::ValueId residual = ir::kNoValue;
-    std::optional<Activation> activation;
-    auto reader = sole_reader(uses, out);
-    if (reader) {
+    if (const auto reader = sole_reader(uses, out)) {
       ir::Node& add = graph.nodes()[static_cast<size_t>(*reader)];
       if (is_op(add, "Add") && add.inputs.size() == 2 && add.input(0) != add.input(1)) {
         const ir::ValueId other = add.input(0) == out ? add.input(1) : add.input(0);
@@ -145,32 +163,17 @@ int fuse_conv(ir::Graph& graph) {
             *mine.dims == *its.dims && !graph.is_constant(other)) {
           residual = other;
           out = add.output(0);
-          add.outputs.clear();
-          add.inputs.clear();
-          reader = sole_reader(uses, out);
+          clear(add);
         }
       }
     }
-    if (reader) {
-      ir::Node& act = graph.nodes()[static_cast<size_t>(*reader)];
-      if (act.input(0) == out && act.output(0) != ir::kNoValue) {
-        activation = activation_of(graph, act);
-        if (activation) {
-          out = act.output(0);
-          act.outputs.clear();
-          act.inputs.clear();
-        }
-      }
-    }
-    if (residual == ir::kNoValue && !activation) continue;
+    ir::Node* const activation = take_activation(graph, uses, out, conv);
+    if (activation != nullptr) clear(*activation);
+    if (residual == ir::kNoValue && activation == nullptr) continue;
     conv.domain = "sluice";
     conv.op = "FusedConv";
     conv.inputs.resize(residual == ir::kNoValue ? conv.inputs.size() : 4, ir::kNoValue);
     if (residual != ir::kNoValue) conv.inputs[3] = residual;
-    if (activation) {
-      conv.attrs.set("activation", activation->name);
-      if (!activation->params.empty()) conv.attrs.set("activation_params", activation->params);
-    }
     conv.outputs = {out};
     graph.value(out).producer = static_cast<ir::NodeId>(n);
     ++fused;
@@ -259,31 +262,14 @@ int fuse_dynamic_quantized_conv(ir::Graph& graph) {
         replaced.push_back(add);
       }
     }
-    std::optional<Activation> activation;
-    if (const auto reader = sole_reader(uses, out)) {
-      ir::Node& act = graph.nodes()[static_cast<size_t>(*reader)];
-      if (act.input(0) == out && act.output(0) != ir::kNoValue) {
-        activation = activation_of(graph, act);
-        if (activation) {
-          out = act.output(0);
-          replaced.push_back(&act);
-        }
-      }
-    }
+    if (ir::Node* const act = take_activation(graph, uses, out, conv)) replaced.push_back(act);
     const ir::ValueId w_zero = has_zero ? conv.input(3) : ir::kNoValue;
     conv.domain = "sluice";
     conv.op = "DynamicQuantizedConv";
     conv.inputs = {quantize->input(0), conv.input(1), w_scale, w_zero, bias};
     while (conv.inputs.back() == ir::kNoValue) conv.inputs.pop_back();
-    if (activation) {
-      conv.attrs.set("activation", activation->name);
-      if (!activation->params.empty()) conv.attrs.set("activation_params", activation->params);
-    }
     conv.outputs = {out};
-    for (ir::Node* node : replaced) {
-      node->inputs.clear();
-      node->outputs.clear();
-    }
+    for (ir::Node* node : replaced) clear(*node);
     graph.value(out).producer = static_cast<ir::NodeId>(n);
     ++fused;
   }

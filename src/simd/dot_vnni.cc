@@ -16,73 +16,44 @@ namespace {
 #define SLUICE_VNNI512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512vnni")))
 #define SLUICE_VNNI256 __attribute__((target("avx2,avxvnni")))
 
+// The loop of both: GCC and clang inline an intrinsic only into a function of its instruction set,
+// which no template parameter can be.
+#define SLUICE_DOT(NAME, TARGET, VECTOR, LANES, ZERO, LOAD, STORE, SPLAT, DOT)                   \
+  template <int kM, int kVectors>                                                                \
+  TARGET void NAME(const DotOperands& o, int32_t* sums) {                                        \
+    VECTOR s[kM][kVectors];                                                                      \
+    _Pragma("GCC unroll 8") for (int m = 0; m < kM; ++m) {                                       \
+      _Pragma("GCC unroll 3") for (int v = 0; v < kVectors; ++v) s[m][v] = ZERO();               \
+    }                                                                                            \
+    const uint32_t* a = o.a;                                                                     \
+    const uint32_t* const end = o.offsets + o.depth;                                             \
+    const std::array<const uint32_t*, 3> columns = o.columns;                                    \
+    for (const uint32_t* offset = o.offsets; offset != end; ++offset, a += kPanelRows) {         \
+      VECTOR b[kVectors];                                                                        \
+      _Pragma("GCC unroll 3") for (int v = 0; v < kVectors; ++v) {                               \
+        b[v] = LOAD(reinterpret_cast<const VECTOR*>(columns[static_cast<size_t>(v)] + *offset)); \
+      }                                                                                          \
+      _Pragma("GCC unroll 8") for (int m = 0; m < kM; ++m) {                                     \
+        const VECTOR x = SPLAT(static_cast<int32_t>(a[m]));                                      \
+        _Pragma("GCC unroll 3") for (int v = 0; v < kVectors; ++v) {                             \
+          s[m][v] = DOT(s[m][v], b[v], x);                                                       \
+        }                                                                                        \
+      }                                                                                          \
+    }                                                                                            \
+    _Pragma("GCC unroll 8") for (int m = 0; m < kM; ++m) {                                       \
+      _Pragma("GCC unroll 3") for (int v = 0; v < kVectors; ++v) {                               \
+        STORE(reinterpret_cast<VECTOR*>(sums + m * kTileCols + v * LANES), s[m][v]);             \
+      }                                                                                          \
+    }                                                                                            \
+  }
+
 // Eight rows of three vectors are 24 sums: with three vectors of B they take 27 of 32 registers,
 // and words of A are broadcast as the instruction reads them.
-template <int kM, int kVectors>
-SLUICE_VNNI512 void dot512(const DotOperands& o, int32_t* sums) {
-  __m512i s[kM][kVectors];
-#pragma GCC unroll 8
-  for (int m = 0; m < kM; ++m) {
-#pragma GCC unroll 3
-    for (int v = 0; v < kVectors; ++v) s[m][v] = _mm512_setzero_si512();
-  }
-  const uint32_t* a = o.a;
-  const uint32_t* const end = o.offsets + o.depth;
-  const uint32_t* const c0 = o.columns[0];
-  const uint32_t* const c1 = o.columns[1];
-  const uint32_t* const c2 = o.columns[2];
-  for (const uint32_t* offset = o.offsets; offset != end; ++offset, a += kPanelRows) {
-    __m512i b[3];
-    b[0] = _mm512_loadu_si512(c0 + *offset);
-    if constexpr (kVectors > 1) b[1] = _mm512_loadu_si512(c1 + *offset);
-    if constexpr (kVectors > 2) b[2] = _mm512_loadu_si512(c2 + *offset);
-#pragma GCC unroll 8
-    for (int m = 0; m < kM; ++m) {
-      const __m512i x = _mm512_set1_epi32(static_cast<int32_t>(a[m]));
-#pragma GCC unroll 3
-      for (int v = 0; v < kVectors; ++v) s[m][v] = _mm512_dpbusd_epi32(s[m][v], b[v], x);
-    }
-  }
-#pragma GCC unroll 8
-  for (int m = 0; m < kM; ++m) {
-#pragma GCC unroll 3
-    for (int v = 0; v < kVectors; ++v) {
-      _mm512_storeu_si512(sums + m * kTileCols + v * 16, s[m][v]);
-    }
-  }
-}
-
-template <int kM, int kVectors>
-SLUICE_VNNI256 void dot256(const DotOperands& o, int32_t* sums) {
-  __m256i s[kM][kVectors];
-#pragma GCC unroll 4
-  for (int m = 0; m < kM; ++m) {
-#pragma GCC unroll 3
-    for (int v = 0; v < kVectors; ++v) s[m][v] = _mm256_setzero_si256();
-  }
-  const uint32_t* a = o.a;
-  for (int64_t k = 0; k < o.depth; ++k, a += kPanelRows) {
-    __m256i b[kVectors];
-#pragma GCC unroll 3
-    for (int v = 0; v < kVectors; ++v) {
-      b[v] = _mm256_loadu_si256(
-          reinterpret_cast<const __m256i*>(o.columns[static_cast<size_t>(v)] + o.offsets[k]));
-    }
-#pragma GCC unroll 4
-    for (int m = 0; m < kM; ++m) {
-      const __m256i x = _mm256_set1_epi32(static_cast<int32_t>(a[m]));
-#pragma GCC unroll 3
-      for (int v = 0; v < kVectors; ++v) s[m][v] = _mm256_dpbusd_avx_epi32(s[m][v], b[v], x);
-    }
-  }
-#pragma GCC unroll 4
-  for (int m = 0; m < kM; ++m) {
-#pragma GCC unroll 3
-    for (int v = 0; v < kVectors; ++v) {
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(sums + m * kTileCols + v * 8), s[m][v]);
-    }
-  }
-}
+SLUICE_DOT(dot512, SLUICE_VNNI512, __m512i, 16, _mm512_setzero_si512, _mm512_loadu_si512,
+           _mm512_storeu_si512, _mm512_set1_epi32, _mm512_dpbusd_epi32)
+SLUICE_DOT(dot256, SLUICE_VNNI256, __m256i, 8, _mm256_setzero_si256, _mm256_loadu_si256,
+           _mm256_storeu_si256, _mm256_set1_epi32, _mm256_dpbusd_avx_epi32)
+#undef SLUICE_DOT
 
 // Leaf 7: bit 11 of ECX is AVX-512 VNNI, bit 4 of EAX of its subleaf 1 is AVX-VNNI. That the
 // registers are usable is known from the caller's instruction set.

@@ -7,31 +7,12 @@
 #include "base/text.h"
 #include "op/case.h"
 #include "ops/conv/conv_kernels.h"
+#include "ops/conv/kernel_runner.h"
 #include "simd/dot_vnni.h"
 #include "simd/instruction_set.h"
 
 namespace sluice::ops::conv {
 namespace {
-
-class TestContext final : public plan::KernelContext {
- public:
-  TestContext(const AttrMap& attrs, std::span<const Value> inputs, std::span<Value> outputs,
-              Tensor prepared)
-      : KernelContext(attrs, inputs, outputs), prepared_(std::move(prepared)) {}
-  const Tensor& prepared() const override { return prepared_; }
-
- private:
-  Tensor prepared_;
-};
-
-Tensor run(plan::KernelFn kernel, const AttrMap& attrs, const std::vector<Value>& inputs,
-           Tensor prepared = {}) {
-  std::vector<Value> outputs(1);
-  TestContext context(attrs, inputs, outputs, std::move(prepared));
-  const auto done = kernel(context);
-  EXPECT_TRUE(done.ok()) << (done.ok() ? "" : done.error().message);
-  return done.ok() ? outputs[0].tensor() : Tensor();
-}
 
 void expect_same(const Tensor& got, const Tensor& want) {
   ASSERT_TRUE(got.defined() && want.defined());
