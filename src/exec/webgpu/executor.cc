@@ -393,7 +393,7 @@ Result<void> Executor::State::report_times(const Observer& observer) {
 Result<std::vector<Value>> Executor::State::execute(std::span<const Value> inputs,
                                                     const IslandFn& island,
                                                     const Observer& observer) {
-  if (options.fill_word) resident->fill(*options.fill_word);
+  if (options.fill_word) resident->fill(*options.fill_word, options.fill_random);
   SLUICE_TRY(poison_outputs());
   SLUICE_TRY(take_inputs(inputs));
   next_dispatch = 0;

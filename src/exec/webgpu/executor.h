@@ -29,6 +29,7 @@ struct ExecutorOptions {
   // For tests: every buffer but weights is filled with this word before each run, so that a kernel
   // that reads what nobody wrote gives another result with another word.
   std::optional<uint32_t> fill_word;
+  bool fill_random = false;         // random words instead, from that one as their seed
   double submit_budget_ms = 200;    // estimated device time of one submit
   bool timestamps = false;          // time steps on the device, where it can (Observer::time)
   FaultInjector* faults = nullptr;  // not owned; outlives the executor

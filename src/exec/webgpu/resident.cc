@@ -274,11 +274,18 @@ Result<uint64_t> Resident::upload(plan::SlotId id, const Tensor& tensor) const {
   return bytes.size();
 }
 
-void Resident::fill(uint32_t word) const {
+void Resident::fill(uint32_t word, bool random) const {
   std::vector<uint32_t> words;
   for (const Buffer& buffer : buffers_) {
     if (buffer.weights) continue;
-    words.resize(std::max<size_t>(words.size(), buffer.size_bytes / 4), word);
+    size_t filled = words.size();
+    words.resize(std::max<size_t>(filled, buffer.size_bytes / 4), word);
+    for (uint32_t x = word ^ 0x9e3779b9U; random && filled < words.size(); ++filled) {
+      x ^= x << 13;  // xorshift32
+      x ^= x >> 17;
+      x ^= x << 5;
+      words[filled] = x;
+    }
     driver_.write_buffer(buffer.handle.get(), 0, words.data(), buffer.size_bytes);
   }
 }

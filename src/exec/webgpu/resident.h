@@ -56,8 +56,8 @@ class Resident {
   Result<Shape> shape(plan::SlotId id) const;
   // Writes a tensor of the slot's type; returns the bytes moved.
   Result<uint64_t> upload(plan::SlotId id, const Tensor& tensor) const;
-  // Fills every buffer that holds no weights.
-  void fill(uint32_t word) const;
+  // Fills every buffer that holds no weights, with the word or with random ones that it begins.
+  void fill(uint32_t word, bool random) const;
 
  private:
   Result<void> make_everything(FaultInjector* faults, LoadRecord& load, RunRecord* run);
