@@ -4,15 +4,11 @@ import fs from 'node:fs';
 import path from 'node:path';
 import {spawnSync} from 'node:child_process';
 
-import {needApp, openApp, photos, readPng, site, writePng} from './app_page.mjs';
+import {needApp, openApp, pageMemory, photos, readPng, site, writePng} from './app_page.mjs';
 import {start} from './harness.mjs';
 
 needApp();
-const web = await start({
-  site,
-  timeout: 600_000,
-  browserArgs: ['--js-flags=--expose-gc', '--enable-precise-memory-info'],
-});
+const web = await start({site, timeout: 600_000});
 const count = process.env.SLUICE_LONG ? 200 : 100;
 const work = 'build/web/app-batch';
 fs.rmSync(work, {recursive: true, force: true});
@@ -34,17 +30,6 @@ function makePictures(total) {
     }
     const name = i === 7 ? 'picture 3.png' : `picture ${i}.png`; // one name twice
     return {name, type: 'image/png', width, height, bytes: writePng({width, height, channels: 3, pixels})};
-  });
-}
-
-/** Used heap after collection, in the page and its workers' largest buffers. */
-async function heapOf(page) {
-  return page.evaluate(async () => {
-    for (let i = 0; i < 3; ++i) {
-      globalThis.gc?.();
-      await new Promise(resolve => setTimeout(resolve, 60));
-    }
-    return performance.memory.usedJSHeapSize;
   });
 }
 
@@ -74,29 +59,28 @@ await web.test(`${count} pictures in order, by name, in flat memory`, async () =
   const page = await openApp(web, '?backend=cpu');
   const pictures = makePictures(count);
   await page.drop('main', pictures);
-  const done = () => page.$$eval('.thumb[data-status="done"]', all => all.length);
   const heaps = [];
   const begin = Date.now();
   let asked = 10;
   while (asked <= count) {
-    await page.waitForFunction(n => document.querySelectorAll('.thumb[data-status="done"]').length >= n, {}, asked);
-    heaps.push(await heapOf(page));
+    await page.done(asked);
+    heaps.push(await pageMemory(page));
     asked += Math.ceil((count - 10) / 6);
   }
   await page.idle();
-  heaps.push(await heapOf(page));
+  heaps.push(await pageMemory(page));
   console.log(
-    `  ${count} pictures in ${((Date.now() - begin) / 1000).toFixed(1)} s; heap ${heaps.map(one => (one / 1e6).toFixed(2)).join(', ')} MB`,
+    `  ${count} pictures in ${((Date.now() - begin) / 1000).toFixed(1)} s; heap ${heaps.map(one => (one.bytes / 1e6).toFixed(2)).join(', ')} MB`,
   );
-  web.check((await done()) === count, `${await done()} are done`);
+  web.check((await page.count('done')) === count, `${await page.count('done')} are done`);
   const [first, last] = [heaps[0], heaps[heaps.length - 1]];
-  web.check(last <= first * 1.05 + 2e6, `the heap grew from ${first} to ${last} bytes`);
+  web.check(last.bytes <= first.bytes * 1.05, `the heap grew from ${first.bytes} to ${last.bytes} bytes`);
+  web.check(last.nodes <= heaps[1].nodes * 1.05, `the document grew from ${heaps[1].nodes} to ${last.nodes} nodes`);
   const bitmaps = await page.evaluate(() => window.openUrls());
-  web.check(bitmaps <= count + 2, `${bitmaps} object URLs are open for ${count} thumbnails`);
+  const rows = (await page.$$('.thumb')).length;
+  web.check(rows < 40 && bitmaps <= rows + 2, `${rows} thumbnails and ${bitmaps} object URLs for ${count} pictures`);
 
-  const order = await page.$$eval('.thumb', all =>
-    all.map(one => one.getAttribute('aria-label').replace(/, done.*/, '')),
-  );
+  const order = (await page.labels()).map(label => label.replace(/, done.*/, ''));
   web.check(String(order) === String(pictures.map(one => one.name)), 'the order on the page is another');
   await page.shot('batch');
   const {name, bytes} = await page.download(async () => (await page.button('Download all')).click());
@@ -173,7 +157,7 @@ const withCount = {
 };
 /** What the worker holds between two pictures: the least of a while, since a run's own buffers come and go. */
 async function heldBy(page, n) {
-  await page.waitForFunction(k => document.querySelectorAll('.thumb[data-status="done"]').length >= k, {}, n);
+  await page.done(n);
   await new Promise(resolve => setTimeout(resolve, 150));
   return page.evaluate(() => window.held);
 }
@@ -213,9 +197,9 @@ if (web.isChromium) {
     page.tolerate(/GPU|WebGPU|device|context/i);
     const pictures = makePictures(8);
     await page.drop('main', pictures);
-    await page.waitForFunction(() => document.querySelectorAll('.thumb[data-status="done"]').length >= 2);
+    await page.done(2);
     await web.crashGpu();
-    await page.waitForFunction(() => document.querySelectorAll('.thumb[data-status="done"]').length === 8);
+    await page.done(8);
     await page.idle();
     const line = await page.text('.status-text');
     web.check(/^CPU, .*the GPU failed/.test(line), `it says: ${line}`);
@@ -241,15 +225,15 @@ await web.test('cancelled, retried, changed: every picture once', async () => {
   const page = await openApp(web, '?backend=cpu');
   const pictures = makePictures(24);
   await page.drop('main', pictures);
-  await page.waitForFunction(() => document.querySelectorAll('.thumb[data-status="done"]').length >= 3);
+  await page.done(3);
   await (await page.button('Cancel')).click();
   await page.idle();
-  const left = await page.$$eval('.thumb[data-status="cancelled"]', all => all.length);
+  const left = await page.count('cancelled');
   web.check(left > 0, 'nothing was left to cancel');
   web.check((await page.text('.job-text')).includes('cancelled'), await page.text('.job-text'));
   await page.shot('cancelled');
   await (await page.button('Retry')).click();
-  await page.waitForFunction(() => document.querySelectorAll('.thumb[data-status="done"]').length === 24);
+  await page.done(24);
   // Another background for all of them.
   await page.idle();
   await page.click('input[name=background][value=colour]');
@@ -266,7 +250,7 @@ await web.test('cancelled, retried, changed: every picture once', async () => {
 await web.test('after a crash nothing starts by itself', async () => {
   const page = await openApp(web, '?backend=cpu');
   await page.drop('main', makePictures(30));
-  await page.waitForFunction(() => document.querySelectorAll('.thumb[data-status="done"]').length >= 1);
+  await page.done(1);
   // The mark of an unfinished job, as it is left by a page that did not end in the ordinary way.
   const mark = await page.evaluate(() => sessionStorage.getItem('sluice.job-running'));
   web.check(mark !== null, 'a running job leaves no mark');
@@ -278,10 +262,13 @@ await web.test('after a crash nothing starts by itself', async () => {
   await page.waitForSelector('html[data-ready]');
   await page.drop('main', makePictures(2));
   await new Promise(resolve => setTimeout(resolve, 1500));
-  web.check((await page.$$('.thumb[data-status="waiting"]')).length === 2, 'it started without being asked');
+  web.check(
+    (await page.count('busy')) === 2 && (await page.$$('.thumb[data-status="waiting"]')).length === 2,
+    'it started without being asked',
+  );
   web.check((await page.text('.job-text')).includes('without finishing'), await page.text('.job-text'));
   await page.shot('after-a-crash');
   await (await page.button('Start on the CPU')).click();
-  await page.waitForFunction(() => document.querySelectorAll('.thumb[data-status="done"]').length === 2);
+  await page.done(2);
 });
 await web.finish();

@@ -6,6 +6,8 @@ import zlib from 'node:zlib';
 
 import {need, notRun, photos} from './harness.mjs';
 
+// Not at each frame: looking that often is work, and memory, of the page that is measured.
+const kPollMs = 100;
 export const site = 'build/web/app';
 export {photos};
 
@@ -68,11 +70,35 @@ export async function openApp(web, query = '', options = {}) {
   page.text = selector => page.$eval(selector, element => element.textContent);
   /** Until nothing is being done any more. */
   page.idle = async () => {
-    await page.waitForFunction(() => {
-      const job = document.querySelector('.job');
-      const busy = document.querySelector('.thumb[data-status="waiting"], .thumb[data-status="working"], .stage.busy');
-      return !busy && (job.hidden || document.querySelector('.job-progress').hidden);
-    });
+    await page.waitForFunction(
+      () => {
+        const job = document.querySelector('.job');
+        const busy = document.querySelector('.strip').dataset.busy !== '0' || document.querySelector('.stage.busy');
+        return !busy && (job.hidden || document.querySelector('.job-progress').hidden);
+      },
+      {polling: kPollMs},
+    );
+  };
+  /** How many pictures are 'done', 'failed', 'busy' (waiting or being cut), or there at all ('total'). */
+  page.count = what => page.$eval('.strip', (strip, name) => Number(strip.dataset[name]), what);
+  /** Until that many pictures are done. */
+  page.done = least =>
+    page.waitForFunction(
+      count => Number(document.querySelector('.strip').dataset.done) >= count,
+      {polling: kPollMs},
+      least,
+    );
+  /** Every thumbnail's label in order, whether it is in sight or not: the arrow keys walk along all of them. */
+  page.labels = async () => {
+    const labels = [];
+    await page.focus('.thumb[tabindex="0"]');
+    await page.keyboard.press('Home');
+    const total = await page.count('total');
+    for (let i = 0; i < total; ++i) {
+      if (i > 0) await page.keyboard.press('ArrowRight');
+      labels.push(await page.evaluate(() => document.activeElement.getAttribute('aria-label')));
+    }
+    return labels;
   };
   /** Until the open picture can be saved. */
   page.cut = () => page.waitForSelector('.export .button-primary:not(:disabled)');
@@ -89,6 +115,22 @@ export async function openApp(web, query = '', options = {}) {
   };
   await page.waitForSelector('html[data-ready]');
   return page;
+}
+
+/** Bytes in use after collection: {used, outside} of one V8 isolate; `outside`: array buffers, the module's memory. */
+export async function heapOf(client) {
+  for (let i = 0; i < 2; ++i) await client.send('HeapProfiler.collectGarbage');
+  const {usedSize, backingStorageSize} = await client.send('Runtime.getHeapUsage');
+  return {used: usedSize, outside: backingStorageSize ?? 0};
+}
+
+/** Of a page's own thread (Chromium): the bytes of heapOf, and `nodes`, of its documents. */
+export async function pageMemory(page) {
+  const client = await page.createCDPSession();
+  const {used, outside} = await heapOf(client);
+  const {nodes} = await client.send('Memory.getDOMCounters');
+  await client.detach();
+  return {bytes: used + outside, nodes};
 }
 
 /** `sluice cutout` on a file: its mask (or, with mask: false, the cut-out), {width, height, channels, pixels}. */

@@ -23,7 +23,8 @@ export interface PictureResult {
   readonly key: string;
   readonly edited: boolean;
   readonly bound: string;
-  readonly seconds: CutTimes;
+  /** Whole microseconds: a batch keeps hundreds of these, and whole numbers take no room of their own. */
+  readonly micros: CutTimes;
 }
 
 export interface Picture {
@@ -33,8 +34,8 @@ export interface Picture {
   readonly status: PictureStatus;
   readonly error?: string;
   readonly hint?: string;
-  /** Object URL of a small picture; revoked when replaced. */
-  readonly thumb?: string;
+  /** A small picture. */
+  readonly thumb?: Blob;
   readonly result?: PictureResult;
 }
 
@@ -151,7 +152,12 @@ export class Store {
   }
 
   updatePicture(id: number, change: Partial<Picture>): void {
-    this.update({pictures: this.current.pictures.map(one => (one.id === id ? {...one, ...change} : one))});
+    const pictures = this.current.pictures.slice();
+    const at = pictures.findIndex(one => one.id === id);
+    const picture = pictures[at];
+    if (!picture) return;
+    pictures[at] = {...picture, ...change};
+    this.update({pictures});
   }
 
   picture(id: number | null): Picture | undefined {
@@ -171,11 +177,30 @@ export class Store {
   }
 }
 
-/** What decides a picture's alpha before feathering. */
+export type Tally = Readonly<Record<PictureStatus, number>>;
+
+let counted: readonly Picture[] = [];
+let counts: Tally = {waiting: 0, working: 0, done: 0, failed: 0, cancelled: 0};
+
+/** How many pictures have which status. Asked for at every change of anything: counted once for each list. */
+export function tally(pictures: readonly Picture[]): Tally {
+  if (pictures === counted) return counts;
+  const now = {waiting: 0, working: 0, done: 0, failed: 0, cancelled: 0};
+  for (const {status} of pictures) ++now[status];
+  counted = pictures;
+  counts = now;
+  return now;
+}
+
+let latestKey = '';
+
+/** What decides a picture's alpha before feathering. The same settings give the same string, not another like it. */
 export function settingsKey(state: AppState): string {
   const {model} = state;
   const name = !model ? '' : model.kind === 'own' ? `own:${model.file.name}:${model.file.size}` : model.manifest.name;
-  return `${name}|${state.refine}|${state.cleanEdges}`;
+  const key = `${name}|${state.refine}|${state.cleanEdges}`;
+  if (key !== latestKey) latestKey = key;
+  return latestKey;
 }
 
 export function modelTitle(model: ModelChoice | null): string {

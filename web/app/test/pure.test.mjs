@@ -267,9 +267,9 @@ test('numbers as people read them', () => {
 });
 
 test('record: the members that the command line writes', () => {
-  const seconds = {decode: 0.001, prepare: 0.002, run: 0.003, refine: 0.004, encode: 0.005};
+  const micros = {decode: 1000, prepare: 2000, run: 3000, refine: 4000, encode: 5000};
   const json = JSON.parse(recordJson({model: 'm', file: 'f', licence: 'l', binding: {requested: 'auto', bound: 'cpu', reason: 'r', model_sha256: 's'}},
-    [{input: 'a', status: 'done', output: 'a.png', width: 1, height: 2, seconds}, {input: 'b', status: 'failed', error: 'no'}]));
+    [{input: 'a', status: 'done', output: 'a.png', width: 1, height: 2, micros}, {input: 'b', status: 'failed', error: 'no'}]));
   assert.deepEqual(json.images[0].milliseconds, {decode: 1, prepare: 2, run: 3, refine: 4, encode: 5, total: 15});
   assert.deepEqual(json.images[1], {input: 'b', status: 'failed', error: 'no'});
   assert.deepEqual([json.model, json.requested, json.bound, json.reason, json.model_sha256], ['m', 'auto', 'cpu', 'r', 's']);

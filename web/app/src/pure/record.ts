@@ -1,6 +1,7 @@
 // The record of a batch: the same members as the command line's `cutout --json`, with what only a
 // browser knows (the Binding) beside them.
 
+/** Of each phase; the unit is its owner's. */
 export interface CutTimes {
   readonly decode: number;
   readonly prepare: number;
@@ -19,7 +20,7 @@ export interface PictureRecord {
   /** Backend that this picture's result came from. */
   readonly bound?: string;
   readonly edited?: boolean;
-  readonly seconds?: CutTimes;
+  readonly micros?: CutTimes;
 }
 
 export interface RecordFacts {
@@ -30,11 +31,11 @@ export interface RecordFacts {
 }
 
 export function recordJson(facts: RecordFacts, pictures: readonly PictureRecord[]): string {
-  const ms = (seconds: number): number => Math.round(seconds * 1e6) / 1e3;
+  const ms = (micros: number): number => micros / 1e3;
   const binding = facts.binding ?? {};
-  const images = pictures.map(({seconds, ...rest}) => {
-    if (!seconds) return rest;
-    const {decode, prepare, run, refine, encode} = seconds;
+  const images = pictures.map(({micros, ...rest}) => {
+    if (!micros) return rest;
+    const {decode, prepare, run, refine, encode} = micros;
     return {
       ...rest,
       milliseconds: {

@@ -1,7 +1,7 @@
 // What is going on: download, load, first run, pictures left; with a way to stop.
 
 import {bytesText, countText, leftText} from '../pure/format.js';
-import type {AppState, Store} from '../state.js';
+import {tally, type AppState, type Store} from '../state.js';
 import type {Announcer} from './announce.js';
 import {button, h} from './dom.js';
 import {icon} from './icons.js';
@@ -81,9 +81,8 @@ export function jobBar(store: Store, announcer: Announcer, actions: JobActions):
     state => [state],
     state => {
       const now = progressOf(state);
-      const bad = state.pictures.filter(one => one.status === 'failed').length;
-      const stopped = state.pictures.filter(one => one.status === 'cancelled').length;
-      const asking = state.caution && state.pictures.some(one => one.status === 'waiting') && !state.job;
+      const {failed: bad, cancelled: stopped, waiting} = tally(state.pictures);
+      const asking = state.caution && waiting > 0 && !state.job;
       element.hidden = !now && !asking && bad + stopped === 0;
       bar.hidden = !now;
       cancel.hidden = !state.job;

@@ -5,7 +5,7 @@ const kKey = 'sluice.job-running';
 
 export function jobStarted(): void {
   try {
-    sessionStorage.setItem(kKey, String(Date.now()));
+    sessionStorage.setItem(kKey, '1');
   } catch {
     // Storage is off: then nothing can be remembered.
   }

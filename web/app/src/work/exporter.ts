@@ -153,8 +153,8 @@ function recordOf(picture: Picture, result: PictureResult | null, output: string
     const status = picture.status === 'failed' ? ('failed' as const) : ('cancelled' as const);
     return {input: picture.name, status, ...(picture.error ? {error: picture.error} : {})};
   }
-  const {width, height, bound, edited, seconds} = result;
-  return {input: picture.name, status: 'done', output, width, height, bound, ...(edited ? {edited} : {}), seconds};
+  const {width, height, bound, edited, micros} = result;
+  return {input: picture.name, status: 'done', output, width, height, bound, ...(edited ? {edited} : {}), micros};
 }
 
 function download(blob: Blob, name: string): void {

@@ -135,9 +135,8 @@ export class Opener {
     const now = this.store.picture(picture.id);
     if (!now?.result) return;
     void this.pixels.call('drop', [now.result.cut, now.result.alpha]);
-    if (now.thumb) URL.revokeObjectURL(now.thumb);
     this.store.updatePicture(picture.id, {
-      thumb: URL.createObjectURL(done.thumb),
+      thumb: done.thumb,
       result: {...now.result, cut: done.cut, alpha: done.alpha, feather, edited},
     });
     if (editor.version === version) editor.edited = false;

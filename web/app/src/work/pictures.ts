@@ -42,7 +42,6 @@ export class Pictures {
     const rest = pictures.filter(one => one !== picture);
     this.store.update({pictures: rest});
     if (openId === id) void this.opener.open((rest[at] ?? rest[at - 1])?.id ?? null);
-    if (picture.thumb) URL.revokeObjectURL(picture.thumb);
     if (picture.result) void this.pixels.call('drop', [picture.result.cut, picture.result.alpha]);
   }
 

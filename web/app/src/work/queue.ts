@@ -6,7 +6,8 @@ import type {Cutout, Cutter} from 'sluice-web/cutout';
 
 import {Estimate} from '../pure/estimate.js';
 import {feather} from '../pure/feather.js';
-import {settingsKey, type JobState, type Picture, type Store} from '../state.js';
+import type {CutTimes} from '../pure/record.js';
+import {settingsKey, tally, type JobState, type Picture, type Store} from '../state.js';
 import {jobEnded, jobStarted} from './crash_flag.js';
 import type {Engine} from './engine.js';
 import type {Pixels} from './pixels.js';
@@ -46,10 +47,15 @@ export class Queue {
       secondsLeft: null,
     };
     const tell = (change: Partial<JobState>): void => {
-      const waiting = this.store.state.pictures.filter(one => one.status === 'waiting').length;
+      const {waiting} = tally(this.store.state.pictures);
       job = {...job, ...change};
       job = {...job, total: job.done + job.failed + waiting + (job.currentId === null ? 0 : 1)};
       this.store.update({job});
+    };
+    // Shown for a single picture only: in a batch they would redraw the page for nothing.
+    const tellPhase = (change: Pick<JobState, 'phase'> & Partial<Pick<JobState, 'first'>>): void => {
+      if (job.total > 1) job = {...job, ...change};
+      else tell(change);
     };
     tell({});
     try {
@@ -70,17 +76,14 @@ export class Queue {
           break;
         }
         try {
-          await this.cutOne(picture, cutter, signal, phase => {
-            tell(phase);
-          });
+          await this.cutOne(picture, cutter, signal, tellPhase);
           tell({done: job.done + 1, currentId: null});
         } catch (thrown) {
           this.fail(id, thrown, signal);
           tell({failed: job.failed + (signal.aborted ? 0 : 1), currentId: null});
         }
         estimate.add((performance.now() - begin) / 1000);
-        const waiting = this.store.state.pictures.filter(one => one.status === 'waiting').length;
-        tell({secondsLeft: estimate.left(waiting)});
+        tell({secondsLeft: estimate.left(tally(this.store.state.pictures).waiting)});
       }
       await this.saving;
     } finally {
@@ -130,7 +133,7 @@ export class Queue {
     picture: Picture,
     cutter: Cutter,
     signal: AbortSignal,
-    tell: (change: Partial<JobState>) => void,
+    tell: (change: {phase: JobState['phase']; first?: boolean}) => void,
   ): Promise<void> {
     const {state} = this.store;
     const key = settingsKey(state);
@@ -171,10 +174,9 @@ export class Queue {
           return;
         }
         if (before.result) void this.pixels.call('drop', [before.result.cut, before.result.alpha]);
-        if (before.thumb) URL.revokeObjectURL(before.thumb);
         this.store.updatePicture(picture.id, {
           status: 'done',
-          thumb: URL.createObjectURL(done.thumb),
+          thumb: done.thumb,
           result: {
             width,
             height,
@@ -184,7 +186,7 @@ export class Queue {
             key,
             edited: false,
             bound,
-            seconds: {...times, encode: done.seconds},
+            micros: inMicros({...times, encode: done.seconds}),
           },
         });
       })
@@ -217,6 +219,18 @@ export class Queue {
       ),
     });
   }
+}
+
+function inMicros(seconds: CutTimes): CutTimes {
+  const {decode, prepare, run, refine, encode} = seconds;
+  const micros = (value: number): number => Math.round(value * 1e6);
+  return {
+    decode: micros(decode),
+    prepare: micros(prepare),
+    run: micros(run),
+    refine: micros(refine),
+    encode: micros(encode),
+  };
 }
 
 function waitingAgain(picture: Picture): Picture {
