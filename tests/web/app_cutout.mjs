@@ -6,15 +6,16 @@ import path from 'node:path';
 import {
   commandLineMask,
   compareAlpha,
+  cutSeeThrough,
   needApp,
   openApp,
   photoAsPng,
   photos,
   readPng,
   site,
-  writePng,
 } from './app_page.mjs';
 import {start} from './harness.mjs';
+import {plantedApp} from './planted_app.mjs';
 
 needApp();
 const web = await start({site, timeout: 240_000});
@@ -120,36 +121,18 @@ await web.test('a JPEG, decoded by the browser', async () => {
 });
 
 await web.test('see-through pictures keep their colours', async () => {
-  const page = await openApp(web, cpu);
-  // The photo fades out to the right; a canvas would round the colours of what is nearly gone.
-  const {width, height, channels, pixels} = readPng(fs.readFileSync(png));
-  const faded = new Uint8Array(width * height * 4);
-  for (let i = 0; i < width * height; ++i) {
-    faded.set(pixels.subarray(i * channels, i * channels + 3), i * 4);
-    faded[i * 4 + 3] = 255 - Math.floor(((i % width) / width) * 250);
-  }
-  const file = path.join(work, 'faded.png');
-  fs.writeFileSync(file, writePng({width, height, channels: 4, pixels: faded}));
-  const {picture} = await cutOf(page, file);
-  const reference = commandLineMask(file, 'fast', path.join(work, 'faded'), {mask: false});
-  let same = 0;
-  for (let i = 0; i < width * height; ++i) {
-    let most = 0;
-    for (let c = 0; c < 4; ++c)
-      most = Math.max(most, Math.abs(picture.pixels[i * 4 + c] - reference.pixels[i * 4 + c]));
-    if (most <= 1) ++same;
-  }
-  console.log(`  ${((100 * same) / width / height).toFixed(3)} % of pixels have the command line's colours and alpha`);
-  if (same < 0.999 * width * height) {
-    // Then the browser premultiplies whatever one does, and the page must have said so.
-    web.check(!web.isChromium, `${same} of ${width * height} pixels are the same`);
-    await page.click('.status-line');
-    web.check((await page.text('#details')).includes('rounded'), 'rounded colours are not told');
-  }
-  const alphas = {...reference, pixels: reference.pixels.filter((_value, i) => i % 4 === 3), channels: 1};
-  // Rounded colours change what the model and the edges see, a little.
-  const {share} = compareAlpha(picture, alphas, web.isChromium ? 1 : 16);
-  web.check(share >= 0.99, `the alpha of ${share} of the pixels is near`);
+  await cutSeeThrough(web, await openApp(web, cpu), png, work);
+});
+
+await web.test('without WebGL, too', async () => {
+  const plant = `
+    const get = OffscreenCanvas.prototype.getContext;
+    OffscreenCanvas.prototype.getContext = function (kind, ...rest) {
+      return kind.startsWith('webgl') ? null : get.call(this, kind, ...rest);
+    };`;
+  const planted = plantedApp('no-webgl', plant);
+  const server = await web.serve(planted.site);
+  await cutSeeThrough(web, await openApp(web, cpu, {url: server.url, before: planted.before}), png, work);
 });
 
 await web.test('a photo that lies on its side is upright', async () => {

@@ -167,6 +167,42 @@ export function compareAlpha(cut, mask, step = 1) {
   return {share: close / count, largest};
 }
 
+/** A picture of RGB that fades out to the right: a canvas would round the colours of what is nearly gone. */
+export function faded({width, height, channels, pixels}) {
+  const out = new Uint8Array(width * height * 4);
+  for (let i = 0; i < width * height; ++i) {
+    out.set(pixels.subarray(i * channels, i * channels + 3), i * 4);
+    out[i * 4 + 3] = 255 - Math.floor(((i % width) / width) * 250);
+  }
+  return {width, height, channels: 4, pixels: out};
+}
+
+/** Share of the pixels of two RGBA pictures whose colours and alpha differ by at most 1. */
+export function sharePixels(one, other) {
+  let same = 0;
+  for (let i = 0; i < one.pixels.length; i += 4) {
+    let most = 0;
+    for (let c = i; c < i + 4; ++c) most = Math.max(most, Math.abs(one.pixels[c] - other.pixels[c]));
+    if (most <= 1) ++same;
+  }
+  return (4 * same) / one.pixels.length;
+}
+
+/** A PNG with see-through parts is cut as the command line cuts it, colours included, and no word of rounding. */
+export async function cutSeeThrough(web, page, png, folder) {
+  const file = path.join(folder, 'faded.png');
+  fs.writeFileSync(file, writePng(faded(readPng(fs.readFileSync(png)))));
+  await page.drop('main', [file]);
+  await page.cut();
+  const saved = await page.download(async () => (await page.button('Download')).click());
+  const reference = commandLineMask(file, 'fast', path.join(folder, 'faded'), {mask: false});
+  const share = sharePixels(readPng(saved.bytes), reference);
+  console.log(`  ${(100 * share).toFixed(3)} % of pixels have the command line's colours and alpha`);
+  web.check(share >= 0.999, `only ${share} of the pixels have the command line's colours and alpha`);
+  await page.click('.status-line');
+  web.check(!(await page.text('#details')).includes('rounded'), 'the details say that colours are rounded');
+}
+
 /** An 8-bit PNG without interlacing. */
 export function readPng(bytes) {
   const file = Buffer.from(bytes);

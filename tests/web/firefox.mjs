@@ -3,7 +3,7 @@
 // (conformance, runtime_models, runtime_failover).
 import fs from 'node:fs';
 import path from 'node:path';
-import {commandLineMask, compareAlpha, needApp, openApp, photoAsPng, readPng} from './app_page.mjs';
+import {commandLineMask, compareAlpha, cutSeeThrough, needApp, openApp, photoAsPng, readPng} from './app_page.mjs';
 import {photos, root, start} from './harness.mjs';
 import {destroying, plantedApp} from './planted_app.mjs';
 
@@ -71,6 +71,10 @@ await web.test('and on WebAssembly', async () => {
   web.check(/^CPU, \d+ threads?: /.test(line), `it says: ${line}`);
   const saved = await page.download(async () => (await page.button('Download')).click());
   expectSame(saved.bytes);
+});
+
+await web.test('see-through pictures keep their colours', async () => {
+  await cutSeeThrough(web, await openApp(web, '?backend=cpu'), png, work);
 });
 
 await web.test(

@@ -3,7 +3,7 @@
 import {SluiceError, messageOf, throwIfAborted} from '../errors.js';
 import type {PictureSource} from './calls.js';
 import {pictureFacts, type PictureFacts} from './picture_size.js';
-import {readStraight, straightIsExact, type TileSink} from './straight_alpha.js';
+import {readStraight, type TileSink} from './straight_alpha.js';
 
 /** A decoded picture whose pixels have not been read yet. */
 export interface DecodedPicture {
@@ -138,12 +138,8 @@ async function readBitmap(bitmap: ImageBitmap, opaque: boolean, sink: TileSink, 
       context.drawImage(bitmap, x, y, width, height, 0, 0, width, height);
       const tile = context.getImageData(0, 0, width, height).data;
       if (!straight && seeThrough(tile)) {
-        if (await straightIsExact()) {
-          if (await readStraight(bitmap, sink)) return '';
-        }
+        if (await readStraight(bitmap, sink)) return '';
         straight = true;
-        sink(tile, x, y, width, height);
-        continue;
       }
       sink(tile, x, y, width, height);
     }
