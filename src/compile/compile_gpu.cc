@@ -1,15 +1,22 @@
 #include "compile/compile_gpu.h"
 
 #include <algorithm>
+#include <array>
+#include <cstring>
+#include <iterator>
+#include <numeric>
 #include <set>
 #include <unordered_map>
 
 #include "base/text.h"
 #include "compile/compile_cpu.h"
+#include "compile/parts.h"
 #include "compile/place_slices.h"
+#include "op/gpu_copy.h"
 #include "op/lower.h"
 #include "ops/registry.h"
 #include "shader/shader.h"
+#include "shader/strided_copy.h"
 
 namespace sluice::compile {
 
@@ -113,42 +120,415 @@ class Compiler {
     if (why.empty()) {
       const auto candidates = ops::gpu_candidates(node.domain, node.op);
       if (candidates.empty()) why = "the operator has no GPU kernel";
-      std::vector<std::string> refused;
-      for (const op::GpuCandidate& candidate : candidates) {
-        op::LowerContext context(graph_, node, *plan_);
-        const size_t slots_before = plan_->slots.size();
-        const auto lowered = candidate.lower(context);
-        if (lowered.ok() && context.made.requests.empty()) {
-          return internal_error(cat(candidate.name, " issues no dispatch for ", node.label()));
+      Lowered lowered;
+      SLUICE_ASSIGN(bool taken, try_candidates(graph_, node, nullptr, lowered));
+      if (!taken && lowered.too_large) {
+        SLUICE_ASSIGN(taken, try_parts(graph_, node, nullptr, lowered));
+        if (!taken && program_.wants_larger.empty()) {
+          program_.wants_larger = join(lowered.refused, "; ");
         }
-        if (lowered.ok()) {
-          step.kernel = std::string(candidate.name);
-          step.why = join(refused, "; ");
-          for (plan::DispatchRequest& request : context.made.requests) {
-            SLUICE_ASSIGN(plan::Dispatch dispatch, accept(std::move(request), node));
-            step.dispatches.push_back(std::move(dispatch));
-          }
-          SLUICE_TRY(flush_island());
-          const int index = static_cast<int>(plan_->steps.size());
-          for (const SlotId temp : context.made.temps) {
-            slot(temp).first_step = slot(temp).last_step = index;
-          }
-          plan_->steps.push_back(std::move(step));
-          return true;
-        }
-        plan_->slots.resize(slots_before);
-        if (lowered.error().code != ErrorCode::kUnsupported) return lowered.error();
-        program_.wants_static |= context.made.wants_static;
-        for (const ir::ValueId value : context.made.wanted) want(value);
-        refused.push_back(cat(candidate.name, ": ", lowered.error().message));
       }
-      if (!refused.empty()) why = join(refused, "; ");
+      if (taken) {
+        step.kernel = std::move(lowered.kernel);
+        step.why = join(lowered.refused, "; ");
+        for (plan::DispatchRequest& request : lowered.requests) {
+          SLUICE_ASSIGN(plan::Dispatch dispatch, accept(std::move(request), node));
+          step.dispatches.push_back(std::move(dispatch));
+        }
+        SLUICE_TRY(flush_island());
+        const int index = static_cast<int>(plan_->steps.size());
+        for (const SlotId temp : lowered.temps) {
+          slot(temp).first_step = slot(temp).last_step = index;
+        }
+        plan_->steps.push_back(std::move(step));
+        return true;
+      }
+      if (!lowered.refused.empty()) why = join(lowered.refused, "; ");
     }
     const std::string label = !node.name.empty() || node.output(0) == ir::kNoValue
                                   ? node.name
                                   : graph_.value(node.output(0)).name;
     program_.refusals.push_back({label, node.full_op(), why});
     return false;
+  }
+
+  // What a candidate made of a node.
+  struct Lowered {
+    std::string kernel;
+    std::vector<std::string> refused;  // why the candidates before it did not take it
+    std::vector<plan::DispatchRequest> requests;
+    std::vector<SlotId> temps;
+    bool too_large = false;  // something exceeds a binding
+  };
+
+  // Whether a candidate takes the node; the first one that does. Values of `graph` other than the
+  // compiler's own are in `slots`.
+  Result<bool> try_candidates(const ir::Graph& graph, const ir::Node& node,
+                              const std::vector<SlotId>* slots, Lowered& out) {
+    for (const op::GpuCandidate& candidate : ops::gpu_candidates(node.domain, node.op)) {
+      op::LowerContext context(graph, node, *plan_, slots);
+      const size_t slots_before = plan_->slots.size();
+      const auto lowered = candidate.lower(context);
+      if (lowered.ok() && context.made.requests.empty()) {
+        return internal_error(cat(candidate.name, " issues no dispatch for ", node.label()));
+      }
+      std::string why;
+      if (lowered.ok()) {
+        why = larger_than_a_binding(context.made);
+        if (why.empty()) {
+          out.kernel = std::string(candidate.name);
+          std::ranges::move(context.made.requests, std::back_inserter(out.requests));
+          std::ranges::copy(context.made.temps, std::back_inserter(out.temps));
+          return true;
+        }
+        out.too_large = true;
+      } else {
+        if (lowered.error().code != ErrorCode::kUnsupported) return lowered.error();
+        why = lowered.error().message;
+        if (slots == nullptr) {
+          program_.wants_static |= context.made.wants_static;
+          for (const ir::ValueId value : context.made.wanted) want(value);
+        }
+      }
+      plan_->slots.resize(slots_before);
+      out.refused.push_back(cat(candidate.name, ": ", why));
+    }
+    const auto too_large = [&](ir::ValueId id) {
+      return id != ir::kNoValue &&
+             bytes_of(slots == nullptr ? id : (*slots)[static_cast<size_t>(id)]) >
+                 plan_->limits.max_storage_binding_bytes;
+    };
+    out.too_large |=
+        std::ranges::any_of(node.inputs, too_large) || std::ranges::any_of(node.outputs, too_large);
+    return false;
+  }
+
+  // Bytes that are known now; 0 otherwise.
+  uint64_t bytes_of(SlotId id) const {
+    const Slot& at = plan_->slot(id);
+    const auto shape = at.type.shape();
+    const auto count = shape ? shape->checked_elements() : std::nullopt;
+    return count ? static_cast<uint64_t>(*count) * plan::element_bytes(at.format) : 0;
+  }
+
+  // A sentence about the first binding or temporary that is larger than may be; empty: none.
+  std::string larger_than_a_binding(const op::LowerContext::Made& made) const {
+    const plan::Limits& limits = plan_->limits;
+    for (const plan::DispatchRequest& request : made.requests) {
+      for (const plan::BoundRange& bound : request.bindings) {
+        if (bound.range.slot == kNoSlot) continue;
+        const Dim& size = bound.range.size_bytes;
+        const uint64_t bytes =
+            size.is_known() ? static_cast<uint64_t>(size.value()) : bytes_of(bound.range.slot);
+        if (bytes > limits.max_storage_binding_bytes) {
+          return cat("it binds ", bytes, " bytes of ", quoted(plan_->slot(bound.range.slot).name),
+                     " (", limits.max_storage_binding_bytes, " is the limit)");
+        }
+      }
+    }
+    for (const SlotId temp : made.temps) {
+      if (bytes_of(temp) > limits.max_buffer_bytes) {
+        return cat("an intermediate result takes ", bytes_of(temp), " bytes (",
+                   limits.max_buffer_bytes, " is the limit of a buffer)");
+      }
+    }
+    return "";
+  }
+
+  // --- parts of a node
+
+  // Lowers the node part by part. False when no way of cutting it makes all parts fit.
+  Result<bool> try_parts(const ir::Graph& graph, const ir::Node& node,
+                         const std::vector<SlotId>* slots, Lowered& out) {
+    for (const Parts& parts : parts_of(op::NodeView(graph, node))) {
+      const size_t slots_before = plan_->slots.size();
+      Lowered made;
+      SLUICE_ASSIGN(const int64_t count, lower_parts({graph, node, slots, parts}, made));
+      if (count == 0) {
+        plan_->slots.resize(slots_before);
+        continue;
+      }
+      out.kernel = std::move(made.kernel);
+      std::ranges::move(made.requests, std::back_inserter(out.requests));
+      std::ranges::copy(made.temps, std::back_inserter(out.temps));
+      out.refused.push_back(cat("cut into ", count, " parts"));
+      return true;
+    }
+    return false;
+  }
+
+  struct Whole {
+    const ir::Graph& graph;
+    const ir::Node& node;
+    const std::vector<SlotId>* slots;
+    const Parts& parts;
+
+    SlotId slot(ir::ValueId id) const {
+      return slots == nullptr ? id : (*slots)[static_cast<size_t>(id)];
+    }
+    // Elements along the axis that one part of the smallest kind has.
+    int64_t unit(ir::ValueId id, int axis) const {
+      return (*graph.type(id).dims)[static_cast<size_t>(axis)].value() / parts.count;
+    }
+  };
+
+  struct PartSize {
+    int64_t size = 0;  // of how many of the smallest parts each part consists; 0: it can't be cut
+    bool copied = false;  // slices don't start where bindings may: they are copied to and fro
+  };
+
+  // So that slices fit bindings; when even the smallest such slice does not, each part is cut once
+  // more.
+  PartSize part_size(const Whole& whole) const {
+    const Parts& parts = whole.parts;
+    const auto alignment = uint64_t{plan_->limits.min_storage_offset_alignment};
+    const auto count = static_cast<uint64_t>(parts.count);
+    uint64_t granule = 1, most = count;
+    const auto look = [&](ir::ValueId id, int axis) {
+      if (id == ir::kNoValue || axis == Parts::kWhole) return true;
+      const Shape shape = *whole.graph.type(id).shape();
+      const uint64_t bytes = bytes_of(whole.slot(id));
+      if (axis >= shape.rank() || shape[axis] % parts.count != 0 || bytes == 0) return false;
+      most = std::min(most, plan_->limits.max_storage_binding_bytes / (bytes / count));
+      if (whole.graph.is_constant(id)) return dtype_bits(whole.graph.type(id).dtype) >= 8;
+      granule = std::lcm(granule, alignment / std::gcd(alignment, bytes / count));
+      return shape.elements(0, axis) == 1;
+    };
+    for (size_t i = 0; i < parts.inputs.size(); ++i) {
+      if (!look(whole.node.inputs[i], parts.inputs[i])) return {};
+    }
+    for (size_t i = 0; i < parts.outputs.size(); ++i) {
+      if (!look(whole.node.outputs[i], parts.outputs[i])) return {};
+    }
+    const bool copied = granule >= count || (most != 0 && granule > most);
+    if (copied && most == 0) return {};
+    if (copied) granule = 1;
+    // Whole granules, about equally many in each part.
+    const uint64_t size = std::max(most / granule, uint64_t{1}) * granule;
+    if (size >= count) return {};
+    const uint64_t pieces = (count + size - 1) / size;
+    const uint64_t even = (count + pieces - 1) / pieces;
+    return {static_cast<int64_t>((even + granule - 1) / granule * granule), copied};
+  }
+
+  // A range of a tensor that is copied to memory of its own, or from there.
+  struct Copied {
+    SlotId whole = kNoSlot, part = kNoSlot;
+    int64_t first = 0, count = 0;  // elements
+  };
+
+  static Result<void> add_copy(op::LowerContext& context, SlotId from, int64_t from_at, SlotId to,
+                               int64_t to_at, int64_t count) {
+    return op::dispatch_copy<shader::strided_copy::Call>(context, {.from = from,
+                                                                   .to = to,
+                                                                   .shape = {Dim(count)},
+                                                                   .from_strides = {Dim(1)},
+                                                                   .to_strides = {Dim(1)},
+                                                                   .from_offset = from_at,
+                                                                   .to_offset = to_at});
+  }
+
+  // The slice of a value that part [first, first + count) has: a value of `part`, whose slot is
+  // appended to `part_slots`. With `copied`, the slice is memory of its own (`own`, which the first
+  // and largest part makes).
+  Result<ir::ValueId> add_slice(const Whole& whole, ir::ValueId id, int axis, int64_t first,
+                                int64_t count, bool is_output, ir::Graph& part,
+                                std::vector<SlotId>& part_slots, std::vector<Copied>* copied,
+                                SlotId& own) {
+    if (id == ir::kNoValue) return id;
+    const ir::ValueInfo& info = whole.graph.value(id);
+    const SlotId from = whole.slot(id);
+    Type type = info.type;
+    if (axis == Parts::kWhole) {
+      const ir::ValueId made = info.constant ? part.add_constant(info.name, *info.constant)
+                               : is_output   ? part.add_value(info.name, type)
+                                             : part.add_input(info.name, type);
+      part.value(made).known_ints = info.known_ints;
+      part_slots.push_back(from);
+      return made;
+    }
+    const int64_t unit = whole.unit(id, axis);
+    (*type.dims)[static_cast<size_t>(axis)] = unit * count;
+    Slot slice;
+    slice.name = plan_->slot(from).name;
+    slice.type = type;
+    slice.format = plan_->slot(from).format;
+    ir::ValueId made = ir::kNoValue;
+    if (info.constant) {
+      SLUICE_ASSIGN(slice.constant, slice_of(*info.constant, axis, unit * first, unit * count));
+      slice.storage = Storage::kConstant;
+      made = part.add_constant(info.name, *slice.constant);
+    } else {
+      made = is_output ? part.add_value(info.name, type) : part.add_input(info.name, type);
+      const int64_t unit_elems = info.type.shape()->elements() / whole.parts.count;
+      if (copied != nullptr) {
+        slice.name += "#part";
+        slice.storage = own == kNoSlot ? Storage::kArena : Storage::kAlias;
+        slice.alias_of = own;  // the last part may be smaller
+        plan_->slots.push_back(std::move(slice));
+        part_slots.push_back(static_cast<SlotId>(plan_->slots.size() - 1));
+        if (own == kNoSlot) own = part_slots.back();
+        copied->push_back({from, part_slots.back(), first * unit_elems, count * unit_elems});
+        return made;
+      }
+      slice.storage = Storage::kAlias;
+      slice.alias_of = from;
+      slice.alias_offset_bytes =
+          static_cast<uint64_t>(unit_elems * first) * plan::element_bytes(slice.format);
+    }
+    plan_->slots.push_back(std::move(slice));
+    part_slots.push_back(static_cast<SlotId>(plan_->slots.size() - 1));
+    return made;
+  }
+
+  static Result<Tensor> slice_of(const Tensor& tensor, int axis, int64_t first, int64_t count) {
+    Shape shape = tensor.shape();
+    const size_t inner = static_cast<size_t>(shape.elements(axis + 1, shape.rank())) *
+                         static_cast<size_t>(dtype_bits(tensor.dtype()) / 8);
+    const size_t from_row = static_cast<size_t>(shape[axis]) * inner;
+    const size_t to_row = static_cast<size_t>(count) * inner;
+    const int64_t rows = shape.elements(0, axis);
+    shape[axis] = count;
+    SLUICE_ASSIGN(Tensor out, Tensor::allocate_uninitialized(tensor.dtype(), shape));
+    for (int64_t row = 0; row < rows; ++row) {
+      std::memcpy(out.mutable_bytes().data() + static_cast<size_t>(row) * to_row,
+                  tensor.bytes().data() + static_cast<size_t>(row) * from_row +
+                      static_cast<size_t>(first) * inner,
+                  to_row);
+    }
+    return out;
+  }
+
+  // The number of parts; 0 when one of them can't be lowered.
+  Result<int64_t> lower_parts(const Whole& whole, Lowered& out) {
+    const Parts& parts = whole.parts;
+    const PartSize cut = part_size(whole);
+    if (cut.size == 0) return 0;
+    const int64_t count = (parts.count + cut.size - 1) / cut.size;
+    std::array<SlotId, 2> sums = {kNoSlot, kNoSlot};
+    std::vector<SlotId> own_in(parts.inputs.size(), kNoSlot);
+    std::vector<SlotId> own_out(parts.outputs.size(), kNoSlot);
+    std::vector<SlotId> temps;  // of the parts' candidates
+    for (int64_t p = 0; p < count; ++p) {
+      const int64_t first = p * cut.size, here = std::min(cut.size, parts.count - first);
+      ir::Graph part;
+      std::vector<SlotId> part_slots;
+      std::vector<Copied> before, after;
+      ir::Node node;
+      node.domain = whole.node.domain;
+      node.op = whole.node.op;
+      node.name = whole.node.name;
+      node.attrs = whole.node.attrs;
+      if (parts.groups) node.attrs.set("group", here);
+      for (size_t i = 0; i < parts.inputs.size(); ++i) {
+        SLUICE_ASSIGN(const ir::ValueId id,
+                      add_slice(whole, whole.node.inputs[i], parts.inputs[i], first, here, false,
+                                part, part_slots, cut.copied ? &before : nullptr, own_in[i]));
+        node.inputs.push_back(id);
+      }
+      for (const auto& [operand, element] : parts.extents) {
+        SLUICE_TRY(name_extent(part, node.input(operand), element,
+                               here * whole.unit(whole.node.input(0), parts.inputs[0])));
+      }
+      for (size_t i = 0; i < parts.outputs.size(); ++i) {
+        SLUICE_ASSIGN(const ir::ValueId id,
+                      add_slice(whole, whole.node.outputs[i], parts.outputs[i], first, here, true,
+                                part, part_slots, cut.copied ? &after : nullptr, own_out[i]));
+        node.outputs.push_back(id);
+      }
+      if (parts.sums) add_up(p, count, node, part, part_slots, sums);
+      part.add_node(std::move(node));
+      op::LowerContext copies(whole.graph, whole.node, *plan_, whole.slots);
+      for (const Copied& c : before) {
+        if (!add_copy(copies, c.whole, c.first, c.part, 0, c.count).ok()) return 0;
+      }
+      std::ranges::move(copies.made.requests, std::back_inserter(out.requests));
+      copies.made.requests.clear();
+      Lowered made;
+      SLUICE_ASSIGN(bool taken, try_candidates(part, part.node(0), &part_slots, made));
+      if (!taken) {
+        SLUICE_ASSIGN(taken, try_parts(part, part.node(0), &part_slots, made));
+      }
+      if (!taken) return 0;
+      out.kernel = std::move(made.kernel);
+      share_temps(temps, made);
+      std::ranges::move(made.requests, std::back_inserter(out.requests));
+      for (const Copied& c : after) {
+        if (!add_copy(copies, c.part, 0, c.whole, c.first, c.count).ok()) return 0;
+      }
+      std::ranges::move(copies.made.requests, std::back_inserter(out.requests));
+    }
+    const auto keep = [&](SlotId id) {
+      if (id != kNoSlot) out.temps.push_back(id);
+    };
+    std::ranges::for_each(own_in, keep);
+    std::ranges::for_each(own_out, keep);
+    std::ranges::for_each(sums, keep);
+    std::ranges::for_each(temps, keep);
+    return count;
+  }
+
+  // An integer operand that names the extent which is cut.
+  static Result<void> name_extent(ir::Graph& part, ir::ValueId id, int element, int64_t extent) {
+    ir::ValueInfo& info = part.value(id);
+    if (info.known_ints) (*info.known_ints)[static_cast<size_t>(element)] = extent;
+    if (!info.constant) return {};
+    SLUICE_ASSIGN(Tensor changed, info.constant->clone());
+    changed.set_int(element, extent);
+    info.constant = std::move(changed);
+    return {};
+  }
+
+  // Makes part p of a convolution, cut along the sum, go on from the sums of the part before it: as
+  // its residual, which is added before the activation.
+  void add_up(int64_t p, int64_t count, ir::Node& node, ir::Graph& part,
+              std::vector<SlotId>& part_slots, std::array<SlotId, 2>& sums) {
+    constexpr size_t kResidual = 3;
+    node.domain = "sluice";
+    node.op = "FusedConv";
+    node.inputs.resize(kResidual + 1, ir::kNoValue);
+    if (p > 0) {
+      node.inputs[2] = ir::kNoValue;
+      const Type type = part.type(node.outputs[0]);
+      node.inputs[kResidual] = part.add_input("sums", type);
+      part_slots.push_back(sums[static_cast<size_t>((p - 1) % 2)]);
+    }
+    if (p + 1 == count) return;
+    node.attrs.erase("activation");
+    node.attrs.erase("activation_params");
+    SlotId& to = sums[static_cast<size_t>(p % 2)];
+    if (to == kNoSlot) {
+      Slot sum;
+      sum.name = cat(node.name.empty() ? node.op : node.name, "#sum", p);
+      sum.type = part.type(node.outputs[0]);
+      sum.storage = Storage::kArena;
+      sum.format = DeviceFormat::kF32;
+      plan_->slots.push_back(std::move(sum));
+      to = static_cast<SlotId>(plan_->slots.size() - 1);
+    }
+    part_slots[static_cast<size_t>(node.outputs[0])] = to;
+  }
+
+  // Parts run one after the other: what an earlier one had for itself serves a later one.
+  void share_temps(std::vector<SlotId>& have, Lowered& part) {
+    std::vector<SlotId> free = have;
+    for (const SlotId temp : part.temps) {
+      const auto same = std::ranges::find_if(free, [&](SlotId id) {
+        return plan_->slot(id).format == plan_->slot(temp).format &&
+               bytes_of(id) >= bytes_of(temp) && bytes_of(temp) != 0 &&
+               bytes_of(id) <= plan_->limits.max_storage_binding_bytes;
+      });
+      if (same == free.end()) {
+        have.push_back(temp);
+        continue;
+      }
+      for (plan::DispatchRequest& request : part.requests) {
+        for (plan::BoundRange& bound : request.bindings) {
+          if (bound.range.slot == temp) bound.range.slot = *same;
+        }
+      }
+      free.erase(same);
+    }
   }
 
   // Empty, or why the node's values can't be on the device. Notes what a run would tell.

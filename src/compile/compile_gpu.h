@@ -1,7 +1,8 @@
 // Graph -> Plan for WebGPU: asks each node's GPU candidates in turn to lower it; views share
-// memory; what no candidate takes is gathered into islands, CPU plans of their own that the session
-// runs. The result says why each island exists, and what the caller would have to know (shapes,
-// contents of small inputs) for fewer of them.
+// memory; a node whose tensors exceed what a binding holds is lowered part by part (parts.h); what
+// no candidate takes is gathered into islands, CPU plans of their own that the session runs. The
+// result says why each island exists, and what the caller would have to know (shapes, contents of
+// small inputs) for fewer of them.
 #pragma once
 
 #include <memory>
@@ -36,6 +37,9 @@ struct GpuProgram {
   // name). Empty when compiling again would change nothing.
   bool wants_static = false;
   std::vector<std::string> wanted_inputs;
+  // Not empty: a node is on the CPU because something exceeds what a binding holds, and it does not
+  // come apart; a device that binds more would run it.
+  std::string wants_larger;
 };
 
 Result<GpuProgram> compile_gpu(const op::Registry& registry, const ir::Graph& graph,

@@ -6,8 +6,9 @@
 
 namespace sluice::op {
 
-LowerContext::LowerContext(const ir::Graph& graph, const ir::Node& node, plan::Plan& plan)
-    : NodeView(graph, node), plan_(plan) {}
+LowerContext::LowerContext(const ir::Graph& graph, const ir::Node& node, plan::Plan& plan,
+                           const std::vector<plan::SlotId>* slots)
+    : NodeView(graph, node), plan_(plan), slots_(slots) {}
 
 Error LowerContext::refuse(std::string_view sentence) const {
   return unsupported(cat(node().label(), ": ", sentence));
@@ -35,7 +36,7 @@ Result<Shape> LowerContext::static_out(int i) {
 
 Result<Tensor> LowerContext::need_constant(int i) {
   if (const Tensor* known = NodeView::constant(i)) return *known;
-  if (in(i) != plan::kNoSlot) made.wanted.push_back(in(i));
+  if (has_input(i)) made.wanted.push_back(node().input(i));
   return refuse(cat("the contents of input ", i, " are not known before the run"));
 }
 
@@ -50,7 +51,7 @@ Result<std::vector<int64_t>> LowerContext::need_ints(int i) {
       made.wants_static = true;
     }
   }
-  if (in(i) != plan::kNoSlot) made.wanted.push_back(in(i));
+  if (has_input(i)) made.wanted.push_back(node().input(i));
   return refuse(cat("the contents of input ", i, " are not known before the run"));
 }
 

@@ -19,15 +19,17 @@ namespace sluice::op {
 
 class LowerContext : public NodeView {
  public:
-  LowerContext(const ir::Graph& graph, const ir::Node& node, plan::Plan& plan);
+  // `slots`: where in the plan the graph's values are, when they are not the plan's first slots.
+  LowerContext(const ir::Graph& graph, const ir::Node& node, plan::Plan& plan,
+               const std::vector<plan::SlotId>* slots = nullptr);
 
   const plan::Limits& limits() const { return plan_.limits; }
   const plan::Features& features() const { return plan_.features; }
 
   // Slots of the node's inputs and outputs (kNoSlot when absent). An output nobody reads still has
   // a slot when the node names it.
-  plan::SlotId in(int i) const { return node().input(i); }
-  plan::SlotId out(int i) const { return node().output(i); }
+  plan::SlotId in(int i) const { return slot_of(node().input(i)); }
+  plan::SlotId out(int i) const { return slot_of(node().output(i)); }
   plan::DeviceFormat format(plan::SlotId slot) const { return plan_.slot(slot).format; }
   plan::DeviceFormat in_format(int i) const { return format(in(i)); }
   plan::DeviceFormat out_format(int i) const { return format(out(i)); }
@@ -69,7 +71,11 @@ class LowerContext : public NodeView {
   } made;
 
  private:
+  plan::SlotId slot_of(ir::ValueId id) const {
+    return slots_ == nullptr || id == ir::kNoValue ? id : (*slots_)[static_cast<size_t>(id)];
+  }
   plan::Plan& plan_;
+  const std::vector<plan::SlotId>* slots_;
 };
 
 // A way to run an operator on the GPU; tried in order.

@@ -113,6 +113,11 @@ Result<std::unique_ptr<Program>> Programs::State::compile(std::span<const Value>
   }
   SLUICE_ASSIGN(compile::GpuProgram compiled,
                 optimize_and_compile(*g, options, features, program->pass_log));
+  // Whoever drives the session then asks for the adapter's own limits; with those, an island is the
+  // last resort.
+  if (!compiled.wants_larger.empty() && !options.limits) {
+    return resource_error(compiled.wants_larger);
+  }
   for (const ir::ValueId id : g->inputs()) {
     const std::string& name = g->value(id).name;
     const auto at = std::ranges::find_if(

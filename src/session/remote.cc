@@ -660,7 +660,7 @@ Result<Program*> RemoteSession::State::program_for(bool fed) {
   wider.max_buffer_bytes = std::max(wider.max_buffer_bytes, granted.max_buffer_bytes);
   wider.max_storage_binding_bytes =
       std::max(wider.max_storage_binding_bytes, granted.max_storage_binding_bytes);
-  if (wider == plan::Limits{}) return made;
+  const bool has_more = !(wider == plan::Limits{});
   const std::string why = made.error().text();
   options.limits = wider;
   programs.reset();
@@ -668,7 +668,7 @@ Result<Program*> RemoteSession::State::program_for(bool fed) {
   program = nullptr;
   tried_at_load = false;
   made = compile(fed);
-  if (made) binding.reason = cat("the adapter's own limits are used: ", why);
+  if (made && has_more) binding.reason = cat("the adapter's own limits are used: ", why);
   return made;
 }
 
