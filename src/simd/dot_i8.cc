@@ -256,8 +256,9 @@ DotKernel kernel_of(int rows, int vectors) {
 
 struct DotColumn {
   const uint32_t* b;
-  int64_t c;    // in a row of C
-  int64_t sum;  // in column_sum
+  int64_t c;      // in a row of C
+  int64_t bytes;  // in a row of bytes
+  int64_t sum;    // in column_sum
   size_t lanes;
   bool whole;
 };
@@ -267,6 +268,66 @@ HWY_INLINE VI32 load_words(const int32_t* p, const DotColumn& column) {
   const F32 df;
   if (column.whole) return hn::LoadU(d, p);
   return hn::BitCast(d, load_partial(df, reinterpret_cast<const float*>(p), column.lanes));
+}
+
+// round(x) within bounds, as an integer in the low bytes of lanes. A sum with 1.5 * 2^23 has the
+// integer nearest to x in its low bits, ties to even; `zero` is already less those of the constant.
+constexpr float kRounder = 12582912.0f;
+constexpr int32_t kRounderBits = 0x4B400000;
+struct ByteRange {
+  V32 low, high;  // of x
+  VI32 zero;
+  ByteRange(int32_t zero_point, int32_t least, int32_t most)
+      : low(hn::Set(F32(), static_cast<float>(least - zero_point))),
+        high(hn::Set(F32(), static_cast<float>(most - zero_point))),
+        zero(hn::Set(I32(), zero_point - kRounderBits)) {}
+  HWY_INLINE VI32 rounded(V32 x) const {
+    const V32 within = hn::Min(hn::Max(x, low), high);
+    return hn::Add(hn::BitCast(I32(), hn::Add(within, hn::Set(F32(), kRounder))), zero);
+  }
+};
+// A factor that no sum turns into NaN.
+HWY_INLINE float finite_factor(float factor) {
+  return factor == factor ? std::min(std::max(factor, -1e30f), 1e30f) : 0.0f;
+}
+
+// The low byte of each lane.
+HWY_INLINE void store_low_bytes(VI32 v, uint8_t* at, size_t lanes, bool whole) {
+  const I32 d;
+  const hn::Rebind<uint8_t, I32> narrow;
+  const auto bytes = hn::DemoteTo(narrow, hn::And(v, hn::Set(d, 0xff)));
+  if (whole) {
+    hn::StoreU(bytes, narrow, at);
+  } else {
+    alignas(16) std::array<uint8_t, kPanelCols> held;
+    hn::StoreU(bytes, narrow, held.data());
+    std::memcpy(at, held.data(), lanes);
+  }
+}
+
+// The same where the last chunk's sums become bytes. What the loop reads is copied first: a byte
+// that is written might be any of it, for all the compiler knows.
+void finish_bytes(const DotTile& tile, const DotColumn& column, int64_t row0, int64_t rows,
+                  const int32_t* sums) {
+  const I32 d;
+  const F32 df;
+  const bool corrects = tile.row_factor != nullptr, first = tile.first, whole = column.whole;
+  const VI32 column_sum = corrects ? load_words(tile.column_sum + column.sum, column) : hn::Zero(d);
+  const ByteRange range(tile.byte_zero, tile.byte_low, tile.byte_high);
+  const int32_t* const add = tile.row_add + row0;
+  const int32_t* const correction = corrects ? tile.row_factor + row0 : add;
+  const float* const factor = tile.byte_factor + row0;
+  const int32_t* c = tile.c + row0 * tile.c_row + column.c;
+  uint8_t* to = tile.bytes + row0 * tile.bytes_row + column.bytes;
+  const int64_t c_row = tile.c_row, bytes_row = tile.bytes_row;
+  const size_t lanes = column.lanes;
+  for (int64_t m = 0; m < rows; ++m, c += c_row, to += bytes_row) {
+    VI32 sum = hn::Add(hn::LoadU(d, sums + m * kTileCols), hn::Set(d, add[m]));
+    if (!first) sum = hn::Add(sum, load_words(c, column));
+    if (corrects) sum = hn::Add(sum, hn::Mul(column_sum, hn::Set(d, correction[m])));
+    const V32 real = hn::Mul(hn::ConvertTo(df, sum), hn::Set(df, finite_factor(factor[m])));
+    store_low_bytes(range.rounded(real), to, lanes, whole);
+  }
 }
 
 // Rows [0, rows) of the sums of one column of vectors.
@@ -311,39 +372,38 @@ void all_rows(const DotTile& tile, const DotColumn* columns, int vectors) {
     operands.columns[static_cast<size_t>(v)] = columns[v < vectors ? v : 0].b;
   }
   const auto lanes = static_cast<int64_t>(hn::Lanes(I32()));
+  const bool to_bytes = tile.last && tile.byte_factor != nullptr;
   for (int64_t row = 0; row < tile.rows; row += kRows) {
     const int64_t rows = std::min<int64_t>(kRows, tile.rows - row);
     operands.a = tile.a + row / kPanelRows * kPanelRows * tile.depth + row % kPanelRows;
     kernel_of(static_cast<int>(rows), vectors)(operands, sums.data());
     for (int v = 0; v < vectors; ++v) {
-      finish(tile, columns[v], row, rows, sums.data() + v * lanes);
+      const auto end = to_bytes ? finish_bytes : finish;
+      end(tile, columns[v], row, rows, sums.data() + v * lanes);
     }
   }
 }
 
 HWY_INLINE int64_t lanes32() { return static_cast<int64_t>(hn::Lanes(I32())); }
 
+// Lanes from `p` on, `count` of them, the others zero.
 template <class T>
-void requantize_loop(const int32_t* in, float factor, int32_t zero_point, T* out, int64_t n) {
+HWY_INLINE auto load_some(const T* p, int64_t count) {
+  const hn::Rebind<T, F32> d;
+  if (count >= lanes32()) return hn::LoadU(d, p);
+  alignas(64) std::array<T, kPanelCols> held = {};
+  std::memcpy(held.data(), p, static_cast<size_t>(count) * sizeof(T));
+  return hn::Load(d, held.data());
+}
+
+HWY_INLINE VI32 row_sums(const int32_t* in, const RowEnding& ending, int64_t i, int64_t n) {
+  const VI32 sum = load_some(in + i, n - i);
+  return ending.add == nullptr ? sum : hn::Add(sum, load_some(ending.add + i, n - i));
+}
+HWY_INLINE V32 row_factor(const RowEnding& ending, int64_t i, int64_t n) {
   const F32 df;
-  const I32 d;
-  const hn::Rebind<T, F32> narrow;
-  const V32 scale = hn::Set(df, factor), low = hn::Set(df, -1e6f), high = hn::Set(df, 1e6f);
-  const VI32 zero = hn::Set(d, zero_point);
-  int64_t i = 0;
-  for (; i + lanes32() <= n; i += lanes32()) {
-    V32 q = hn::Mul(hn::ConvertTo(df, hn::LoadU(d, in + i)), scale);
-    q = hn::IfThenElseZero(hn::Eq(q, q), q);
-    q = hn::Min(hn::Max(q, low), high);
-    hn::StoreU(hn::DemoteTo(narrow, hn::Add(hn::NearestInt(q), zero)), narrow, out + i);
-  }
-  for (; i < n; ++i) {
-    float q = static_cast<float>(in[i]) * factor;
-    q = q == q ? std::min(std::max(q, -1e6f), 1e6f) : 0.0f;
-    out[i] = static_cast<T>(
-        std::clamp<int32_t>(static_cast<int32_t>(std::nearbyint(q)) + zero_point,
-                            std::numeric_limits<T>::min(), std::numeric_limits<T>::max()));
-  }
+  return ending.factor_step == 0 ? hn::Set(df, ending.factor[0])
+                                 : load_some(ending.factor + i, n - i);
 }
 
 }  // namespace
@@ -364,6 +424,7 @@ void DotTileKernel(const DotTile& tile) {
       DotColumn& column = columns[static_cast<size_t>(held++)];
       column.b = tile.b + line * tile.b_line + x / kPanelCols * tile.b_panel + x % kPanelCols;
       column.c = line * tile.c_line + x;
+      column.bytes = line * tile.bytes_line + x;
       column.sum = line * tile.column_line + x;
       column.lanes = static_cast<size_t>(std::min(left, lanes));
       column.whole = left >= lanes;
@@ -375,18 +436,28 @@ void DotTileKernel(const DotTile& tile) {
 }
 
 void PackWordsKernel(const uint8_t* const* planes, uint8_t flip, int64_t n, uint32_t* out) {
-  const hn::ScalableTag<uint8_t> d;
-  const auto step = static_cast<int64_t>(hn::Lanes(d));
-  const auto flips = hn::Set(d, flip);
-  const auto load = [&](int p, int64_t i) {
-    return planes[p] == nullptr ? hn::Zero(d) : hn::Xor(hn::LoadU(d, planes[p] + i), flips);
-  };
-  int64_t i = 0;
-  for (; i + step <= n; i += step) {
-    hn::StoreInterleaved4(load(0, i), load(1, i), load(2, i), load(3, i), d,
+  const auto pack = [&](auto d, int64_t i) {
+    const auto load = [&](int p) {
+      return planes[p] == nullptr ? hn::Zero(d)
+                                  : hn::Xor(hn::LoadU(d, planes[p] + i), hn::Set(d, flip));
+    };
+    hn::StoreInterleaved4(load(0), load(1), load(2), load(3), d,
                           reinterpret_cast<uint8_t*>(out + i));
+  };
+  // The last vector may overlap the one before it; short rows take short vectors.
+  const auto all = [&](auto d) {
+    const auto step = static_cast<int64_t>(hn::Lanes(d));
+    if (n < step) return false;
+    int64_t i = 0;
+    for (; i + step <= n; i += step) pack(d, i);
+    if (i < n) pack(d, n - step);
+    return true;
+  };
+  if (all(hn::ScalableTag<uint8_t>()) || all(hn::CappedTag<uint8_t, 16>()) ||
+      all(hn::CappedTag<uint8_t, 8>())) {
+    return;
   }
-  for (; i < n; ++i) {
+  for (int64_t i = 0; i < n; ++i) {
     uint32_t word = 0;
     for (int p = 0; p < 4; ++p) {
       if (planes[p] != nullptr) {
@@ -397,18 +468,33 @@ void PackWordsKernel(const uint8_t* const* planes, uint8_t flip, int64_t n, uint
   }
 }
 
+void SplitBytePairsKernel(const uint8_t* in, int64_t n, uint8_t* even, uint8_t* odd) {
+  const hn::ScalableTag<uint8_t> d;
+  const auto step = static_cast<int64_t>(hn::Lanes(d));
+  int64_t i = 0;
+  for (; i + step <= n; i += step) {
+    hn::Vec<decltype(d)> v0, v1;
+    hn::LoadInterleaved2(d, in + 2 * i, v0, v1);
+    hn::StoreU(v0, d, even + i);
+    hn::StoreU(v1, d, odd + i);
+  }
+  for (; i < n; ++i) {
+    even[i] = in[2 * i];
+    odd[i] = in[2 * i + 1];
+  }
+}
+
 void QuantizeWordsKernel(const float* const* planes, float scale, int32_t zero_point, int64_t n,
                          uint32_t* out) {
   const F32 df;
   const I32 d;
-  const V32 step = hn::Set(df, scale), low = hn::Set(df, -1e6f), high = hn::Set(df, 1e6f);
-  const VI32 zero = hn::Set(d, zero_point), most = hn::Set(d, 255);
+  const V32 step = hn::Set(df, scale);
+  const ByteRange range(zero_point, 0, 255);
   const auto byte = [&](const float* plane, int64_t i) {
     if (plane == nullptr) return hn::Zero(d);
     V32 q = hn::Div(hn::LoadU(df, plane + i), step);
     q = hn::IfThenElseZero(hn::Eq(q, q), q);
-    q = hn::Min(hn::Max(q, low), high);
-    return hn::Min(hn::Max(hn::Add(hn::NearestInt(q), zero), hn::Zero(d)), most);
+    return range.rounded(q);
   };
   int64_t i = 0;
   for (; i + lanes32() <= n; i += lanes32()) {
@@ -458,13 +544,28 @@ void AddRowsKernel(const int32_t* in, int64_t n, int32_t* sum) {
   }
 }
 
-void RequantizeU8Kernel(const int32_t* in, float factor, int32_t zero_point, uint8_t* out,
-                        int64_t n) {
-  requantize_loop(in, factor, zero_point, out, n);
+void ScaleRowKernel(const int32_t* in, const RowEnding& ending, float* out, int64_t n) {
+  const F32 df;
+  for (int64_t i = 0; i < n; i += lanes32()) {
+    V32 y = hn::Mul(hn::ConvertTo(df, row_sums(in, ending, i, n)), row_factor(ending, i, n));
+    if (ending.bias != nullptr) y = hn::Add(y, load_some(ending.bias + i, n - i));
+    if (n - i >= lanes32()) {
+      hn::StoreU(y, df, out + i);
+    } else {
+      store_partial(df, y, out + i, static_cast<size_t>(n - i));
+    }
+  }
 }
-void RequantizeI8Kernel(const int32_t* in, float factor, int32_t zero_point, int8_t* out,
-                        int64_t n) {
-  requantize_loop(in, factor, zero_point, out, n);
+
+void RequantizeRowKernel(const int32_t* in, const RowEnding& ending, uint8_t* out, int64_t n) {
+  const F32 df;
+  const ByteRange range(ending.zero, ending.low, ending.high);
+  for (int64_t i = 0; i < n; i += lanes32()) {
+    V32 q = hn::Mul(hn::ConvertTo(df, row_sums(in, ending, i, n)), row_factor(ending, i, n));
+    q = hn::IfThenElseZero(hn::Eq(q, q), q);
+    store_low_bytes(range.rounded(q), out + i, static_cast<size_t>(std::min(n - i, lanes32())),
+                    n - i >= lanes32());
+  }
 }
 
 const char* DotInstructionKernel() {
@@ -492,10 +593,11 @@ namespace sluice::simd {
 HWY_EXPORT(DotTileKernel);
 HWY_EXPORT(PackWordsKernel);
 HWY_EXPORT(QuantizeWordsKernel);
+HWY_EXPORT(SplitBytePairsKernel);
 HWY_EXPORT(AddWordBytesKernel);
 HWY_EXPORT(AddRowsKernel);
-HWY_EXPORT(RequantizeU8Kernel);
-HWY_EXPORT(RequantizeI8Kernel);
+HWY_EXPORT(ScaleRowKernel);
+HWY_EXPORT(RequantizeRowKernel);
 HWY_EXPORT(DotInstructionKernel);
 
 void dot_tile(const DotTile& tile) { HWY_DYNAMIC_DISPATCH(DotTileKernel)(tile); }
@@ -507,17 +609,20 @@ void quantize_words(const float* const planes[4], float scale, int32_t zero_poin
                     uint32_t* out) {
   HWY_DYNAMIC_DISPATCH(QuantizeWordsKernel)(planes, scale, zero_point, n, out);
 }
+void split_byte_pairs(const uint8_t* in, int64_t n, uint8_t* even, uint8_t* odd) {
+  HWY_DYNAMIC_DISPATCH(SplitBytePairsKernel)(in, n, even, odd);
+}
 void add_word_bytes(const uint32_t* words, int64_t n, int32_t* sum) {
   HWY_DYNAMIC_DISPATCH(AddWordBytesKernel)(words, n, sum);
 }
 void add_rows(const int32_t* in, int64_t n, int32_t* sum) {
   HWY_DYNAMIC_DISPATCH(AddRowsKernel)(in, n, sum);
 }
-void requantize(const int32_t* in, float factor, int32_t zero_point, uint8_t* out, int64_t n) {
-  HWY_DYNAMIC_DISPATCH(RequantizeU8Kernel)(in, factor, zero_point, out, n);
+void scale_row(const int32_t* in, const RowEnding& ending, float* out, int64_t n) {
+  HWY_DYNAMIC_DISPATCH(ScaleRowKernel)(in, ending, out, n);
 }
-void requantize(const int32_t* in, float factor, int32_t zero_point, int8_t* out, int64_t n) {
-  HWY_DYNAMIC_DISPATCH(RequantizeI8Kernel)(in, factor, zero_point, out, n);
+void requantize_row(const int32_t* in, const RowEnding& ending, uint8_t* out, int64_t n) {
+  HWY_DYNAMIC_DISPATCH(RequantizeRowKernel)(in, ending, out, n);
 }
 
 }  // namespace sluice::simd

@@ -47,6 +47,14 @@ struct DotTile {
   const float* row_scale = nullptr;
   const float* row_bias = nullptr;  // null: none
   Activation activation;
+  // Or, with factors, C becomes bytes elsewhere: clamp(round(float(C) * byte_factor[row]) +
+  // byte_zero, byte_low, byte_high), ties to even; needs row_add. Of a single chunk C itself is not
+  // written.
+  uint8_t* bytes = nullptr;
+  int64_t bytes_row = 0;
+  int64_t bytes_line = 0;
+  const float* byte_factor = nullptr;
+  int32_t byte_zero = 0, byte_low = 0, byte_high = 255;
 };
 void dot_tile(const DotTile& tile);
 
@@ -56,6 +64,9 @@ const char* dot_instruction();
 // out[i] = the words of four planes of bytes, each xor `flip` (0x80 makes signed bytes unsigned).
 // Planes past the first may be null: their bytes are zero.
 void pack_words(const uint8_t* const planes[4], uint8_t flip, int64_t n, uint32_t* out);
+
+// even[i] = in[2 i], odd[i] = in[2 i + 1] for i in [0, n).
+void split_byte_pairs(const uint8_t* in, int64_t n, uint8_t* even, uint8_t* odd);
 
 // The words of four planes of float32, quantized as simd/quantize.h does it.
 void quantize_words(const float* const planes[4], float scale, int32_t zero_point, int64_t n,
@@ -67,8 +78,16 @@ void add_word_bytes(const uint32_t* words, int64_t n, int32_t* sum);
 // sum[i] += in[i].
 void add_rows(const int32_t* in, int64_t n, int32_t* sum);
 
-// out[i] = saturate(round(float(in[i]) * factor) + zero_point), ties to even.
-void requantize(const int32_t* in, float factor, int32_t zero_point, uint8_t* out, int64_t n);
-void requantize(const int32_t* in, float factor, int32_t zero_point, int8_t* out, int64_t n);
+// What a row of sums becomes: float(sum + add[i]) * factor, then either + bias[i], or rounded (ties
+// to even) + zero, within bounds, as bytes.
+struct RowEnding {
+  const float* factor = nullptr;
+  int64_t factor_step = 0;       // 1: one for each column; 0: one for all
+  const int32_t* add = nullptr;  // null: none
+  const float* bias = nullptr;   // null: none
+  int32_t zero = 0, low = 0, high = 255;
+};
+void scale_row(const int32_t* in, const RowEnding& ending, float* out, int64_t n);
+void requantize_row(const int32_t* in, const RowEnding& ending, uint8_t* out, int64_t n);
 
 }  // namespace sluice::simd

@@ -58,7 +58,69 @@ void dequantize_loop(const T* in, float scale, int32_t zero_point, float* out, i
   for (; i < n; ++i) out[i] = static_cast<float>(int32_t{in[i]} - zero_point) * scale;
 }
 
+template <class T, bool kMul>
+void binary_loop(const QuantizedBytes& a, const QuantizedBytes& b, float scale, int32_t zero_point,
+                 T* out, int64_t n) {
+  const F32 d;
+  const hn::RebindToSigned<F32> di;
+  const hn::Rebind<T, F32> dq;
+  const V32 step = hn::Set(d, scale);
+  const V32 low = hn::Set(d, -1e6f), high = hn::Set(d, 1e6f);
+  const auto zero = hn::Set(di, zero_point);
+  const V32 a_step = hn::Set(d, a.scale), b_step = hn::Set(d, b.scale);
+  const auto a_zero = hn::Set(di, a.zero_point), b_zero = hn::Set(di, b.zero_point);
+  const T* const a_data = reinterpret_cast<const T*>(a.data);
+  const T* const b_data = reinterpret_cast<const T*>(b.data);
+  const auto real = [&](auto q, auto of_zero, V32 of_step) {
+    return hn::Mul(hn::ConvertTo(d, hn::Sub(hn::PromoteTo(di, q), of_zero)), of_step);
+  };
+  const auto one = [&](auto q_a, auto q_b) {
+    const V32 x = real(q_a, a_zero, a_step), y = real(q_b, b_zero, b_step);
+    V32 q = hn::Div(kMul ? hn::Mul(x, y) : hn::Add(x, y), step);
+    q = hn::IfThenElseZero(hn::Eq(q, q), q);
+    q = hn::Min(hn::Max(q, low), high);
+    return hn::DemoteTo(dq, hn::Add(hn::NearestInt(q), zero));
+  };
+  const auto at = [&](const T* data, bool single, int64_t i) {
+    return single ? hn::Set(dq, data[0]) : hn::LoadU(dq, data + i);
+  };
+  int64_t i = 0;
+  for (; i + lanes() <= n; i += lanes()) {
+    hn::StoreU(one(at(a_data, a.single, i), at(b_data, b.single, i)), dq, out + i);
+  }
+  if (i == n) return;
+  // What is left, through whole vectors.
+  HWY_ALIGN T rest[3][hn::MaxLanes(dq)] = {};
+  for (int64_t k = i; k < n; ++k) {
+    rest[0][k - i] = a_data[a.single ? 0 : k];
+    rest[1][k - i] = b_data[b.single ? 0 : k];
+  }
+  hn::StoreU(one(hn::LoadU(dq, rest[0]), hn::LoadU(dq, rest[1])), dq, rest[2]);
+  for (int64_t k = i; k < n; ++k) out[k] = rest[2][k - i];
+}
+
+template <class T>
+void binary_bytes(QuantizedOp op, const QuantizedBytes& a, const QuantizedBytes& b, float scale,
+                  int32_t zero_point, uint8_t* out, int64_t n) {
+  T* const to = reinterpret_cast<T*>(out);
+  if (op == QuantizedOp::kAdd) {
+    binary_loop<T, false>(a, b, scale, zero_point, to, n);
+  } else {
+    binary_loop<T, true>(a, b, scale, zero_point, to, n);
+  }
+}
+
 }  // namespace
+
+void QuantizedBinaryKernel(QuantizedOp op, const QuantizedBytes& a, const QuantizedBytes& b,
+                           float scale, int32_t zero_point, bool is_signed, uint8_t* out,
+                           int64_t n) {
+  if (is_signed) {
+    binary_bytes<int8_t>(op, a, b, scale, zero_point, out, n);
+  } else {
+    binary_bytes<uint8_t>(op, a, b, scale, zero_point, out, n);
+  }
+}
 
 void QuantizeU8Kernel(const float* in, float scale, int32_t zero_point, uint8_t* out, int64_t n) {
   quantize_loop(in, scale, zero_point, out, n);
@@ -131,6 +193,7 @@ HWY_EXPORT(DequantizeU8Kernel);
 HWY_EXPORT(DequantizeI8Kernel);
 HWY_EXPORT(RangeKernel);
 HWY_EXPORT(AddIntegersKernel);
+HWY_EXPORT(QuantizedBinaryKernel);
 
 void quantize(const float* in, float scale, int32_t zero_point, uint8_t* out, int64_t n) {
   HWY_DYNAMIC_DISPATCH(QuantizeU8Kernel)(in, scale, zero_point, out, n);
@@ -160,6 +223,13 @@ Range32 range_of(const float* in, int64_t n, Range32* pieces, Parallel parallel)
     range.high = std::max(range.high, pieces[i].high);
   }
   return range;
+}
+void quantized_binary(QuantizedOp op, const QuantizedBytes& a, const QuantizedBytes& b, float scale,
+                      int32_t zero_point, bool is_signed, uint8_t* out, int64_t n) {
+  HWY_DYNAMIC_DISPATCH(QuantizedBinaryKernel)(op, a, b, scale, zero_point, is_signed, out, n);
+}
+void map_bytes(const uint8_t* in, const uint8_t* table, uint8_t* out, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) out[i] = table[in[i]];
 }
 void add_integers(const float* in, int32_t* sum, int64_t n) {
   HWY_DYNAMIC_DISPATCH(AddIntegersKernel)(in, sum, n);

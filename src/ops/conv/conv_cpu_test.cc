@@ -6,12 +6,14 @@
 
 #include "base/text.h"
 #include "op/case.h"
+#include "op/kernel_runner.h"
 #include "ops/conv/conv_kernels.h"
-#include "ops/conv/kernel_runner.h"
 #include "simd/instruction_set.h"
 
 namespace sluice::ops::conv {
 namespace {
+
+using op::run;
 
 // Float32 sums of n products of numbers below 1 in magnitude: (n + 4) * 2^-24 * n / 4 covers any
 // order of summation with room to spare.

@@ -6,6 +6,12 @@
 //
 // where padding counts as x_zero. The first term is the kernel's; the second is one number for each
 // output channel; the third, where w_zero' is not 0, is a sum over windows that all channels share.
+//
+// Where an output channel reads a single input channel (depthwise), words hold four taps of a row
+// of the kernel instead: a word lies at every window position of every row of the padded input,
+// rows sorted by the vertical stride's phases. A tap of a column of the kernel is then a plane of
+// the output's size at an offset, and the convolution is a pointwise one, like 1x1 kernels, which
+// read their words in place.
 #include "ops/conv/conv_integer_cpu.h"
 
 #include <algorithm>
@@ -42,9 +48,7 @@ int64_t words_of(int64_t channels) { return (channels + 3) / 4; }
 // --- packed weights: c for each output channel, the sum of w' for each, then the words
 // [group][chunk][panel][depth][8]
 
-int64_t packed_group_words(int64_t made, int64_t channels, int64_t taps) {
-  return round_up(made, kPanelRows) * words_of(channels) * taps;
-}
+bool words_hold_taps(int64_t channels, int64_t kernel_w) { return channels == 1 && kernel_w > 1; }
 
 int32_t byte_value(const Tensor& t, int64_t i) {
   return t.dtype() == DType::kInt8 ? t.data<int8_t>()[i] : t.data<uint8_t>()[i];
@@ -74,7 +78,9 @@ Result<Tensor> pack(const AttrMap& attrs, const Tensor& w, const Tensor* zero) {
     kernel_w = dilation_w = 1;
   }
   if (kernel_h > 1024 || kernel_w > 1024) return Tensor();
-  const int64_t taps = kernel_h * kernel_w, channels = w.dim(1), all = w.dim(0);
+  const bool by_taps = words_hold_taps(w.dim(1), kernel_w);
+  const int64_t taps = by_taps ? kernel_h : kernel_h * kernel_w;
+  const int64_t channels = by_taps ? kernel_w : w.dim(1), all = w.dim(0);
   const int64_t made = all / groups, words = words_of(channels);
   const Checked size = Checked::from_signed(groups) *
                            Checked::from_signed(round_up(made, kPanelRows)) *
@@ -86,7 +92,10 @@ Result<Tensor> pack(const AttrMap& attrs, const Tensor& w, const Tensor* zero) {
   auto* const bases = packed.mutable_data<int32_t>();
   int32_t* const sums = bases + all;
   auto* const out = reinterpret_cast<uint32_t*>(sums + all);
-  const Chunks chunks(words, kernel_h, kernel_w, dilation_w);
+  // By taps, rows of the kernel are channels of a pointwise kernel.
+  const Chunks chunks =
+      by_taps ? Chunks(words * taps, 1, 1, 1) : Chunks(words, kernel_h, kernel_w, dilation_w);
+  const int64_t spread = by_taps ? 1 : taps;  // taps of a channel
   const uint8_t flip = w.dtype() == DType::kInt8 ? 0x80 : 0;
   const auto* const bytes = reinterpret_cast<const uint8_t*>(w.bytes().data());
   // One output channel, less its base; channels past the last are zero.
@@ -107,24 +116,24 @@ Result<Tensor> pack(const AttrMap& attrs, const Tensor& w, const Tensor* zero) {
     int64_t sum = 0;
     for (int64_t i = 0; i < channels * taps; ++i) {
       const int32_t value = static_cast<uint8_t>(from[i] ^ flip) - base;
-      centred[static_cast<size_t>(i)] = static_cast<int8_t>(value);
+      // Terms of a word lie `taps` apart.
+      const int64_t at = by_taps ? i % channels * taps + i / channels : i;
+      centred[static_cast<size_t>(at)] = static_cast<int8_t>(value);
       sum += value;
     }
     sums[m] = static_cast<int32_t>(sum);
     const int64_t group = m / made, row = m % made;
-    uint32_t* const to = out + group * packed_group_words(made, channels, taps);
+    uint32_t* const to = out + group * round_up(made, kPanelRows) * words * taps;
     for (int64_t i = 0; i < chunks.count; ++i) {
-      const int64_t c0 = chunks.start(i), c1 = chunks.start(i + 1), depth = (c1 - c0) * taps;
-      uint32_t* panel = to + round_up(made, kPanelRows) * c0 * taps +
-                        row / kPanelRows * kPanelRows * depth + row % kPanelRows;
-      for (int64_t c = c0; c < c1; ++c) {
-        const int8_t* const four = centred.data() + c * 4 * taps;
-        for (int64_t k = 0; k < taps; ++k, panel += kPanelRows) {
-          const auto byte = [&](int64_t j) {
-            return static_cast<uint32_t>(static_cast<uint8_t>(four[j * taps + k])) << (8 * j);
-          };
-          *panel = byte(0) | byte(1) | byte(2) | byte(3);
-        }
+      const int64_t first = chunks.start(i) * spread, last = chunks.start(i + 1) * spread;
+      uint32_t* panel = to + round_up(made, kPanelRows) * first +
+                        row / kPanelRows * kPanelRows * (last - first) + row % kPanelRows;
+      for (int64_t word = first; word < last; ++word, panel += kPanelRows) {
+        const int8_t* const four = centred.data() + word / taps * 4 * taps + word % taps;
+        const auto byte = [&](int64_t j) {
+          return static_cast<uint32_t>(static_cast<uint8_t>(four[j * taps])) << (8 * j);
+        };
+        *panel = byte(0) | byte(1) | byte(2) | byte(3);
       }
     }
   }
@@ -133,17 +142,89 @@ Result<Tensor> pack(const AttrMap& attrs, const Tensor& w, const Tensor* zero) {
 
 // --- one convolution
 
+// How the input lies in words, and the geometry on them.
+struct Form {
+  Plane plane;           // of words
+  int64_t terms = 0;     // bytes that a position of all words adds
+  int64_t channels = 0;  // planes of words that an output adds up
+  int64_t image = 0;     // words of one image
+  // Words are read in place: plane c starts at at[c] of its image.
+  bool direct = false;
+  std::vector<uint32_t> at;
+
+  // Depthwise: the window as it was, bytes of a padded row that share a remainder modulo its
+  // stride, the same of rows, and words for a row of the kernel.
+  bool by_taps = false;
+  Plane window;
+  int64_t phase_bytes = 0, phase_rows = 0, row_words = 0;
+};
+
+// Planes a multiple of 4096 bytes apart would share a few cache sets.
+int64_t plane_pitch(int64_t elems) {
+  const int64_t pitch = round_up(elems, simd::kPanelCols);
+  return pitch * 4 % 4096 < 256 ? pitch + 80 : pitch;
+}
+
+Result<Form> form_of(const ConvGeometry& g, const Plane& plane) {
+  Form form;
+  form.plane = form.window = plane;
+  form.terms = g.in_channels_per_group();
+  form.by_taps = words_hold_taps(form.terms, plane.x.kernel);
+  const auto& [y, x] = plane;
+  Checked image = 0;
+  if (form.by_taps) {
+    form.terms = y.kernel * x.kernel;
+    form.row_words = words_of(x.kernel);
+    form.channels = form.row_words * y.kernel;
+    form.phase_bytes = x.out + (x.extent() + x.stride - 1) / x.stride;
+    form.phase_rows = y.out + (y.extent() + y.stride - 1) / y.stride;
+    const int64_t elems = y.out * x.out;
+    form.plane = {{.in = 1, .out = 1}, {.in = elems, .out = elems}};
+    form.direct = true;
+    const int64_t rows = form.phase_rows * y.stride;
+    const int64_t word_pitch = plane_pitch(rows * x.out);
+    image = Checked::from_signed(word_pitch) * Checked::from_signed(form.row_words);
+    if (!image.fits(uint64_t{1} << 31)) return unsupported("A depthwise image is too large");
+    for (int64_t word = 0; word < form.row_words; ++word) {
+      for (int64_t ky = 0; ky < y.kernel; ++ky) {
+        const int64_t row =
+            ky * y.dilation % y.stride * form.phase_rows + ky * y.dilation / y.stride;
+        form.at.push_back(static_cast<uint32_t>(word * word_pitch + row * x.out));
+      }
+    }
+  } else {
+    form.channels = words_of(form.terms);
+    form.direct = y.in == 1 && y.kernel == 1 && y.pad_begin == 0 && y.out == 1 && x.kernel == 1 &&
+                  x.stride == 1 && x.pad_begin == 0 && x.in == x.out;
+    const int64_t pitch = form.direct ? plane_pitch(x.in) : y.in * x.in;
+    image = Checked::from_signed(pitch) * Checked::from_signed(form.channels);
+    if (!image.fits(uint64_t{1} << 32)) form.direct = false;
+    for (int64_t c = 0; form.direct && c < form.channels; ++c) {
+      form.at.push_back(static_cast<uint32_t>(c * pitch));
+    }
+  }
+  if (!image.valid()) return resource_error("The words of an image don't fit memory");
+  form.image = static_cast<int64_t>(image.value());
+  return form;
+}
+
+// What becomes of the sums: themselves, float32, or bytes.
 struct Job {
   const int32_t* packed = nullptr;
   int32_t x_zero = 0;  // of the unsigned bytes in `words`
   const Tensor* w_zero = nullptr;
-  const uint32_t* words = nullptr;  // [batch * groups][words][plane]
-  int32_t* sums = nullptr;          // the output, or where it is made
+  const uint32_t* words = nullptr;  // [batch * groups], as the form has them
+  int32_t* sums = nullptr;          // the output, of 32 bits
   const int32_t* bias = nullptr;    // added to the integers
   // With scales the output is float32.
   const float* scale = nullptr;
   const float* float_bias = nullptr;
   simd::Activation activation;
+  // With factors it is bytes, saturated.
+  uint8_t* bytes = nullptr;
+  const float* byte_factor = nullptr;
+  int32_t byte_zero = 0;
+  bool signed_bytes = false;
 };
 
 template <class T>
@@ -159,14 +240,29 @@ Result<T*> scratch(KernelContext& context, Checked count) {
 Checked size(int64_t n) { return Checked::from_signed(n); }
 
 // Sums over all windows of x - x_zero, [batch * groups][out plane].
-Result<const int32_t*> window_sums(KernelContext& context, const ConvGeometry& g,
-                                   const Plane& plane, const Job& job) {
-  const int64_t images = g.batch * g.groups, words = words_of(g.in_channels_per_group());
+Result<const int32_t*> window_sums(KernelContext& context, const ConvGeometry& g, const Form& form,
+                                   const Job& job) {
+  const Plane& plane = form.plane;
+  const int64_t images = g.batch * g.groups, words = form.channels;
   const int64_t in_plane = plane.y.in * plane.x.in, out_plane = plane.y.out * plane.x.out;
+  const auto start = static_cast<int32_t>(-form.terms * static_cast<int64_t>(job.x_zero));
+  if (form.direct) {
+    SLUICE_ASSIGN(int32_t* const out, scratch<int32_t>(context, size(images) * size(out_plane)));
+    context.parallel_for(images * out_plane, 1 << 13, [&](int64_t begin, int64_t end) {
+      for (int64_t at = begin; at < end;) {
+        const int64_t image = at / out_plane, first = at % out_plane;
+        const int64_t n = std::min(out_plane - first, end - at);
+        std::fill_n(out + at, n, start);
+        for (const uint32_t channel : form.at) {
+          simd::add_word_bytes(job.words + image * form.image + channel + first, n, out + at);
+        }
+        at += n;
+      }
+    });
+    return out;
+  }
   SLUICE_ASSIGN(int32_t* const pixels, scratch<int32_t>(context, size(images) * size(in_plane)));
   SLUICE_ASSIGN(int32_t* const sums, scratch<int32_t>(context, size(images) * size(out_plane)));
-  const auto start =
-      static_cast<int32_t>(-g.in_channels_per_group() * static_cast<int64_t>(job.x_zero));
   context.parallel_for(images * in_plane, 1 << 13, [&](int64_t begin, int64_t end) {
     for (int64_t at = begin; at < end;) {
       const int64_t image = at / in_plane, first = at % in_plane;
@@ -204,9 +300,10 @@ Result<const int32_t*> window_sums(KernelContext& context, const ConvGeometry& g
   return sums;
 }
 
-Result<void> convolve(KernelContext& context, const ConvGeometry& g, const Plane& plane,
+Result<void> convolve(KernelContext& context, const ConvGeometry& g, const Form& form,
                       const Job& job) {
-  const TiledConv cut(g, plane, words_of(g.in_channels_per_group()));
+  const Plane& plane = form.plane;
+  const TiledConv cut(g, plane, form.channels);
   const int64_t out_w = plane.x.out;
 
   // What zero points add, see the top of this file.
@@ -225,14 +322,27 @@ Result<void> convolve(KernelContext& context, const ConvGeometry& g, const Plane
   }
   const int32_t* sums_of_windows = nullptr;
   if (corrects) {
-    SLUICE_ASSIGN(sums_of_windows, window_sums(context, g, plane, job));
+    SLUICE_ASSIGN(sums_of_windows, window_sums(context, g, form, job));
   }
 
-  SLUICE_ASSIGN(uint32_t* const offsets, scratch<uint32_t>(context, size(cut.offset_count())));
-  cut.write_offsets(offsets);
-  // The flat block of C, and a line of window sums.
-  const int64_t slot_words =
-      cut.tile_elems + (cut.flat ? round_up(cut.flat_elems() + cut.flat_pitch, 16) : 0);
+  const uint32_t* offsets = form.at.data();
+  if (!form.direct) {
+    SLUICE_ASSIGN(uint32_t* const of_tile, scratch<uint32_t>(context, size(cut.offset_count())));
+    cut.write_offsets(of_tile);
+    offsets = of_tile;
+  }
+  // Beside the tile: the block of C where it is not made in place, a line of window sums, and the
+  // block's bytes.
+  const bool to_bytes = job.byte_factor != nullptr;
+  const int64_t line_pitch = round_up(cut.blocks.width, simd::kPanelCols);
+  const int64_t c_words = cut.flat ? cut.flat_elems()
+                          : to_bytes && cut.chunks.count > 1
+                              ? cut.blocks.rows * cut.blocks.lines * line_pitch
+                              : 0;
+  const int64_t sum_words = cut.flat ? cut.flat_pitch : 0;
+  const int64_t byte_words = cut.flat && to_bytes ? cut.flat_elems() / 4 : 0;
+  const int64_t tile_words = form.direct ? 0 : cut.tile_elems;
+  const int64_t slot_words = tile_words + round_up(c_words + sum_words + byte_words + 1, 16);
   const int slots = std::clamp(context.threads(), 1, 64);
   SLUICE_ASSIGN(float* const memory, scratch<float>(context, size(slot_words) * size(slots)));
   simd::ScratchSlots areas(memory, slots, slot_words);
@@ -241,29 +351,38 @@ Result<void> convolve(KernelContext& context, const ConvGeometry& g, const Plane
   context.parallel_for(cut.tasks(), cut.grain(), [&](int64_t begin, int64_t end) {
     const simd::ScratchSlots::Slot slot(areas);
     auto* const tile = reinterpret_cast<uint32_t*>(slot.data());
-    auto* const flat_c = reinterpret_cast<int32_t*>(tile + cut.tile_elems);
-    int32_t* const flat_sums = flat_c + cut.flat_elems();
+    auto* const c_block = reinterpret_cast<int32_t*>(tile + tile_words);
+    int32_t* const flat_sums = c_block + c_words;
+    auto* const flat_bytes = reinterpret_cast<uint8_t*>(flat_sums + sum_words);
     for (int64_t task = begin; task < end; ++task) {
       const Block block = cut.block(task);
       const uint32_t* const weights =
-          packed + block.group * packed_group_words(cut.made, g.in_channels_per_group(), cut.taps);
+          packed + block.group * round_up(cut.made, kPanelRows) * form.channels * cut.taps;
       const int64_t m0 = block.group * cut.made + block.row0;
 
       simd::DotTile t;
       t.rows = block.rows;
       t.offsets = offsets;
-      t.b = tile;
+      t.b = form.direct ? job.words + block.image * form.image + block.x0 : tile;
       t.row_add = row_add + m0;
       t.row_scale = job.scale == nullptr ? nullptr : job.scale + m0;
       t.row_bias = job.float_bias == nullptr ? nullptr : job.float_bias + m0;
       t.activation = job.activation;
+      if (to_bytes) {
+        t.byte_factor = job.byte_factor + m0;
+        t.byte_zero = job.byte_zero;
+        t.byte_low = job.signed_bytes ? -128 : 0;
+        t.byte_high = t.byte_low + 255;
+      }
       const int32_t* const sums_at =
           corrects ? sums_of_windows + block.image * cut.out_plane + block.y0 * out_w + block.x0
                    : nullptr;
       if (corrects) t.row_factor = row_factor + m0;
       if (cut.flat) {
-        t.c = flat_c;
+        t.c = c_block;
         t.c_row = cut.flat_pitch;
+        t.bytes = flat_bytes;
+        t.bytes_row = cut.flat_pitch;
         t.width = cut.flat_width(block);
         if (corrects) {
           std::fill_n(flat_sums, cut.flat_pitch, 0);
@@ -273,9 +392,12 @@ Result<void> convolve(KernelContext& context, const ConvGeometry& g, const Plane
           t.column_sum = flat_sums;
         }
       } else {
-        t.c = job.sums + block.out_at;
-        t.c_row = cut.out_plane;
-        t.c_line = out_w;
+        t.c = to_bytes ? c_block : job.sums + block.out_at;
+        t.c_row = to_bytes ? cut.blocks.lines * line_pitch : cut.out_plane;
+        t.c_line = to_bytes ? line_pitch : out_w;
+        t.bytes = to_bytes ? job.bytes + block.out_at : nullptr;
+        t.bytes_row = cut.out_plane;
+        t.bytes_line = out_w;
         t.b_line = cut.pitch;
         t.lines = block.lines;
         t.width = block.width;
@@ -284,14 +406,22 @@ Result<void> convolve(KernelContext& context, const ConvGeometry& g, const Plane
       }
       for (int64_t chunk = 0; chunk < cut.chunks.count; ++chunk) {
         const int64_t c0 = cut.chunks.start(chunk), c1 = cut.chunks.start(chunk + 1);
-        cut.fill_tile(job.words, block, c0, c1, padding, tile);
+        if (form.direct) {
+          t.offsets = offsets + c0;
+        } else {
+          cut.fill_tile(job.words, block, c0, c1, padding, tile);
+        }
         t.depth = (c1 - c0) * cut.taps;
         t.a = weights + round_up(cut.made, kPanelRows) * c0 * cut.taps + block.row0 * t.depth;
         t.first = chunk == 0;
         t.last = chunk == cut.chunks.count - 1;
         simd::dot_tile(t);
       }
-      if (cut.flat) cut.from_flat(flat_c, block, job.sums);
+      if (cut.flat && to_bytes) {
+        cut.from_flat(flat_bytes, block, job.bytes);
+      } else if (cut.flat) {
+        cut.from_flat(c_block, block, job.sums);
+      }
     }
   });
   return {};
@@ -300,12 +430,13 @@ Result<void> convolve(KernelContext& context, const ConvGeometry& g, const Plane
 // Calls fill(planes, n, out) for every word plane of the input, cut into pieces: `planes` are the
 // offsets of four channels' elements, -1 where there is no such channel.
 template <class Fill>
-Result<const uint32_t*> make_words(KernelContext& context, const ConvGeometry& g,
+Result<const uint32_t*> make_words(KernelContext& context, const ConvGeometry& g, const Form& form,
                                    const Fill& fill) {
-  const int64_t channels = g.in_channels_per_group(), words = words_of(channels);
-  const int64_t images = g.batch * g.groups, plane = g.in_elems();
+  const int64_t channels = g.in_channels_per_group(), words = form.channels;
+  const int64_t images = g.batch * g.groups, plane = g.in_elems(), pitch = form.image / words;
+  // Whole vectors are read past the last column.
   SLUICE_ASSIGN(uint32_t* const out,
-                scratch<uint32_t>(context, size(images) * size(words) * size(plane)));
+                scratch<uint32_t>(context, size(images) * size(form.image) + simd::kPanelCols));
   context.parallel_for(images * words * plane, 1 << 14, [&](int64_t begin, int64_t end) {
     for (int64_t at = begin; at < end;) {
       const int64_t image = at / (words * plane), word = at / plane % words, first = at % plane;
@@ -316,22 +447,99 @@ Result<const uint32_t*> make_words(KernelContext& context, const ConvGeometry& g
         from[static_cast<size_t>(j)] =
             c < channels ? (image * channels + c) * plane + first : int64_t{-1};
       }
-      fill(from, n, out + at);
+      fill(from, n, out + image * form.image + word * pitch + first);
       at += n;
     }
   });
   return out;
 }
 
+// Words of four taps: `read_row(channel, y, out)` gives a row of the input, channels counted
+// through the batch, as bytes; xor `flip` they are unsigned.
+template <class ReadRow>
+Result<const uint32_t*> make_tap_words(KernelContext& context, const ConvGeometry& g,
+                                       const Form& form, int32_t x_zero, uint8_t flip,
+                                       const ReadRow& read_row) {
+  const auto& [down, along] = form.window;
+  const int64_t rows = form.phase_rows * down.stride, width = along.out;
+  const int64_t images = g.batch * g.groups, word_pitch = form.image / form.row_words;
+  SLUICE_ASSIGN(uint32_t* const out,
+                scratch<uint32_t>(context, size(images) * size(form.image) + simd::kPanelCols));
+  // A row with its padding, then cut by the stride's phases.
+  const int64_t stride = along.stride, padded = form.phase_bytes * stride;
+  const int64_t pitch = round_up(2 * padded, 64) / 4;
+  const int slots = std::clamp(context.threads(), 1, 64);
+  SLUICE_ASSIGN(float* const memory, scratch<float>(context, size(pitch) * size(slots)));
+  simd::ScratchSlots areas(memory, slots, pitch);
+  // Bytes [first, first + count) of a padded row come from the input, `skip` elements into it.
+  const int64_t first = std::clamp<int64_t>(along.pad_begin, 0, padded);
+  const int64_t skip = std::max<int64_t>(0, -along.pad_begin);
+  const int64_t count = std::clamp<int64_t>(along.in - skip, 0, padded - first);
+  const uint32_t padding = static_cast<uint32_t>(x_zero) * 0x01010101u;
+  std::vector<int64_t> taps_at;
+  for (int64_t k = 0; k < along.kernel; ++k) {
+    const int64_t at = k * along.dilation;
+    taps_at.push_back(at % stride * form.phase_bytes + at / stride);
+  }
+  context.parallel_for(
+      images * rows, std::max<int64_t>(1, (1 << 13) / (width * form.row_words)),
+      [&](int64_t begin, int64_t end) {
+        const simd::ScratchSlots::Slot slot(areas);
+        auto* const row = reinterpret_cast<uint8_t*>(slot.data());
+        std::fill_n(row, padded, static_cast<uint8_t>(x_zero ^ flip));
+        uint8_t* const cut = stride == 1 ? row : row + padded;
+        for (int64_t i = begin; i < end; ++i) {
+          const int64_t image = i / rows, place = i % rows;
+          const int64_t y =
+              place % form.phase_rows * down.stride + place / form.phase_rows - down.pad_begin;
+          const bool inside = y >= 0 && y < down.in;
+          if (inside && count > 0) read_row(image, y, skip, count, row + first);
+          if (inside && stride == 2) {
+            simd::split_byte_pairs(row, form.phase_bytes, cut, cut + form.phase_bytes);
+          } else if (inside && stride > 2) {
+            for (int64_t o = 0; o < padded; ++o) {
+              cut[o % stride * form.phase_bytes + o / stride] = row[o];
+            }
+          }
+          for (int64_t word = 0; word < form.row_words; ++word) {
+            uint32_t* const to = out + image * form.image + word * word_pitch + place * width;
+            const int64_t terms = std::min<int64_t>(4, along.kernel - word * 4);
+            if (!inside) {
+              // Bytes without a tap are 0, for the sums of windows.
+              std::fill_n(to, width, terms == 4 ? padding : padding & ((1u << (8 * terms)) - 1));
+              continue;
+            }
+            std::array<const uint8_t*, 4> planes = {};
+            for (size_t j = 0; j < static_cast<size_t>(terms); ++j) {
+              planes[j] = cut + taps_at[static_cast<size_t>(word) * 4 + j];
+            }
+            simd::pack_words(planes.data(), flip, width, to);
+          }
+        }
+      });
+  return out;
+}
+
 Result<const uint32_t*> words_of_bytes(KernelContext& context, const ConvGeometry& g,
-                                       const Tensor& x) {
+                                       const Form& form, const Tensor& x, int32_t x_zero) {
   const auto* const data = reinterpret_cast<const uint8_t*>(x.bytes().data());
   const uint8_t flip = x.dtype() == DType::kInt8 ? 0x80 : 0;
-  return make_words(context, g, [&](const std::array<int64_t, 4>& from, int64_t n, uint32_t* out) {
-    std::array<const uint8_t*, 4> planes;
-    for (size_t j = 0; j < 4; ++j) planes[j] = from[j] < 0 ? nullptr : data + from[j];
-    simd::pack_words(planes.data(), flip, n, out);
-  });
+  if (form.by_taps) {
+    const int64_t width = form.window.x.in, plane = form.window.y.in * width;
+    return make_tap_words(
+        context, g, form, x_zero, flip,
+        [&](int64_t channel, int64_t line, int64_t from, int64_t count, uint8_t* out) {
+          std::memcpy(out, data + channel * plane + line * width + from,
+                      static_cast<size_t>(count));
+        });
+  }
+  return make_words(context, g, form,
+                    [&](const std::array<int64_t, 4>& from, int64_t n, uint32_t* out) {
+                      std::array<const uint8_t*, 4> planes;
+                      for (size_t j = 0; j < 4; ++j)
+                        planes[j] = from[j] < 0 ? nullptr : data + from[j];
+                      simd::pack_words(planes.data(), flip, n, out);
+                    });
 }
 
 // The zero point of x as one of unsigned bytes.
@@ -359,12 +567,12 @@ Result<const Tensor*> zero_of_weights(KernelContext& context, int index, const T
   return zero;
 }
 
-Result<Plane> plane_of(const KernelContext& context, const ConvGeometry& g) {
+Result<Form> form_of(const KernelContext& context, const ConvGeometry& g) {
   const std::optional<Plane> plane = as_plane(g);
   if (!plane || !context.prepared().defined()) {
     return unsupported("An integer convolution was planned for packed weights, which it lacks");
   }
-  return *plane;
+  return form_of(g, *plane);
 }
 
 }  // namespace
@@ -373,16 +581,16 @@ Result<void> conv_integer_dot(KernelContext& context) {
   SLUICE_ASSIGN(const Tensor* x, op::input_tensor(context, 0, kBytes));
   SLUICE_ASSIGN(const Tensor* w, op::input_tensor(context, 1, kBytes));
   SLUICE_ASSIGN(const ConvGeometry g, conv_geometry(context.attrs(), x->shape(), w->shape()));
-  SLUICE_ASSIGN(const Plane plane, plane_of(context, g));
+  SLUICE_ASSIGN(const Form form, form_of(context, g));
   Job job;
   SLUICE_ASSIGN(job.x_zero, zero_of_input(context, 2, *x));
   SLUICE_ASSIGN(job.w_zero, zero_of_weights(context, 3, *w));
   SLUICE_ASSIGN(Tensor * y, context.out(0, DType::kInt32, conv_output_shape(g)));
   if (y->elements() == 0) return {};
-  SLUICE_ASSIGN(job.words, words_of_bytes(context, g, *x));
+  SLUICE_ASSIGN(job.words, words_of_bytes(context, g, form, *x, job.x_zero));
   job.packed = context.prepared().data<int32_t>();
   job.sums = y->mutable_data<int32_t>();
-  return convolve(context, g, plane, job);
+  return convolve(context, g, form, job);
 }
 
 Result<void> dynamic_quantized_conv_dot(KernelContext& context) {
@@ -395,7 +603,7 @@ Result<void> dynamic_quantized_conv_dot(KernelContext& context) {
   }
   SLUICE_ASSIGN(const ConvGeometry g, conv_geometry(context.attrs(), x->shape(), w->shape(),
                                                     bias != nullptr ? &bias->shape() : nullptr));
-  SLUICE_ASSIGN(const Plane plane, plane_of(context, g));
+  SLUICE_ASSIGN(const Form form, form_of(context, g));
   if (w_scale->elements() != 1) {
     return usage_error(cat("The scale of w has ", w_scale->elements(), " elements (needs 1)"));
   }
@@ -422,22 +630,34 @@ Result<void> dynamic_quantized_conv_dot(KernelContext& context) {
     found = range.low == range.low ? op::dynamic_scale(ends) : op::dynamic_scale(x->to_doubles());
   }
   job.x_zero = static_cast<int32_t>(found.zero_point);
-  SLUICE_ASSIGN(
-      job.words,
-      make_words(context, g, [&](const std::array<int64_t, 4>& from, int64_t count, uint32_t* out) {
-        std::array<const float*, 4> planes;
-        for (size_t j = 0; j < 4; ++j) {
-          planes[j] = from[j] < 0 ? nullptr : in + from[j];
-        }
-        simd::quantize_words(planes.data(), found.scale, job.x_zero, count, out);
-      }));
+  if (form.by_taps) {
+    const int64_t width = form.window.x.in, plane = form.window.y.in * width;
+    SLUICE_ASSIGN(job.words, make_tap_words(context, g, form, job.x_zero, 0,
+                                            [&](int64_t channel, int64_t line, int64_t from,
+                                                int64_t count, uint8_t* out) {
+                                              simd::quantize(
+                                                  in + channel * plane + line * width + from,
+                                                  found.scale, job.x_zero, out, count);
+                                            }));
+  } else {
+    SLUICE_ASSIGN(job.words,
+                  make_words(context, g, form,
+                             [&](const std::array<int64_t, 4>& from, int64_t count, uint32_t* out) {
+                               std::array<const float*, 4> planes;
+                               for (size_t j = 0; j < 4; ++j) {
+                                 planes[j] = from[j] < 0 ? nullptr : in + from[j];
+                               }
+                               simd::quantize_words(planes.data(), found.scale, job.x_zero, count,
+                                                    out);
+                             }));
+  }
   SLUICE_ASSIGN(float* const scales, scratch<float>(context, size(g.out_channels)));
   std::fill_n(scales, g.out_channels, found.scale * w_scale->data<float>()[0]);
   job.scale = scales;
   job.float_bias = bias == nullptr ? nullptr : bias->data<float>();
   job.packed = context.prepared().data<int32_t>();
   job.sums = reinterpret_cast<int32_t*>(y->mutable_bytes().data());
-  return convolve(context, g, plane, job);
+  return convolve(context, g, form, job);
 }
 
 Result<void> qlinear_conv_dot(KernelContext& context) {
@@ -449,7 +669,7 @@ Result<void> qlinear_conv_dot(KernelContext& context) {
   }
   SLUICE_ASSIGN(const ConvGeometry g, conv_geometry(context.attrs(), x->shape(), w->shape(),
                                                     bias != nullptr ? &bias->shape() : nullptr));
-  SLUICE_ASSIGN(const Plane plane, plane_of(context, g));
+  SLUICE_ASSIGN(const Form form, form_of(context, g));
   Job job;
   SLUICE_ASSIGN(job.x_zero, zero_of_input(context, 2, *x));
   SLUICE_ASSIGN(job.w_zero, zero_of_weights(context, 5, *w));
@@ -465,35 +685,21 @@ Result<void> qlinear_conv_dot(KernelContext& context) {
   }
   SLUICE_ASSIGN(Tensor * y, context.out(0, y_zero->dtype(), conv_output_shape(g)));
   if (y->elements() == 0) return {};
-  SLUICE_ASSIGN(job.words, words_of_bytes(context, g, *x));
-  SLUICE_ASSIGN(job.sums, scratch<int32_t>(context, size(y->elements())));
+  SLUICE_ASSIGN(job.words, words_of_bytes(context, g, form, *x, job.x_zero));
   job.packed = context.prepared().data<int32_t>();
   job.bias = bias == nullptr ? nullptr : bias->data<int32_t>();
-  SLUICE_TRY(convolve(context, g, plane, job));
-
-  const int64_t out_plane = g.out_elems();
-  const int32_t zero = byte_value(*y_zero, 0);
-  const bool is_signed = y->dtype() == DType::kInt8;
-  std::byte* const out = y->mutable_bytes().data();
-  context.parallel_for(
-      g.batch * g.out_channels, std::max<int64_t>(1, (1 << 14) / out_plane),
-      [&](int64_t begin, int64_t end) {
-        for (int64_t i = begin; i < end; ++i) {
-          const int64_t m = w_scale->elements() == 1 ? 0 : i % g.out_channels;
-          const double product = static_cast<double>(x_scale->data<float>()[0]) *
-                                 static_cast<double>(w_scale->data<float>()[m]);
-          const float factor = static_cast<float>(product) / y_scale->data<float>()[0];
-          const int32_t* const from = job.sums + i * out_plane;
-          if (is_signed) {
-            simd::requantize(from, factor, zero, reinterpret_cast<int8_t*>(out) + i * out_plane,
-                             out_plane);
-          } else {
-            simd::requantize(from, factor, zero, reinterpret_cast<uint8_t*>(out) + i * out_plane,
-                             out_plane);
-          }
-        }
-      });
-  return {};
+  SLUICE_ASSIGN(float* const factors, scratch<float>(context, size(g.out_channels)));
+  for (int64_t m = 0; m < g.out_channels; ++m) {
+    const double product =
+        static_cast<double>(x_scale->data<float>()[0]) *
+        static_cast<double>(w_scale->data<float>()[w_scale->elements() == 1 ? 0 : m]);
+    factors[m] = static_cast<float>(product) / y_scale->data<float>()[0];
+  }
+  job.byte_factor = factors;
+  job.byte_zero = byte_value(*y_zero, 0);
+  job.signed_bytes = y->dtype() == DType::kInt8;
+  job.bytes = reinterpret_cast<uint8_t*>(y->mutable_bytes().data());
+  return convolve(context, g, form, job);
 }
 
 Result<Tensor> prepare_conv_integer(const AttrMap& attrs, std::span<const Value> inputs) {

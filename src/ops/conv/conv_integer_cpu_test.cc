@@ -6,13 +6,15 @@
 
 #include "base/text.h"
 #include "op/case.h"
+#include "op/kernel_runner.h"
 #include "ops/conv/conv_kernels.h"
-#include "ops/conv/kernel_runner.h"
 #include "simd/dot_vnni.h"
 #include "simd/instruction_set.h"
 
 namespace sluice::ops::conv {
 namespace {
+
+using op::run;
 
 void expect_same(const Tensor& got, const Tensor& want) {
   ASSERT_TRUE(got.defined() && want.defined());
@@ -106,6 +108,26 @@ TEST_P(ConvIntegerCpu, AgreesWithReference) {
     }
     check({.x = {2, 8, size, 7}, .w = {12, 4, 3, 3}, .group = 2}, kU8, kU8, true);
     check({.x = {2, 6, size, 7}, .w = {6, 1, 3, 3}, .group = 6}, kU8, kI8, true);
+    // Depthwise: words of taps, with strides, dilations, cropping pads and two words a row.
+    check({.x = {1, 3, size, size + 8}, .w = {6, 1, 3, 3}, .group = 3}, kI8, kU8, true);
+    check({.x = {1, 5, size, 21}, .w = {5, 1, 3, 3}, .group = 5, .strides = {2, 2}}, kU8, kI8,
+          true);
+    check({.x = {2, 3, size, 40},
+           .w = {3, 1, 2, 5},
+           .group = 3,
+           .strides = {1, 3},
+           .dilations = {1, 2},
+           .pads = {1, 3, 0, 2}},
+          kI8, kI8, false);
+    check({.x = {1, 2, size + 3, 70}, .w = {2, 1, 4, 4}, .group = 2, .pads = {2, -1, 1, -2}}, kU8,
+          kU8, true);
+    check({.x = {1, 4, size + 8},
+           .w = {4, 1, 7},
+           .group = 4,
+           .strides = {2},
+           .dilations = {1},
+           .pads = {3, 3}},
+          kU8, kI8, true);
     check({.x = {1, 5, size, 40}, .w = {9, 5, 3, 3}, .dilations = {2, 3}, .pads = {2, 3, 1, 4}},
           kU8, kU8, false);
     check({.x = {1, 5, size + 2, 40}, .w = {9, 5, 2, 5}, .strides = {2, 3}, .pads = {0, 2, 1, 1}},
@@ -115,6 +137,7 @@ TEST_P(ConvIntegerCpu, AgreesWithReference) {
   // Several chunks of channels; the largest sums of the least convenient signs.
   check({.x = {1, 300, 9, 50}, .w = {10, 300, 3, 3}}, kU8, kU8, false);
   check({.x = {1, 33, 20, 200}, .w = {19, 33, 3, 3}}, kU8, kU8, true);
+  check({.x = {1, 1400, 6, 7}, .w = {9, 1400, 1, 1}, .pads = {0, 0, 0, 0}}, kI8, kI8, true);
 }
 
 TEST_P(ConvIntegerCpu, Extremes) {

@@ -6,6 +6,7 @@
 #include "op/activation.h"
 #include "op/operand.h"
 #include "ops/matmul/matmul_cpu.h"
+#include "ops/matmul/matmul_integer_cpu.h"
 
 namespace sluice::ops::matmul {
 
@@ -339,6 +340,7 @@ std::span<const op::OpDef> op_defs() {
                 .max_inputs = 8,
                 .infer = infer_qlinear_matmul,
                 .reference = qlinear_matmul_reference,
+                .cpu = kQLinearMatMulCpu,
                 .cost = matmul_cost},
       op::OpDef{.name = "MatMulInteger16",
                 .domain = "com.microsoft",
@@ -354,6 +356,7 @@ std::span<const op::OpDef> op_defs() {
                 .max_inputs = 7,
                 .infer = infer_matmul_integer_to_float,
                 .reference = matmul_integer_to_float_reference,
+                .cpu = kMatMulIntegerToFloatCpu,
                 .cost = matmul_cost,
                 .nonstandard = "MatMulInteger, scaled to floating point, plus a bias; ONNX "
                                "Runtime's quantizer"},
@@ -363,6 +366,7 @@ std::span<const op::OpDef> op_defs() {
                 .max_inputs = 5,
                 .infer = infer_dynamic_quantize_matmul,
                 .reference = dynamic_quantize_matmul_reference,
+                .cpu = kDynamicQuantizeMatMulCpu,
                 .cost = matmul_cost,
                 .nonstandard = "A quantized to uint8 over its own range, times int8/uint8 "
                                "weights, scaled back; ONNX Runtime's quantizer"},
@@ -372,6 +376,7 @@ std::span<const op::OpDef> op_defs() {
                 .max_inputs = 9,
                 .infer = infer_qgemm,
                 .reference = qgemm_reference,
+                .cpu = kQGemmCpu,
                 .cost = matmul_cost,
                 .nonstandard = "Gemm of 8-bit matrices with an int32 bias; ONNX Runtime's "
                                "quantizer"},

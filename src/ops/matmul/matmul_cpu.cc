@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "op/operand.h"
 #include "ops/matmul/matmul.h"
+#include "ops/matmul/matmul_integer_cpu.h"
 #include "simd/elementwise.h"
 #include "simd/gemm_f32.h"
 #include "simd/gemm_i8.h"
@@ -208,6 +209,8 @@ bool plain_zero(const Tensor* zero, const Tensor& x, int64_t count) {
           (zero->elements() == 1 || (zero->rank() == 1 && zero->dim(0) == count)));
 }
 
+}  // namespace
+
 Result<void> matmul_integer_8bit(KernelContext& context) {
   SLUICE_TRY(op::require_numbers(context, {0, 1}));
   const Tensor& a = context.in(0);
@@ -274,7 +277,7 @@ Result<Tensor> prepare_matmul_integer(const AttrMap& /*attrs*/, std::span<const 
   return packed;
 }
 
-std::string refuse_integer(const NodeView& node) {
+std::string refuse_integer_exact(const NodeView& node) {
   for (int i = 0; i < 2; ++i) {
     const Type& type = node.input_type(i);
     if (!type.is_tensor() || !is_byte(type.dtype)) {
@@ -295,6 +298,8 @@ std::string refuse_integer(const NodeView& node) {
   }
   return {};
 }
+
+namespace {
 
 std::string refuse(const NodeView& node) {
   for (int i = 0; i < node.input_count(); ++i) {
@@ -319,11 +324,5 @@ const op::CpuCandidate kGemmCpu[1] = {{.kernel = {.name = "gemm.f32.packed",
                                                   .prepare = prepare_gemm,
                                                   .prepared_input = 1},
                                        .refuse = refuse}};
-
-const op::CpuCandidate kMatMulIntegerCpu[1] = {{.kernel = {.name = "matmul_integer.8bit.exact_f32",
-                                                           .run = matmul_integer_8bit,
-                                                           .prepare = prepare_matmul_integer,
-                                                           .prepared_input = 1},
-                                                .refuse = refuse_integer}};
 
 }  // namespace sluice::ops::matmul

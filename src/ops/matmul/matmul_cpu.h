@@ -7,6 +7,5 @@ namespace sluice::ops::matmul {
 
 extern const op::CpuCandidate kMatMulCpu[1];
 extern const op::CpuCandidate kGemmCpu[1];
-extern const op::CpuCandidate kMatMulIntegerCpu[1];
 
 }  // namespace sluice::ops::matmul

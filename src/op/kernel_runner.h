@@ -1,5 +1,4 @@
-// For tests of this family's CPU kernels: a context that holds inputs and a packed weight, and runs
-// one kernel.
+// For tests of CPU kernels: a context that holds inputs and a packed weight, and runs one kernel.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -10,7 +9,7 @@
 
 #include "plan/kernel.h"
 
-namespace sluice::ops::conv {
+namespace sluice::op {
 
 // Runs ranges last first, as another thread might, and serves a packed input.
 class TestContext final : public plan::KernelContext {
@@ -40,4 +39,4 @@ inline Tensor run(plan::KernelFn kernel, const AttrMap& attrs, const std::vector
   return done.ok() ? outputs[0].tensor() : Tensor();
 }
 
-}  // namespace sluice::ops::conv
+}  // namespace sluice::op
