@@ -46,6 +46,19 @@ bool may_fold(const op::OpDef& def, const ir::Graph& graph, const ir::Node& node
   return true;
 }
 
+// Whether a value is read by convolutions and matrix products alone, as weight or bias.
+bool is_weight(const ir::Graph& graph, const std::vector<std::vector<ir::NodeId>>& uses,
+               ir::ValueId id) {
+  if (static_cast<size_t>(id) >= uses.size()) return false;
+  const auto& readers = uses[static_cast<size_t>(id)];
+  return !readers.empty() && std::ranges::all_of(readers, [&](ir::NodeId reader) {
+    if (reader == ir::kNoNode) return false;
+    const ir::Node& node = graph.node(reader);
+    return node.domain.empty() && (node.op == "Conv" || node.op == "MatMul" || node.op == "Gemm") &&
+           node.input(0) != id;
+  });
+}
+
 Tensor ints_tensor(const Dims& values, DType dtype, const Shape& shape) {
   std::vector<double> numbers;
   auto out = Tensor::allocate(dtype, shape);
@@ -61,11 +74,17 @@ Tensor ints_tensor(const Dims& values, DType dtype, const Shape& shape) {
 Result<int> fold_constants(const op::Registry& registry, ir::Graph& graph,
                            const FoldOptions& options) {
   int folded = 0;
+  std::vector<std::vector<ir::NodeId>> uses;
+  if (options.keep_quantized) uses = graph.uses();
   const std::function<Value(ir::ValueId)> no_capture = [](ir::ValueId) { return Value(); };
   for (ir::Node& node : graph.nodes()) {
     if (options.keep_outputs && std::ranges::any_of(node.outputs, [&](ir::ValueId id) {
           return id != ir::kNoValue && std::ranges::count(graph.outputs(), id) != 0;
         })) {
+      continue;
+    }
+    if (options.keep_quantized && node.domain.empty() && node.op == "DequantizeLinear" &&
+        graph.is_constant(node.input(0)) && is_weight(graph, uses, node.output(0))) {
       continue;
     }
     for (const ir::ValueId id : std::vector<ir::ValueId>(node.outputs)) {

@@ -14,6 +14,8 @@ struct FoldOptions {
   uint64_t max_growth_bytes = 64u << 20;
   // Graph outputs are left to the run, so that what a backend is asked for is what it computes.
   bool keep_outputs = false;
+  // Weights and biases of convolutions and matrix products stay quantized.
+  bool keep_quantized = false;
 };
 
 // A node that fails on its constants is left for the run to report.

@@ -7,6 +7,7 @@
 #include "passes/eliminate_transpose.h"
 #include "passes/fold_constants.h"
 #include "passes/fuse_conv.h"
+#include "passes/fuse_quantized.h"
 #include "passes/inline_if.h"
 #include "passes/widen_float16.h"
 
@@ -25,6 +26,9 @@ Result<std::vector<std::string>> optimize(const op::Registry& registry, ir::Grap
   }
   FoldOptions fold;
   fold.keep_outputs = options.keep_outputs;
+  const bool on_bytes = options.fuse && options.fuse_for_cpu && has_quantized_operators(graph) &&
+                        registry.find("", "QLinearConv") != nullptr;
+  fold.keep_quantized = on_bytes;
   SLUICE_ASSIGN(const int folded, fold_constants(registry, graph, fold));
   note("fold_constants", folded);
   // A branch that is taken tells shapes, which decide further conditions.
@@ -41,6 +45,13 @@ Result<std::vector<std::string>> optimize(const op::Registry& registry, ir::Grap
     note("eliminate_identity", eliminate_identity(graph));
     note("eliminate_transpose", eliminate_transpose(graph));
     eliminate_dead(graph);
+    if (on_bytes) {
+      SLUICE_ASSIGN(const int quantized, fuse_quantized(registry, graph));
+      note("fuse_quantized", quantized);
+      fold.keep_quantized = false;
+      SLUICE_ASSIGN(const int rest, fold_constants(registry, graph, fold));
+      note("fold_constants", rest);
+    }
     SLUICE_ASSIGN(const int normalizations, fold_batch_normalization(graph));
     note("fold_batch_normalization", normalizations);
     if (registry.find("sluice", "FusedConv") != nullptr) note("fuse_conv", fuse_conv(graph));

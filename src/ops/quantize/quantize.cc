@@ -198,6 +198,14 @@ Result<void> infer_unary(op::InferContext& context) {
   return {};
 }
 
+Result<void> infer_byte_table(op::InferContext& context) {
+  constexpr op::DTypeSet kBytes = {DType::kInt8, DType::kUInt8};
+  SLUICE_TRY(op::input_dtype(context, 0, kBytes));
+  SLUICE_ASSIGN(const DType dtype, op::input_dtype(context, 1, kBytes));
+  set_like_input(context, 0, dtype, 0);
+  return {};
+}
+
 Result<void> infer_where(op::InferContext& context) {
   SLUICE_TRY(op::input_dtype(context, 0, op::kBools));
   SLUICE_ASSIGN(const DType dtype, op::input_dtype(context, 1, op::kInts));
@@ -346,6 +354,7 @@ std::span<const op::OpDef> op_defs() {
                 .max_inputs = 8,
                 .infer = infer_binary,
                 .reference = qlinear_add_reference,
+                .cpu = kQLinearAddCpu,
                 .cost = per_element_cost,
                 .nonstandard = "Add of quantized tensors; ONNX Runtime's quantizer"},
       op::OpDef{.name = "QLinearMul",
@@ -354,8 +363,18 @@ std::span<const op::OpDef> op_defs() {
                 .max_inputs = 8,
                 .infer = infer_binary,
                 .reference = qlinear_mul_reference,
+                .cpu = kQLinearMulCpu,
                 .cost = per_element_cost,
                 .nonstandard = "Mul of quantized tensors; ONNX Runtime's quantizer"},
+      op::OpDef{.name = "ByteTable",
+                .domain = "sluice",
+                .min_inputs = 2,
+                .max_inputs = 2,
+                .infer = infer_byte_table,
+                .reference = byte_table_reference,
+                .cpu = kByteTableCpu,
+                .cost = per_element_cost,
+                .nonstandard = "Y[i] = T[X[i]] for bytes, made by fusion for the CPU"},
       op::OpDef{.name = "QLinearSigmoid",
                 .domain = kMicrosoft,
                 .min_inputs = 4,

@@ -8,6 +8,9 @@
 //                         QLinearSigmoid, QLinearLeakyRelu, QLinearConcat, QLinearSoftmax,
 //                         QLinearWhere, QLinearReduceMean (dequantize, compute, quantize),
 //                         MulInteger, ReduceSumInteger, GatherBlockQuantized.
+//   sluice.ByteTable(X, T) Y[i] = T[X[i]], where the byte X[i] counts as unsigned: T holds 256 bytes,
+//                         int8 or uint8. What stands between a DequantizeLinear and a
+//                         QuantizeLinear and works element by element is such a table.
 //
 // Scale and zero point are per tensor (one element), per axis (a vector along `axis`), or blocked
 // (the shape of x with ceil(extent / block_size) entries along `axis`). Types: int and uint of 2,
@@ -63,6 +66,7 @@ Result<void> qlinear_concat_reference(plan::KernelContext& context);
 Result<void> qlinear_softmax_reference(plan::KernelContext& context);
 Result<void> qlinear_where_reference(plan::KernelContext& context);
 Result<void> qlinear_reduce_mean_reference(plan::KernelContext& context);
+Result<void> byte_table_reference(plan::KernelContext& context);
 Result<void> mul_integer_reference(plan::KernelContext& context);
 Result<void> reduce_sum_integer_reference(plan::KernelContext& context);
 

@@ -215,6 +215,28 @@ void qlinear_cases(std::vector<op::Case>& out) {
                    .domain = kMicrosoft,
                    .attrs = {{"axes", std::vector<int64_t>{1}}},
                    .inputs = {any_of(dtype, Shape{3, 4, 9}, ++seed)}});
+    // Equal shapes, with tails of vectors, and one number.
+    for (const char* op : {"QLinearAdd", "QLinearMul"}) {
+      for (const int64_t size : {1, 15, 67}) {
+        out.push_back(
+            {.name = cat(op, "_", dtype_name(dtype), "_same_", size),
+             .op = op,
+             .domain = kMicrosoft,
+             .inputs = {any_of(dtype, Shape{3, size}, ++seed), scale_a, zero(),
+                        any_of(dtype, Shape{3, size}, ++seed), scale_b, zero(), scale_c, zero()}});
+      }
+      out.push_back(
+          {.name = cat(op, "_", dtype_name(dtype), "_number"),
+           .op = op,
+           .domain = kMicrosoft,
+           .inputs = {any_of(dtype, Shape{1}, ++seed), scale_a, zero(),
+                      any_of(dtype, Shape{3, 41}, ++seed), scale_b, zero(), scale_c, zero()}});
+    }
+    out.push_back({.name = cat("ByteTable_", dtype_name(dtype)),
+                   .op = "ByteTable",
+                   .domain = "sluice",
+                   .inputs = {any_of(dtype, Shape{5, 119}, ++seed),
+                              any_of(DType::kInt8, Shape{256}, ++seed)}});
     out.push_back({.name = cat("MulInteger_", dtype_name(dtype)),
                    .op = "MulInteger",
                    .domain = kMicrosoft,

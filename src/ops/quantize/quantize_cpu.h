@@ -8,5 +8,8 @@ namespace sluice::ops::quantize {
 extern const op::CpuCandidate kQuantizeCpu[1];
 extern const op::CpuCandidate kDequantizeCpu[1];
 extern const op::CpuCandidate kDynamicQuantizeCpu[1];
+extern const op::CpuCandidate kQLinearAddCpu[1];
+extern const op::CpuCandidate kQLinearMulCpu[1];
+extern const op::CpuCandidate kByteTableCpu[1];
 
 }  // namespace sluice::ops::quantize

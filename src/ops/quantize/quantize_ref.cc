@@ -256,4 +256,16 @@ Result<void> gather_block_quantized_reference(plan::KernelContext& context) {
   return {};
 }
 
+Result<void> byte_table_reference(plan::KernelContext& context) {
+  constexpr op::DTypeSet kBytes = {DType::kInt8, DType::kUInt8};
+  SLUICE_ASSIGN(const Tensor* x, op::input_tensor(context, 0, kBytes));
+  SLUICE_ASSIGN(const Tensor* table, op::input_tensor(context, 1, kBytes));
+  if (table->elements() != 256) {
+    return invalid_model(cat("A table of bytes has ", table->elements(), " elements (needs 256)"));
+  }
+  SLUICE_ASSIGN(Tensor * y, context.out(0, table->dtype(), x->shape()));
+  for (int64_t i = 0; i < x->elements(); ++i) y->set_int(i, table->get_int(x->get_int(i) & 255));
+  return {};
+}
+
 }  // namespace sluice::ops::quantize
