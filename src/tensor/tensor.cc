@@ -2,6 +2,10 @@
 
 #include <unistd.h>
 
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -16,6 +20,22 @@ namespace sluice {
 namespace {
 
 constexpr size_t kAlignment = 64;  // one cache line, and the widest vector register
+
+// Large arrays ask for pages of 2 MiB: of 4 KiB each, 64 MB take 16,000 page faults and more
+// entries than the translation caches hold. Only whole large pages are asked for, so that no memory
+// is added.
+void* aligned_memory(size_t bytes) {
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+  constexpr size_t kLargePage = size_t{2} << 20;
+  if (bytes >= 2 * kLargePage) {
+    void* memory = std::aligned_alloc(kLargePage, bytes);
+    // Advice: whether it is taken changes no result.
+    if (memory != nullptr) ::madvise(memory, bytes / kLargePage * kLargePage, MADV_HUGEPAGE);
+    return memory;
+  }
+#endif
+  return std::aligned_alloc(kAlignment, bytes);
+}
 
 Float8 float8_format(DType dtype) {
   switch (dtype) {
@@ -125,7 +145,7 @@ Result<Tensor> Tensor::allocate_uninitialized(DType dtype, const Shape& shape) {
   }
   // At least one line, so that an empty tensor still has an address.
   const size_t padded = (out.size_bytes_ / kAlignment + 1) * kAlignment;
-  void* memory = std::aligned_alloc(kAlignment, padded);
+  void* memory = aligned_memory(padded);
   if (memory == nullptr) {
     return resource_error(cat("Memory for a tensor of shape ", shape.text(), " is not to be had (",
                               padded, " bytes)"));
