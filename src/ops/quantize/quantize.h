@@ -8,7 +8,8 @@
 //                         QLinearSigmoid, QLinearLeakyRelu, QLinearConcat, QLinearSoftmax,
 //                         QLinearWhere, QLinearReduceMean (dequantize, compute, quantize),
 //                         MulInteger, ReduceSumInteger, GatherBlockQuantized.
-//   sluice.ByteTable(X, T) Y[i] = T[X[i]], where the byte X[i] counts as unsigned: T holds 256 bytes,
+//   sluice.ByteTable(X, T) Y[i] = T[X[i]], where the byte X[i] counts as unsigned: T holds 256
+//   bytes,
 //                         int8 or uint8. What stands between a DequantizeLinear and a
 //                         QuantizeLinear and works element by element is such a table.
 //
