@@ -199,6 +199,7 @@ export class App {
     }
     if (news.pictures.length > 1) this.announcer.say(`${news.pictures.length} pictures are added.`);
     if (news.pictures.length > 0) this.pictures.add(news.pictures);
+    for (const name of news.empty ?? []) this.announcer.note(`There is no picture in “${name}”.`, {error: true});
     if (news.refused.length > 0) {
       this.announcer.note(
         news.refused.length === 1

@@ -21,7 +21,16 @@ export class Camera {
     },
     {class: 'button button-primary grow'},
   );
+  private readonly again = button(
+    [icon('retry'), 'Try again'],
+    () => {
+      void this.start();
+    },
+    {class: 'button grow'},
+  );
   private stream: MediaStream | null = null;
+  /** Counts starts: a camera that answers after a later one was asked for, or after the end, is let go. */
+  private turn = 0;
   private facing: 'user' | 'environment' = 'user';
 
   constructor(private readonly onPicture: (file: File) => void) {
@@ -35,7 +44,7 @@ export class Camera {
       },
       {class: 'button', label: 'Other camera'},
     );
-    this.dialog.body.append(this.video, this.message, h('div', {class: 'row'}, this.shoot, flip));
+    this.dialog.body.append(this.video, this.message, h('div', {class: 'row'}, this.shoot, this.again, flip));
   }
 
   open(): void {
@@ -45,7 +54,10 @@ export class Camera {
 
   private async start(): Promise<void> {
     this.stop();
+    const turn = ++this.turn;
     this.shoot.disabled = true;
+    this.video.hidden = this.shoot.hidden = false;
+    this.again.hidden = true;
     this.message.textContent = 'Starting the camera…';
     try {
       if (!navigator.mediaDevices?.getUserMedia) throw new DOMException('', 'NotFoundError');
@@ -53,25 +65,41 @@ export class Camera {
         video: {facingMode: this.facing, width: {ideal: 3840}, height: {ideal: 2160}},
         audio: false,
       });
-      if (!this.dialog.element.open) {
+      if (turn !== this.turn) {
         for (const track of stream.getTracks()) track.stop();
         return;
       }
       this.stream = stream;
+      for (const track of stream.getTracks()) {
+        track.addEventListener('ended', () => {
+          if (this.stream === stream) this.failed('The camera was taken away.');
+        });
+      }
       this.video.srcObject = stream;
       await this.video.play();
+      if (turn !== this.turn) return;
       this.message.textContent = '';
       this.shoot.disabled = false;
       this.shoot.focus();
     } catch (thrown) {
+      if (turn !== this.turn) return;
       const name = thrown instanceof DOMException ? thrown.name : '';
-      this.message.textContent =
+      this.failed(
         name === 'NotAllowedError'
           ? 'The camera is not allowed here. Allow it in the address bar, then try again.'
           : name === 'NotFoundError'
             ? 'No camera was found on this device.'
-            : 'The camera cannot be used right now; perhaps another program has it.';
+            : 'The camera cannot be used right now; perhaps another program has it.',
+      );
     }
+  }
+
+  private failed(why: string): void {
+    this.stop();
+    this.message.textContent = why;
+    this.video.hidden = this.shoot.hidden = true;
+    this.again.hidden = false;
+    this.again.focus();
   }
 
   private async take(): Promise<void> {
@@ -84,13 +112,17 @@ export class Camera {
     const blob = await new Promise<Blob | null>(resolve => {
       canvas.toBlob(resolve, 'image/png');
     });
+    if (!blob) {
+      this.failed('The picture could not be taken: the browser gives no canvas of the camera’s size.');
+      return;
+    }
     this.dialog.close();
-    if (!blob) return;
     const stamp = new Date().toISOString().slice(0, 19).replace(/[:T]/g, '-');
     this.onPicture(new File([blob], `camera-${stamp}.png`, {type: 'image/png'}));
   }
 
   private stop(): void {
+    ++this.turn;
     for (const track of this.stream?.getTracks() ?? []) track.stop();
     this.stream = null;
     this.video.srcObject = null;

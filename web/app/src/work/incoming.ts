@@ -8,6 +8,8 @@ export interface Incoming {
   readonly models: readonly File[];
   /** Names of what is neither. */
   readonly refused: readonly string[];
+  /** Names of folders in which no picture was found. */
+  readonly empty?: readonly string[];
 }
 
 const kPicture = /\.(png|jpe?g|webp|avif|gif|bmp|heic|heif|tiff?|svg|ico)$/i;
@@ -51,8 +53,8 @@ export function incoming(page: Document, take: (news: Incoming) => void, over: (
     event.preventDefault();
     depth = 0;
     over(false);
-    void droppedFiles(event.dataTransfer).then(files => {
-      take(sortFiles(files));
+    void droppedFiles(event.dataTransfer).then(({files, empty}) => {
+      take({...sortFiles(files), empty});
     });
   });
   page.addEventListener('paste', event => {
@@ -64,14 +66,23 @@ export function incoming(page: Document, take: (news: Incoming) => void, over: (
 }
 
 // Folders are walked, in the order of their names.
-async function droppedFiles(transfer: DataTransfer): Promise<File[]> {
+async function droppedFiles(transfer: DataTransfer): Promise<{files: File[]; empty: string[]}> {
   const entries = [...transfer.items].map(item => item.webkitGetAsEntry?.() ?? null);
   const plain = [...transfer.files];
-  if (!entries.some(entry => entry?.isDirectory)) return plain;
-  const out: File[] = [];
-  for (const entry of entries) if (entry) await walk(entry, out);
-  return out;
+  if (!entries.some(entry => entry?.isDirectory)) return {files: plain, empty: []};
+  const files: File[] = [];
+  const empty: string[] = [];
+  for (const entry of entries) {
+    if (!entry) continue;
+    const before = files.length;
+    await walk(entry, files);
+    if (entry.isDirectory && files.length === before) empty.push(entry.name);
+  }
+  return {files, empty};
 }
+
+// As people count: 9 before 10.
+const byName = new Intl.Collator(undefined, {numeric: true});
 
 async function walk(entry: FileSystemEntry, out: File[]): Promise<void> {
   if (entry.isFile) {
@@ -94,7 +105,7 @@ async function walk(entry: FileSystemEntry, out: File[]): Promise<void> {
     if (some.length === 0) break;
     found.push(...some);
   }
-  found.sort((a, b) => (a.name < b.name ? -1 : 1));
+  found.sort((a, b) => byName.compare(a.name, b.name));
   for (const one of found) await walk(one, out);
 }
 
