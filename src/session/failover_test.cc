@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstring>
+#include <optional>
 
 #include "base/text.h"
 #include "exec/webgpu/fault.h"
@@ -138,6 +139,61 @@ TEST(Failover, EveryFaultAtEveryStageEndsInTheRightResultOrATypedError) {
               combinations, fired, at_load, failovers);
   EXPECT_GE(fired, 30);
   EXPECT_GE(failovers, 10);
+}
+
+// While the CPU finishes a job, the devices of others fail, too, in every way: the job is right,
+// and each of those sessions finishes its own.
+TEST(Failover, FaultsDuringTheRetryOnTheCpu) {
+  std::string why;
+  if (!device_is_here(why)) GTEST_SKIP() << "not run: " << why;
+  Options cpu;
+  cpu.backend = Backend::kCpu;
+  cpu.threads = 1;
+  int struck = 0;
+  for (const FaultKind kind : exec::webgpu::all_fault_kinds()) {
+    SCOPED_TRACE(exec::webgpu::name(kind));
+    const auto start = std::chrono::steady_clock::now();
+    FaultInjector faults, others;
+    auto session = Session::from_graph(chain(), "chain", gpu_options(&faults, Backend::kAuto));
+    ASSERT_TRUE(session.ok()) << session.error().text();
+    auto other = Session::from_graph(chain(), "chain", gpu_options(&others, Backend::kAuto));
+    ASSERT_TRUE(other.ok()) << other.error().text();
+    ASSERT_TRUE(run_once(**other, 1).ok());
+    faults = FaultInjector({{FaultKind::kForceLoss, Stage::kReadback}});
+    // Values of the retry come one by one; at the third the other device fails under work.
+    int values = 0;
+    std::optional<Result<Tensor>> theirs;
+    Observer observer;
+    observer.value = [&](std::string_view, const Value&) -> Result<void> {
+      if (faults.done() && ++values == 3) {
+        const bool wrong = kind == FaultKind::kWrongNumbers;
+        others = FaultInjector({{kind, wrong ? Stage::kReadback : Stage::kMiddleDispatch}});
+        theirs = run_once(**other, 2);
+        ++struck;
+      }
+      return {};
+    };
+    auto got = (*session)->run(feed(0), observer);
+    ASSERT_TRUE(got.ok()) << got.error().text();
+    EXPECT_EQ((*session)->binding().bound, Backend::kCpu);
+    EXPECT_EQ((*session)->binding().failovers.size(), 1U);
+    auto truth = Session::from_graph(chain(), "chain", cpu);
+    ASSERT_TRUE(truth.ok());
+    Observer watching;
+    watching.value = [](std::string_view, const Value&) -> Result<void> { return {}; };
+    const auto want = (*truth)->run(feed(0), watching);
+    ASSERT_TRUE(want.ok());
+    EXPECT_TRUE(same_bits((*got)[0].second.tensor(), (*want)[0].second.tensor()));
+    ASSERT_TRUE(theirs.has_value());
+    ASSERT_TRUE(theirs->ok()) << theirs->error().text();
+    // Only a self-test sees wrong numbers: these sessions do without.
+    if (kind != FaultKind::kWrongNumbers) {
+      EXPECT_EQ((*other)->binding().bound, Backend::kCpu);
+      EXPECT_TRUE(same_bits(theirs->value(), cpu_result(2)));
+    }
+    EXPECT_LT(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(), 10);
+  }
+  EXPECT_EQ(struck, 10);
 }
 
 TEST(Failover, AskedForWebGpuOnlyALoadThatFailsIsATypedError) {

@@ -1067,7 +1067,7 @@ TEST(GpuNumbersWide, MoreThan65535WorkgroupsInEachFamily) {
       {{"mode", std::string("nearest")}}, {}, {3});
   add("Einsum", {floats(Shape{4099}, 1), floats(Shape{4099}, 2)},
       {{"equation", std::string("i,j->ij")}}, {.ulps = kRounded});
-  add("Softmax", {floats(Shape{rows, 130}, 1)}, {{"axis", int64_t{-1}}}, {.ulps = 200});
+  add("Softmax", {floats(Shape{2, int64_t{1} << 24}, 1)}, {{"axis", int64_t{0}}}, {.ulps = 200});
   add("ReduceSum", {floats(Shape{rows, 130}, 1), ints64({-1})}, {}, {.ulps = 1, .terms = 130}, {1});
   add("LayerNormalization",
       {floats(Shape{rows, 65}, 1), floats(Shape{65}, 2), floats(Shape{65}, 3)}, {{"epsilon", 0.1f}},
@@ -1085,17 +1085,24 @@ TEST(GpuNumbersWide, MoreThan65535WorkgroupsInEachFamily) {
       {floats(Shape{rows, 1, 1, 2}, 1), floats(Shape{rows, 1, 3, 2}, 2),
        floats(Shape{rows, 1, 3, 2}, 3)},
       {}, {.ulps = 2, .absolute = 4e-6});
+  // A software adapter on a busy machine takes long over each.
+  exec::webgpu::DeviceOptions patient;
+  patient.allow_software = true;
+  patient.features = held.device->features();
+  patient.deadline_seconds = 300;
+  const auto device = exec::webgpu::Device::create(patient);
+  ASSERT_TRUE(device.ok()) << device.error().text();
   int wide = 0, failures = 0;
   std::map<std::string, Found> found;
   for (const Sized& sized : cases) {
     SCOPED_TRACE(sized.c.op);
     const auto part = std::span(&sized, 1);
-    const auto batch = compile(part, *held.device);
+    const auto batch = compile(part, **device);
     ASSERT_TRUE(batch.ok()) << batch.error().text();
     std::printf("    %-20s %lld workgroups\n", sized.c.op.c_str(),
                 static_cast<long long>(batch->largest_grid));
     wide += batch->largest_grid > 65535;
-    auto executor = exec::webgpu::Executor::create(batch->plan, held.device, {});
+    auto executor = exec::webgpu::Executor::create(batch->plan, *device, {});
     ASSERT_TRUE(executor.ok()) << executor.error().text();
     const auto got = (*executor)->run(batch->inputs, {});
     ASSERT_TRUE(got.ok()) << got.error().text();
@@ -1104,7 +1111,7 @@ TEST(GpuNumbersWide, MoreThan65535WorkgroupsInEachFamily) {
     if (HasFatalFailure()) return;
   }
   EXPECT_EQ(failures, 0);
-  EXPECT_GE(wide, 15);
+  EXPECT_EQ(wide, static_cast<int>(cases.size()));
   print(found);
 }
 

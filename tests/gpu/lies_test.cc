@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "exec/webgpu/fault.h"
 #include "gpu/on_device.h"
+#include "gpu/remote_host.h"
 
 namespace sluice {
 namespace {
@@ -190,6 +191,87 @@ TEST(GpuLies, ABackendThatComputesNothingProvesNothing) {
     EXPECT_TRUE(told.right) << told.error;
     EXPECT_EQ(told.binding().bound, Backend::kCpu);
     EXPECT_EQ(told.binding().failovers.size(), 1u);
+  }
+}
+
+// An adapter that offers shader-f16, played on one that has none: the self-test's shader is
+// replaced by what a driver makes of it, on the same halves in 32-bit words, two rows an
+// invocation.
+std::string halves_as_words(std::string_view store) {
+  return cat(R"(
+struct Params { rows : u32, depth : u32 }
+@group(0) @binding(0) var<uniform> p : Params;
+@group(0) @binding(1) var<storage, read> a : array<u32>;
+@group(0) @binding(2) var<storage, read> b : array<u32>;
+@group(0) @binding(3) var<storage, read_write> y : array<u32>;
+fn sum_of(row : u32) -> f32 {
+  var sum = 0.0;
+  for (var k = 0u; k < p.depth; k += 1u) {
+    let i = row * p.depth + k;
+    sum += unpack2x16float(a[i / 2u])[i % 2u] * unpack2x16float(b[i / 2u])[i % 2u];
+  }
+  return sum;
+}
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid : vec3<u32>, @builtin(local_invocation_index) lid : u32) {
+  let row = 2u * (wid.x * 64u + lid);
+  if (row >= p.rows) { return; }
+  let s = vec2<f32>(sum_of(row), sum_of(row + 1u));
+  y[row / 2u] = )",
+             store, ";\n}\n");
+}
+
+TEST(GpuLies, Float16ThatComputesWrongIsNotUsed) {
+  SLUICE_NEED_DEVICE();
+  if (held.device->features().f16) GTEST_SKIP() << "not run: the adapter has shader-f16 itself";
+  struct Driver {
+    const char* what;
+    const char* store;
+    bool right;
+  };
+  for (const Driver& driver :
+       {Driver{"right", "pack2x16float(s)", true},
+        {"zeros", "0u", false},
+        {"rows swapped", "pack2x16float(s.yx)", false},
+        {"a bit short", "pack2x16float(s) & 0xfffefffeu", false},
+        {"sums in 8 bits", "pack2x16float(s) & 0xfff8fff8u", false},
+        {"half of the words", "select(pack2x16float(s), 0u, lid >= 32u)", false}}) {
+    SCOPED_TRACE(driver.what);
+    Net net = chain();
+    ASSERT_TRUE(net.infer().ok());
+    session::Options options = software();
+    options.backend = Backend::kAuto;
+    auto remote = session::RemoteSession::from_graph(net.graph->clone(), "half", options);
+    ASSERT_TRUE(remote.ok()) << remote.error().text();
+    RemoteHost host(held.device, **remote);
+    int replaced = 0;
+    host.claim = [](session::AdapterFacts& facts) { facts.features.f16 = true; };
+    host.miscompile = [&](std::string& wgsl) {
+      if (wgsl.find("enable f16") == std::string::npos) return;
+      ++replaced;
+      wgsl = halves_as_words(driver.store);
+    };
+    ASSERT_TRUE((*remote)->set_feed(0, net.feeds[0]).ok());
+    const auto loaded = host.load();
+    EXPECT_EQ(replaced, 1);
+    const Binding& binding = (*remote)->binding();
+    const auto finding = std::ranges::find(binding.gate, "float16", &session::GateFinding::check);
+    ASSERT_NE(finding, binding.gate.end());
+    EXPECT_EQ(finding->passed, driver.right) << finding->sentence;
+    EXPECT_EQ(loaded.ok(), driver.right) << (loaded.ok() ? "" : loaded.error().text());
+    if (driver.right) {
+      EXPECT_EQ(binding.bound, Backend::kWebGpu);
+      continue;
+    }
+    // The host gives up, the job is done on the CPU, and the record says for which reason.
+    EXPECT_NE(loaded.error().message.find("float16"), std::string::npos) << loaded.error().text();
+    ASSERT_TRUE((*remote)->gpu_failover({.stage = "", .error = loaded.error().message}).ok());
+    EXPECT_EQ(binding.bound, Backend::kCpu);
+    EXPECT_EQ(binding.reason, loaded.error().message);
+    const auto want = op::interpret(ops::registry(), *net.graph, net.feeds);
+    const auto got = (*remote)->run_cpu();
+    ASSERT_TRUE(got.ok() && want.ok());
+    EXPECT_EQ(conformance::compare((**got)[0].second, (*want)[0], 1e-5, 1e-5), "");
   }
 }
 

@@ -1,11 +1,13 @@
 // Does anything notice a wrong kernel? Mistakes of the kind that people make are planted in the
 // WGSL of plans, one at a time (a plan's pipelines are data), and the operators' case tables run on
 // the device until one of them sees it. A mistake that none sees, and one that no case's plan
-// contains any more, is named.
+// contains any more, is named. Then the same mistakes in whole models: whatever changes a bit of
+// any layer must be seen by comparing layers.
 #include <gtest/gtest.h>
 
 #include <chrono>
 #include <cstdlib>
+#include <filesystem>
 #include <map>
 #include <set>
 
@@ -165,6 +167,31 @@ constexpr Mutation kMutations[] = {
     {"third byte of a word", "matmul_dot4", "bytes.z << 16u", "bytes.z << 8u"},
 };
 
+bool contains(const plan::Pipeline& pipeline, const Mutation& m) {
+  return pipeline.shader == m.shader && pipeline.wgsl.find(m.find) != std::string::npos &&
+         pipeline.wgsl.find(m.knob) != std::string::npos;
+}
+std::shared_ptr<plan::Plan> mutated(const plan::Plan& plan, const Mutation& m) {
+  auto wrong = std::make_shared<plan::Plan>(plan);
+  for (plan::Pipeline& pipeline : wrong->pipelines) {
+    const size_t at = pipeline.shader == m.shader ? pipeline.wgsl.find(m.find) : std::string::npos;
+    if (at != std::string::npos) pipeline.wgsl.replace(at, m.find.size(), m.replace);
+  }
+  return wrong;
+}
+// All of them take minutes: without --long a tenth.
+size_t every() {
+  const char* const env = std::getenv("SLUICE_LONG");
+  const bool all = (env != nullptr && *env != 0) || std::getenv("SLUICE_SHOW_MUTATIONS") != nullptr;
+  return all ? 1 : 10;
+}
+void show(const Mutation& m, const std::string& what) {
+  if (std::getenv("SLUICE_SHOW_MUTATIONS") == nullptr) return;
+  std::printf("  %-18s %-40s %s\n", std::string(m.shader).c_str(), std::string(m.what).c_str(),
+              what.c_str());
+  std::fflush(stdout);
+}
+
 // Cases tried before a mistake counts as unseen, taken evenly from all whose plans contain it.
 constexpr size_t kMostCases = 120;
 constexpr double kDeviceTolerance = 2e-6;  // as in the conformance tests
@@ -248,22 +275,14 @@ TEST(GpuMutations, AreSeenByTheOperatorsCases) {
   int killed = 0, planted = 0, runs = 0;
   std::vector<std::string> survivors;
   std::set<std::string> unsound;
-  // All of them take minutes: without --long a tenth.
-  const char* const env = std::getenv("SLUICE_LONG");
-  const bool all = (env != nullptr && *env != 0) || std::getenv("SLUICE_SHOW_MUTATIONS") != nullptr;
-  for (size_t number = 0; number < std::size(kMutations); number += all ? 1 : 10) {
+  for (size_t number = 0; number < std::size(kMutations); number += every()) {
     const Mutation& m = kMutations[number];
     SCOPED_TRACE(cat(m.shader, ": ", m.what));
     std::vector<size_t> able;
     for (const size_t i : by_shader[m.shader]) {
-      for (const plan::Pipeline& pipeline : cases[i].plan->pipelines) {
-        if (pipeline.shader != m.shader || pipeline.wgsl.find(m.find) == std::string::npos ||
-            pipeline.wgsl.find(m.knob) == std::string::npos) {
-          continue;
-        }
-        able.push_back(i);
-        break;
-      }
+      const bool has = std::ranges::any_of(cases[i].plan->pipelines,
+                                           [&](const auto& one) { return contains(one, m); });
+      if (has) able.push_back(i);
     }
     if (able.empty()) {
       ADD_FAILURE() << "no case's plan contains " << quoted(m.find);
@@ -285,13 +304,7 @@ TEST(GpuMutations, AreSeenByTheOperatorsCases) {
         ASSERT_TRUE(truth.ok()) << truth.error().text();
         p.truth = std::move(truth).value();
       }
-      auto wrong = std::make_shared<plan::Plan>(*p.plan);
-      for (plan::Pipeline& pipeline : wrong->pipelines) {
-        const size_t at =
-            pipeline.shader == m.shader ? pipeline.wgsl.find(m.find) : std::string::npos;
-        if (at != std::string::npos) pipeline.wgsl.replace(at, m.find.size(), m.replace);
-      }
-      const auto why = difference(p, wrong, held.device);
+      const auto why = difference(p, mutated(*p.plan, m), held.device);
       ++runs;
       // A mistake that does not compile is none.
       ASSERT_TRUE(why.ok()) << p.label << ": " << why.error().text();
@@ -313,11 +326,7 @@ TEST(GpuMutations, AreSeenByTheOperatorsCases) {
       survivors.push_back(
           cat(m.shader, ": ", m.what, " (", order.size(), " of ", able.size(), " cases tried)"));
     }
-    if (std::getenv("SLUICE_SHOW_MUTATIONS") != nullptr) {
-      std::printf("  %-18s %-40s %s\n", std::string(m.shader).c_str(), std::string(m.what).c_str(),
-                  seen.empty() ? "NOT SEEN" : seen.c_str());
-      std::fflush(stdout);
-    }
+    show(m, seen.empty() ? "NOT SEEN" : seen);
   }
   std::printf("  %d of %d planted mistakes are seen; %d runs, %.0f s\n", killed, planted, runs,
               std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
@@ -325,8 +334,158 @@ TEST(GpuMutations, AreSeenByTheOperatorsCases) {
   for (const std::string& line : unsound) {
     std::printf("    fails without any mistake: %s\n", line.c_str());
   }
-  EXPECT_GE(planted, all ? 40 : 5);
+  EXPECT_GE(planted, every() == 1 ? 40 : 5);
   EXPECT_GE(killed * 100, planted * 95);
+}
+
+// --- layers of models
+
+struct Layered {
+  std::string name;
+  std::shared_ptr<plan::Plan> plan;
+  std::vector<Value> feeds;
+  std::vector<std::vector<Value>> layers;  // outputs by step
+};
+
+// Open extents become 1 in front and 3 behind; what a model wants of its input is given by name.
+Value made_up(const session::IoInfo& input, std::string_view model, int seed) {
+  if (input.name == "sr") return Tensor::scalar<int64_t>(16000);
+  Shape shape;
+  for (const Dim& dim : *input.type.dims) {
+    shape.push_back(dim.is_known() ? dim.value() : shape.rank() == 0 ? 1 : 3);
+  }
+  if (model == "silero_vad_v5") shape = input.name == "state" ? Shape{2, 1, 128} : Shape{1, 512};
+  return is_floating(input.type.dtype) ? op::case_floats(shape, seed, 1.0, input.type.dtype)
+                                       : op::case_ints(input.type.dtype, shape, 0, 1, seed);
+}
+
+// The plan that a session runs the model by, once a run has told it what only a run can.
+Result<Layered> layered(const std::string& name, const std::string& path,
+                        const std::shared_ptr<exec::webgpu::Device>& device) {
+  Layered out{.name = name};
+  session::Options options = software();
+  options.deadline_seconds = 120;
+  SLUICE_ASSIGN(const auto session, session::Session::load(path, options));
+  session::NamedValues feeds;
+  for (const session::IoInfo& input : session->inputs()) {
+    if (!input.type.dims) return unsupported("an input without a rank");
+    feeds.emplace_back(input.name, made_up(input, name, static_cast<int>(feeds.size())));
+  }
+  SLUICE_TRY(session->run(feeds));
+  const session::Binding& binding = session->binding();
+  if (binding.bound != session::Backend::kWebGpu) return unsupported(binding.failovers[0].error);
+  if (!binding.islands.empty()) return unsupported(cat("an island: ", binding.islands[0].reason));
+  out.plan = std::make_shared<plan::Plan>(*session->plan());
+  for (const plan::SlotId id : out.plan->inputs) {
+    const std::string& wanted = out.plan->slot(id).name;
+    const auto feed = std::ranges::find(feeds, wanted, &session::NamedValues::value_type::first);
+    if (feed == feeds.end()) return internal_error(cat("no input ", wanted));
+    out.feeds.push_back(feed->second);
+  }
+  SLUICE_ASSIGN(auto executor, exec::webgpu::Executor::create(out.plan, device, {}));
+  out.layers.resize(out.plan->steps.size());
+  exec::webgpu::Observer observer;
+  observer.outputs = [&](int step, std::span<const Value> made) {
+    out.layers[static_cast<size_t>(step)].assign(made.begin(), made.end());
+  };
+  SLUICE_TRY(executor->run(out.feeds, {}, observer));
+  return out;
+}
+
+// The plan's layers against those that are right: whether any bit differs, and the first layer
+// outside the tolerance of layers.
+struct LayersSeen {
+  bool changed = false;
+  std::string layer;
+};
+Result<LayersSeen> compare_layers(const Layered& model, std::shared_ptr<plan::Plan> plan,
+                                  const std::shared_ptr<exec::webgpu::Device>& device) {
+  LayersSeen seen;
+  SLUICE_ASSIGN(auto executor, exec::webgpu::Executor::create(plan, device, {}));
+  exec::webgpu::Observer observer;
+  observer.outputs = [&](int step, std::span<const Value> made) {
+    const auto& right = model.layers[static_cast<size_t>(step)];
+    for (size_t i = 0; i < made.size() && seen.layer.empty(); ++i) {
+      if (!made[i].present() || conformance::same_bits(made[i], right[i])) continue;
+      seen.changed = true;
+      const std::string why = conformance::compare(made[i], right[i], 1e-4, 1e-3);
+      if (why.empty()) continue;
+      const plan::Step& at = plan->steps[static_cast<size_t>(step)];
+      seen.layer =
+          cat(model.name, ", layer ", step, " (", at.op, " ", sluice::quoted(at.node), "): ", why);
+    }
+  };
+  SLUICE_TRY(executor->run(model.feeds, {}, observer));
+  if (executor->last_run().saw_poison && seen.layer.empty()) seen.layer = "outputs are not written";
+  return seen;
+}
+
+TEST(GpuMutations, AreSeenInTheLayersOfModels) {
+  SLUICE_NEED_DEVICE();
+  // Large models take a software adapter on a busy machine a while to compile.
+  exec::webgpu::DeviceOptions patient;
+  patient.allow_software = true;
+  patient.features = held.device->features();
+  patient.deadline_seconds = 120;
+  const auto made = exec::webgpu::Device::create(patient);
+  ASSERT_TRUE(made.ok()) << made.error().text();
+  const std::shared_ptr<exec::webgpu::Device>& device = *made;
+  const std::string build = SLUICE_BINARY_DIR;
+  const size_t most = every() == 1 ? 100 : 9;  // the larger ones with --long
+  std::vector<Layered> models;
+  for (const char* name :
+       {"tract_averagepool_count_include_pad", "tract_deconv_group", "ort_deform_conv", "mnist",
+        "cntk_lstm_tanh_bidirectional", "point_history_classifier_lstm", "keypoint_classifier",
+        "hand_recrop", "bert_toy_optimized", "silero_vad_v5", "selfie_segmentation",
+        "hand_landmark_lite", "pytorch_super_resolution", "mobilenet_v2_qdq_int8", "SINet"}) {
+    for (const std::string& path :
+         {cat(build, "/data/onnx-models/", name, "/model.onnx"),
+          cat(build, "/models/", name, ".onnx"), cat(build, "/models/", name, ".tflite")}) {
+      if (!std::filesystem::exists(path) || models.size() >= most) continue;
+      auto model = layered(name, path, device);
+      if (model.ok()) {
+        models.push_back(std::move(model).value());
+      } else {
+        std::printf("  %s is left out: %s\n", name, model.error().message.c_str());
+      }
+      break;
+    }
+  }
+  if (models.size() < 6) GTEST_SKIP() << "not run: the models are not there";
+  int planted = 0, effective = 0, killed = 0;
+  std::vector<std::string> unseen, without_effect;
+  for (size_t number = 0; number < std::size(kMutations); number += every()) {
+    const Mutation& m = kMutations[number];
+    SCOPED_TRACE(cat(m.shader, ": ", m.what));
+    bool present = false;
+    LayersSeen best;
+    for (const Layered& model : models) {
+      const bool has = std::ranges::any_of(model.plan->pipelines,
+                                           [&](const auto& one) { return contains(one, m); });
+      if (!has) continue;
+      present = true;
+      const auto seen = compare_layers(model, mutated(*model.plan, m), device);
+      ASSERT_TRUE(seen.ok()) << model.name << ": " << seen.error().text();
+      best.changed |= seen->changed;
+      best.layer = seen->layer;
+      if (!best.layer.empty()) break;
+    }
+    if (!present) continue;
+    ++planted;
+    effective += best.changed;
+    killed += !best.layer.empty();
+    const std::string text = cat(m.shader, ": ", m.what);
+    if (best.changed && best.layer.empty()) unseen.push_back(text);
+    if (!best.changed) without_effect.push_back(text);
+    show(m, !best.layer.empty() ? best.layer : best.changed ? "NOT SEEN" : "no bit changes");
+  }
+  std::printf("  %zu models: of %d planted mistakes %d change some layer, and %d are seen\n",
+              models.size(), planted, effective, killed);
+  for (const std::string& text : unseen) ADD_FAILURE() << "not seen in any layer: " << text;
+  for (const std::string& text : without_effect) {
+    std::printf("    changes nothing in these models: %s\n", text.c_str());
+  }
+  EXPECT_GE(killed, every() == 1 ? 40 : 3);
 }
 
 }  // namespace

@@ -70,7 +70,7 @@ struct RemoteHost::State {
   std::map<uint32_t, Loaded> programs;
   uint32_t sentinel = 0;
 
-  Result<void> compile(Loaded& to, const Encoded& code);
+  Result<void> compile(Loaded& to, const Encoded& code, const RemoteHost& host);
   Result<void> set_up(Loaded& to, const Encoded& code, const Core& core);
   Result<Handle<WGPUBindGroup>> group(const Loaded& of, uint32_t pipeline, uint32_t uniform_offset,
                                       uint32_t uniform_bytes, Operands ranges);
@@ -78,7 +78,7 @@ struct RemoteHost::State {
   Result<void> execute(Loaded& what, const Core& core, const RemoteHost& host);
 };
 
-Result<void> RemoteHost::State::compile(Loaded& to, const Encoded& code) {
+Result<void> RemoteHost::State::compile(Loaded& to, const Encoded& code, const RemoteHost& host) {
   SLUICE_ASSIGN(const auto program, plan::decode(code.words, code.strings));
   to.strings = code.strings;
   std::vector<PipelineRequest> requests;
@@ -86,7 +86,9 @@ Result<void> RemoteHost::State::compile(Loaded& to, const Encoded& code) {
     if (one.opcode != Opcode::kPipeline) continue;
     PipelineRequest request;
     request.label = to.strings[one.operands[0]];
-    request.wgsl = to.strings[one.operands[1]];
+    std::string& wgsl = to.strings[one.operands[1]];
+    if (host.miscompile) host.miscompile(wgsl);
+    request.wgsl = wgsl;
     request.signature.uniform = one.operands[2] == 1;
     for (uint32_t b = 0; b < one.operands[3]; ++b) {
       request.signature.writable.push_back((one.operands[4] >> b & 1) != 0);
@@ -323,7 +325,9 @@ Result<void> RemoteHost::load() {
   State& s = *state_;
   session::RemoteSession& session = s.session;
   s.programs.clear();
-  SLUICE_ASSIGN(const auto verdict, session.gpu_adapter(session::adapter_facts(*s.device)));
+  session::AdapterFacts facts = session::adapter_facts(*s.device);
+  if (claim) claim(facts);
+  SLUICE_ASSIGN(const auto verdict, session.gpu_adapter(facts));
   if (!verdict.passed) return device_error(verdict.refusal);
   const auto start = std::chrono::steady_clock::now();
   const auto test = [&](int part, int rounds) -> Result<void> {
@@ -338,7 +342,7 @@ Result<void> RemoteHost::load() {
         return session.gpu_canary_judge(i, bytes);
       };
       if (round == 0) {
-        SLUICE_TRY(s.compile(loaded, *code));
+        SLUICE_TRY(s.compile(loaded, *code, *this));
         SLUICE_TRY(s.set_up(loaded, *code, core));
       }
       SLUICE_TRY(s.execute(loaded, core, *this));
@@ -359,7 +363,7 @@ Result<void> RemoteHost::load() {
   }
   SLUICE_ASSIGN(const auto prepared, session.gpu_prepare());
   if (prepared.program != 0 && prepared.fresh) {
-    SLUICE_TRY(s.compile(s.programs[prepared.program], *prepared.code));
+    SLUICE_TRY(s.compile(s.programs[prepared.program], *prepared.code, *this));
   }
   return {};
 }
@@ -372,7 +376,7 @@ Result<session::NamedValues> RemoteHost::run() {
   std::erase_if(s.programs, [&](const auto& entry) { return entry.first != prepared.program; });
   if (!prepared.complete) return internal_error("a program for a run is not complete");
   Loaded& loaded = s.programs[prepared.program];
-  if (prepared.fresh) SLUICE_TRY(s.compile(loaded, *prepared.code));
+  if (prepared.fresh) SLUICE_TRY(s.compile(loaded, *prepared.code, *this));
   if (loaded.pipelines.empty()) return internal_error("a program is not fresh, and not known");
   Core core;
   core.constant = [&](size_t i) { return session.gpu_constant(i); };
@@ -410,7 +414,7 @@ Result<session::NamedValues> RemoteHost::run() {
       return session.gpu_canary_judge(i, bytes);
     };
     const bool skipped = std::exchange(skip_dispatches, false);
-    SLUICE_TRY(s.compile(test, *code));
+    SLUICE_TRY(s.compile(test, *code, *this));
     SLUICE_TRY(s.set_up(test, *code, canary));
     SLUICE_TRY(s.execute(test, canary, *this));
     skip_dispatches = skipped;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "exec/webgpu/device.h"
+#include "session/gate_facts.h"
 #include "session/remote.h"
 
 namespace sluice::gpu_tests {
@@ -38,7 +39,10 @@ class RemoteHost {
   // May change what was read back of a canary, of an output.
   std::function<void(size_t output, std::span<std::byte>)> tamper_canary, tamper_output;
   bool skip_dispatches = false;  // a device that pretends
-  bool self_test = true;         // false where the session does without, too
+  // What the adapter says of itself, and what its compiler makes of a shader: lies of a driver.
+  std::function<void(session::AdapterFacts&)> claim;
+  std::function<void(std::string& wgsl)> miscompile;
+  bool self_test = true;  // false where the session does without, too
   void lose_device();
 
  private:

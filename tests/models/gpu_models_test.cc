@@ -1,14 +1,20 @@
 // Jobs on WebGPU as a user does them: a picture cut out, and a stateful model stepped with its
 // state fed back. Against the CPU, whose results outside oracles have checked. Not run where the
 // models or an adapter are not there.
+#include <array>
+#include <cstdlib>
 #include <filesystem>
+#include <set>
 
 #include "apps/cutout/cutout.h"
 #include "apps/cutout/locate.h"
 #include "apps/cutout/model.h"
 #include "base/file.h"
+#include "base/hash.h"
+#include "exec/webgpu/executor.h"
 #include "gpu/on_device.h"
 #include "image/image.h"
+#include "plan/device_layout.h"
 
 namespace sluice {
 namespace {
@@ -59,6 +65,118 @@ TEST(GpuModels, ACutoutIsThatOfTheCpu) {
   std::printf("  %zu of %zu pixels differ by more than 1/255, the most by %d/255\n", far,
               cpu.size(), most);
   EXPECT_LE(static_cast<double>(far), 0.001 * static_cast<double>(cpu.size()));
+}
+
+// Every model at hand, compiled for the limits that WebGPU guarantees.
+TEST(GpuModels, PlansStayWithinTheGuaranteedLimits) {
+  const plan::Limits guaranteed;
+  EXPECT_EQ(guaranteed.max_storage_buffers_per_stage, 8u);
+  EXPECT_EQ(guaranteed.max_storage_binding_bytes, uint64_t{128} << 20);
+  std::vector<std::filesystem::path> files;
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(kModels, ignored)) {
+    files.push_back(entry.path());
+  }
+  const std::string folder = SLUICE_BINARY_DIR "/data/onnx-models";
+  for (const auto& entry : std::filesystem::directory_iterator(folder, ignored)) {
+    files.push_back(entry.path() / "model.onnx");
+  }
+  std::ranges::sort(files);
+  int plans = 0;
+  for (const std::filesystem::path& file : files) {
+    if (file.extension() != ".onnx" && file.extension() != ".tflite") continue;
+    if (!std::filesystem::exists(file)) continue;
+    SCOPED_TRACE(file.string());
+    const auto graph = session::load_graph(file.string());
+    ASSERT_TRUE(graph.ok()) << graph.error().text();
+    session::Options options;
+    options.limits = guaranteed;
+    const auto planned = session::plan_for_gpu(**graph, options, {});
+    ASSERT_TRUE(planned.ok()) << planned.error().text();
+    // Extents that are open are 1 here.
+    Dim::Environment symbols;
+    for (const plan::SlotId id : planned->plan->inputs) {
+      const Type& type = planned->plan->slot(id).type;
+      if (!type.dims) continue;
+      Shape shape;
+      for (const Dim& dim : *type.dims) shape.push_back(dim.is_known() ? dim.value() : 1);
+      const auto stand_in = Tensor::shape_only(type.dtype, shape);
+      (void)plan::bind_symbols(type, stand_in, "a stand-in", symbols);
+    }
+    const auto layout = plan::lay_out_device(*planned->plan, symbols);
+    if (!layout.ok()) {
+      std::printf("  %-44s sizes only a run knows: %s\n", file.filename().c_str(),
+                  layout.error().message.c_str());
+      continue;
+    }
+    ++plans;
+    const std::string name =
+        file.stem() == "model" ? file.parent_path().filename().string() : file.filename().string();
+    std::printf("  %-44s at most %u storage buffers, largest binding %.1f MiB, %zu islands\n",
+                name.c_str(), layout->most_storage_buffers,
+                static_cast<double>(layout->largest_binding_bytes) / (1 << 20),
+                planned->islands.size());
+    EXPECT_LE(layout->most_storage_buffers, 8u);
+    EXPECT_LE(layout->largest_binding_bytes, uint64_t{128} << 20);
+    EXPECT_LE(layout->largest_buffer_bytes, uint64_t{256} << 20);
+  }
+  if (plans == 0) GTEST_SKIP() << "not run: there are no models";
+}
+
+// Real models with all they are made of: the same bits every time, whatever memory held, and how
+// long the driver was kept busy at a stretch.
+TEST(GpuModels, TwentyRunsGiveOneHash) {
+  SLUICE_NEED_DEVICE();
+  const char* const wanted = std::getenv("SLUICE_LONG");
+  const int runs = wanted != nullptr && *wanted != 0 ? 20 : 4;
+  int models = 0;
+  for (const char* name : {"selfie_segmentation.tflite", "hand_landmark_lite.tflite"}) {
+    if (!std::filesystem::exists(cat(kModels, "/", name))) continue;
+    SCOPED_TRACE(name);
+    const auto graph = session::load_graph(cat(kModels, "/", name));
+    ASSERT_TRUE(graph.ok()) << graph.error().text();
+    const auto planned =
+        session::plan_for_gpu(**graph, gpu_tests::software(), held.device->features());
+    ASSERT_TRUE(planned.ok()) << planned.error().text();
+    ASSERT_TRUE(planned->islands.empty());
+    std::vector<Value> feeds;
+    for (const plan::SlotId id : planned->plan->inputs) {
+      feeds.emplace_back(op::case_floats(*planned->plan->slot(id).type.shape(), 3));
+    }
+    std::set<std::array<uint8_t, 32>> hashes;
+    std::vector<float> submits;
+    const auto run = [&](exec::webgpu::Executor& executor) {
+      const auto got = executor.run(feeds, {});
+      ASSERT_TRUE(got.ok()) << got.error().text();
+      Sha256 hash;
+      for (const Value& value : *got) hash.update(value.tensor().bytes());
+      hashes.insert(hash.finish());
+      const auto& measured = executor.last_run().submit_seconds;
+      submits.insert(submits.end(), measured.begin(), measured.end());
+    };
+    // Memory as it comes and as runs before left it; NaNs; random bits.
+    for (const auto& [fill, random] : {std::pair<std::optional<uint32_t>, bool>{{}, false},
+                                       {0x7fc0ffeeU, false},
+                                       {0xffffffffU, false},
+                                       {7U, true}}) {
+      exec::webgpu::ExecutorOptions options;
+      options.fill_word = fill;
+      options.fill_random = random;
+      auto executor = exec::webgpu::Executor::create(planned->plan, held.device, options);
+      ASSERT_TRUE(executor.ok()) << executor.error().text();
+      for (int i = 0; i < runs / 4; ++i) run(**executor);
+      if (HasFatalFailure()) return;
+    }
+    EXPECT_EQ(hashes.size(), 1u);
+    ++models;
+    std::ranges::sort(submits);
+    if (submits.empty()) submits.push_back(0);
+    std::printf(
+        "  %s: %d runs, %zu hash; %zu submits, median %.0f ms, p99 %.0f ms, longest %.0f ms\n",
+        name, runs, hashes.size(), submits.size(), 1e3 * submits[submits.size() / 2],
+        1e3 * submits[submits.size() * 99 / 100], 1e3 * submits.back());
+  }
+  if (models == 0) GTEST_SKIP() << "not run: there are no models";
 }
 
 TEST(GpuModels, SpeechStepsCarryTheirStateAlong) {

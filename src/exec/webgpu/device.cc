@@ -22,6 +22,8 @@ namespace sluice::exec::webgpu {
 
 namespace {
 
+std::atomic<int> uncaptured = 0;
+
 std::string lower(std::string_view text) {
   std::string out(text);
   for (char& c : out) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
@@ -414,6 +416,7 @@ Result<void> open_device(Driver& driver, const DeviceOptions& options) {
         auto& into = *static_cast<HealthRecord*>(record);
         const std::lock_guard lock(into.mutex);
         ++into.health.uncaptured_errors;
+        uncaptured.fetch_add(1, std::memory_order_relaxed);
         into.health.last_uncaptured_error = cat(error_type(type), ": ", one_line(text_of(message)));
       };
   WGPURequestDeviceCallbackInfo callback = WGPU_REQUEST_DEVICE_CALLBACK_INFO_INIT;
@@ -661,5 +664,7 @@ DeviceHealth Device::health() {
   driver_->process_events();
   return driver_->health();
 }
+
+int uncaptured_errors() { return uncaptured.load(std::memory_order_relaxed); }
 
 }  // namespace sluice::exec::webgpu

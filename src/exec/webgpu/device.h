@@ -50,6 +50,9 @@ struct DeviceHealth {
   std::string last_uncaptured_error;
 };
 
+// Errors outside every error scope, of all devices that this process ever had. (Tests end with 0.)
+int uncaptured_errors();
+
 class Device {
  public:
   static Result<std::shared_ptr<Device>> create(const DeviceOptions& options);

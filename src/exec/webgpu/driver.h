@@ -98,6 +98,8 @@ struct Driver {
   // A wait passed its deadline: what belongs to the device is kept for ever, since releasing it
   // would wait for the same work that never ends.
   bool stuck = false;
+  // Measured over estimated time of submits, learned by all plans on this device; 0: nothing yet.
+  double submit_scale = 0;
 
   // Lets callbacks run until `done`. Errors (device): the deadline passes, or the device is lost.
   // `extra_seconds` is time that the work itself may rightly take.

@@ -73,6 +73,7 @@ struct RunRecord {
   bool saw_nonfinite = false;  // a NaN or infinity in a float output
   double seconds = 0;
   double longest_submit_seconds = 0;  // as far as measured
+  std::vector<float> submit_seconds;  // those measured
 };
 
 class Executor {

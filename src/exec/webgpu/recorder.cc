@@ -46,7 +46,7 @@ WGPUComputePassEncoder Recorder::pass() {
 
 Result<void> Recorder::begin_timed_pass(WGPUQuerySet queries, uint32_t index) {
   end_pass();
-  if (recorded_seconds_ * scale_ > budget_seconds_ / 2) SLUICE_TRY(submit());
+  if (recorded_seconds_ * scale() > budget() / 2) SLUICE_TRY(submit());
   WGPUPassTimestampWrites times = WGPU_PASS_TIMESTAMP_WRITES_INIT;
   times.querySet = queries;
   times.beginningOfPassWriteIndex = index;
@@ -71,8 +71,8 @@ Result<void> Recorder::dispatch(const BoundDispatch& dispatch, double flops) {
   const Library& library = *driver_.library;
   const double seconds = flops / flops_per_second_ +
                          static_cast<double>(dispatch.bytes) / bytes_per_second_ + kDispatchSeconds;
-  const bool full = (recorded_seconds_ + seconds) * scale_ > budget_seconds_ ||
-                    recorded_dispatches_ >= kMostDispatches;
+  const bool full =
+      (recorded_seconds_ + seconds) * scale() > budget() || recorded_dispatches_ >= kMostDispatches;
   if (recorded_dispatches_ > 0 && full && !timed_) SLUICE_TRY(submit());
   WGPUComputePassEncoder into = pass();
   library.ComputePassEncoderSetPipeline(into, dispatch.pipeline->pipeline.get());
@@ -142,17 +142,20 @@ Result<void> Recorder::wait_for_oldest() {
   const Submitted oldest = under_way_.front();
   SLUICE_TRY(driver_.await([&] { return oldest.done->done; }, "submitted work", time_allowance()));
   under_way_.pop_front();
-  if (oldest.done->seen_live) {
-    const double seconds =
-        std::chrono::duration<double>(oldest.done->at - std::max(last_done_, oldest.at)).count();
-    if (run_ != nullptr) {
-      run_->longest_submit_seconds = std::max(run_->longest_submit_seconds, seconds);
-    }
-    // Waiting itself is only good to a fraction of a millisecond.
-    if (oldest.raw_seconds > 0 && seconds > 1e-3) {
-      const double ratio = std::clamp(seconds / oldest.raw_seconds, 1e-3, 1e3);
-      scale_ += (ratio - scale_) * (ratio > scale_ ? 0.8 : 0.3);
-    }
+  // An upper bound where nobody looked in time, and where it is less than waiting can tell.
+  const double seconds =
+      std::chrono::duration<double>(oldest.done->at - std::max(last_done_, oldest.at)).count();
+  constexpr double kLeast = 1e-3;
+  if (oldest.raw_seconds >= kLeast) {
+    const double ratio = std::clamp(std::max(seconds, kLeast) / oldest.raw_seconds, 1e-3, 1e3);
+    double& known = driver_.submit_scale;
+    if (known == 0) known = ratio;
+    if (ratio < known) known += (ratio - known) * 0.3;
+    if (ratio > known && oldest.done->seen_live) known += (ratio - known) * 0.8;
+  }
+  if (oldest.done->seen_live && run_ != nullptr) {
+    run_->longest_submit_seconds = std::max(run_->longest_submit_seconds, seconds);
+    run_->submit_seconds.push_back(static_cast<float>(seconds));
   }
   last_done_ = oldest.done->at;
   return {};
@@ -167,7 +170,7 @@ Result<void> Recorder::finish() {
 double Recorder::time_allowance() const {
   double seconds = 0;
   for (const Submitted& one : under_way_) seconds += one.raw_seconds;
-  return 20 * seconds * std::max(scale_, 1.0);
+  return 20 * seconds * std::max(scale(), 1.0);
 }
 
 void Recorder::drop() {

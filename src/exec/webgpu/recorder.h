@@ -47,6 +47,10 @@ class Recorder {
     double raw_seconds = 0;  // estimate before scaling
     Clock::time_point at;
   };
+  // Measured over estimated, and what a submit may be estimated at: little before anything has been
+  // measured.
+  double scale() const { return driver_.submit_scale > 0 ? driver_.submit_scale : 1; }
+  double budget() const { return driver_.submit_scale > 0 ? budget_seconds_ : budget_seconds_ / 8; }
   WGPUCommandEncoder encoder();
   WGPUComputePassEncoder pass();
   Result<void> wait_for_oldest();
@@ -54,7 +58,6 @@ class Recorder {
   Driver& driver_;
   double budget_seconds_;
   double flops_per_second_, bytes_per_second_;
-  double scale_ = 1;  // measured over estimated
   FaultInjector* faults_ = nullptr;
   RunRecord* run_ = nullptr;
   Handle<WGPUCommandEncoder> encoder_;
