@@ -38,6 +38,8 @@ struct GemmTile {
   // of 16 are read: memory must be readable up to width rounded up.
   const float* b = nullptr;
   const uint32_t* offsets = nullptr;
+  // Where the offsets are 0, b_step, 2 * b_step ...: that step, and no list is read.
+  int64_t b_step = 0;
   int64_t b_line = 0;
   int64_t b_panel = kPanelCols;
 
@@ -54,6 +56,13 @@ struct GemmTile {
   const float* column_bias = nullptr;  // [width], one line only
   const float* residual = nullptr;     // laid out like C; may be C itself
   Activation activation;
+
+  // What the caller will read next, to be brought to the second-level cache meanwhile.
+  struct Span {
+    const float* data = nullptr;
+    int64_t floats = 0;
+  };
+  Span ahead[2];
 };
 void gemm_tile(const GemmTile& tile);
 
