@@ -121,6 +121,33 @@ std::string refuse(const NodeView& node) {
   return {};
 }
 
+// Squares: what a Pow in a model nearly always is.
+Result<void> square(KernelContext& context) {
+  SLUICE_ASSIGN(const Tensor* x, op::input_tensor(context, 0, {DType::kFloat32}));
+  SLUICE_ASSIGN(const Shape shape, op::broadcast_shape({&x->shape(), &context.in(1).shape()}));
+  SLUICE_ASSIGN(Tensor * y, context.out(0, DType::kFloat32, shape));
+  context.parallel_for(x->elements(), kGrain, [&](int64_t begin, int64_t end) {
+    simd::apply({simd::Function::kSquare}, x->data<float>() + begin,
+                y->mutable_data<float>() + begin, end - begin);
+  });
+  return {};
+}
+
+std::string refuse_square(const NodeView& node) {
+  const Type& type = node.input_type(0);
+  if (!type.is_tensor() || type.dtype != DType::kFloat32) {
+    return cat("input 0 is ", type.text(), " (takes float32)");
+  }
+  const Tensor* exponent = node.constant(1);
+  if (exponent == nullptr || exponent->elements() != 1 || exponent->get_double(0) != 2) {
+    return "the exponent is not the number 2";
+  }
+  if (!type.has_rank() || type.dims->size() < static_cast<size_t>(exponent->rank())) {
+    return "the exponent has more axes than the base";
+  }
+  return {};
+}
+
 struct Row {
   std::string_view name;
   op::CpuCandidate candidate;
@@ -140,6 +167,10 @@ constexpr Row kRows[] = {
     {"Sub", two("sub.f32.simd", run<simd::Binary::kSub>)},
     {"Mul", two("mul.f32.simd", run<simd::Binary::kMul>)},
     {"Div", two("div.f32.simd", run<simd::Binary::kDiv>)},
+    {"Pow",
+     {.kernel = {.name = "square.f32.simd", .run = square},
+      .refuse = refuse_square,
+      .in_place_input = 0}},
     {"Min", several("min.f32.simd", run<simd::Binary::kMin>)},
     {"Max", several("max.f32.simd", run<simd::Binary::kMax>)},
     {"Sum", several("sum.f32.simd", run<simd::Binary::kAdd>)},

@@ -19,8 +19,11 @@
 #include "ops/conv/conv_kernels.h"
 #include "ops/conv/conv_operands.h"
 #include "ops/conv/conv_tiles.h"
+#include "ops/conv/depthwise_cpu.h"
 #include "ops/conv/winograd_cpu.h"
+#include "simd/elementwise.h"
 #include "simd/gemm_f32.h"
+#include "simd/gemm_thin.h"
 #include "simd/scratch_slots.h"
 
 namespace sluice::ops::conv {
@@ -52,6 +55,8 @@ void pack_weights(const float* w, int64_t groups, int64_t out_per_group, int64_t
   }
 }
 
+constexpr int64_t kVector = simd::kPanelCols;  // floats per vector, at most
+
 struct Job {
   const float* x = nullptr;
   const float* weights = nullptr;  // packed
@@ -61,9 +66,157 @@ struct Job {
   simd::Activation activation;
 };
 
+// An output of a few positions: what their windows read is written out, a row of it for each
+// channel and tap, and lanes run along the output channels.
+bool is_thin(const ConvGeometry& g, const Plane& plane) {
+  return plane.y.out * plane.x.out <= simd::kThinColumns &&
+         g.out_channels_per_group() >= simd::kPanelRows;
+}
+
+void write_windows(const float* x, const Plane& plane, int64_t channels, float* out) {
+  for (int64_t c = 0; c < channels; ++c, x += plane.y.in * plane.x.in) {
+    for (int64_t ky = 0; ky < plane.y.kernel; ++ky) {
+      for (int64_t kx = 0; kx < plane.x.kernel; ++kx) {
+        for (int64_t oy = 0; oy < plane.y.out; ++oy) {
+          const int64_t iy = plane.y.at(oy, ky);
+          const bool row_inside = iy >= 0 && iy < plane.y.in;
+          for (int64_t ox = 0; ox < plane.x.out; ++ox) {
+            const int64_t ix = plane.x.at(ox, kx);
+            *out++ = row_inside && ix >= 0 && ix < plane.x.in ? x[iy * plane.x.in + ix] : 0.0f;
+          }
+        }
+      }
+    }
+  }
+}
+
+Result<void> convolve_thin(KernelContext& context, const ConvGeometry& g, const Plane& plane,
+                           const Job& job) {
+  const int64_t taps = plane.y.kernel * plane.x.kernel;
+  const int64_t channels = g.in_channels_per_group(), made = g.out_channels_per_group();
+  const int64_t depth = channels * taps, columns = plane.y.out * plane.x.out;
+  const Chunks chunks(channels, plane.y.kernel, plane.x.kernel, plane.x.dilation);
+  const auto room = [&](int64_t count, size_t each) -> Result<std::byte*> {
+    const Checked bytes = Checked::from_signed(count) * each;
+    if (!bytes.fits(uint64_t{1} << 40)) return resource_error("A convolution is too large");
+    SLUICE_ASSIGN(const std::span<std::byte> memory,
+                  context.scratch(simd::scratch_bytes(bytes.value())));
+    return memory.data();
+  };
+  SLUICE_ASSIGN(std::byte * window_bytes, room(depth * columns, sizeof(float)));
+  SLUICE_ASSIGN(std::byte * sum_bytes, room(made * columns, sizeof(float)));
+  SLUICE_ASSIGN(std::byte * start_bytes, room(chunks.count + 1, sizeof(int64_t)));
+  auto* const windows = reinterpret_cast<float*>(window_bytes);
+  auto* const sums = reinterpret_cast<float*>(sum_bytes);
+  auto* const starts = reinterpret_cast<int64_t*>(start_bytes);
+  for (int64_t i = 0; i <= chunks.count; ++i) starts[i] = chunks.start(i) * taps;
+
+  const int64_t panels = (made + simd::kPanelRows - 1) / simd::kPanelRows;
+  const int64_t work = simd::kPanelRows * depth * columns;
+  for (int64_t image = 0; image < g.batch * g.groups; ++image) {
+    const int64_t group = image % g.groups;
+    write_windows(job.x + image * channels * plane.y.in * plane.x.in, plane, channels, windows);
+    const simd::ThinProduct product{.a = job.weights + group * packed_group_floats(made, depth),
+                                    .padded_rows = round_up(made, simd::kPanelRows),
+                                    .starts = {starts, static_cast<size_t>(chunks.count + 1)},
+                                    .b = windows,
+                                    .columns = columns,
+                                    .c = sums,
+                                    .rows = made};
+    const int64_t grain = std::max<int64_t>(1, (1 << 19) / std::max<int64_t>(1, work));
+    context.parallel_for(panels, grain, [&](int64_t begin, int64_t end) {
+      simd::thin_product(product, begin, end);
+      const int64_t first = begin * simd::kPanelRows;
+      const int64_t last = std::min(end * simd::kPanelRows, made);
+      const int64_t at = image * made * columns;
+      for (int64_t m = first; m < last; ++m) {
+        const float bias = job.bias == nullptr ? 0.0f : job.bias[group * made + m];
+        for (int64_t i = m * columns; i < (m + 1) * columns; ++i) {
+          job.y[at + i] = sums[i] + bias + (job.residual == nullptr ? 0.0f : job.residual[at + i]);
+        }
+      }
+      float* const out = job.y + at + first * columns;
+      simd::apply(job.activation, out, out, (last - first) * columns);
+    });
+  }
+  return {};
+}
+
+// A 1x1 kernel reads the input's planes where they lie, as long as they are short of a page: longer
+// ones share cache sets and pages with one another, and are copied into a tile.
+bool reads_in_place(const TiledConv& cut) {
+  constexpr int64_t kPageFloats = 1024;
+  return cut.taps == 1 && cut.plane.y.in == 1 && cut.plane.x.in == cut.plane.x.out &&
+         cut.plane.x.stride == 1 && cut.plane.x.pad_begin == 0 && cut.in_plane < kPageFloats &&
+         cut.in_plane >= kVector;
+}
+
+Result<void> convolve_in_place(KernelContext& context, const TiledConv& cut, const Job& job) {
+  // The last columns, fewer than the widest vector, are copied: whole vectors are read.
+  const int64_t depth = cut.chunks.largest(), plane = cut.in_plane;
+  const int64_t tail = plane % kVector;
+  const int slots = std::clamp(context.threads(), 1, 64);
+  SLUICE_ASSIGN(
+      const std::span<std::byte> memory,
+      context.scratch(simd::scratch_bytes(static_cast<uint64_t>(tail == 0 ? 0 : slots) *
+                                          static_cast<uint64_t>(depth * kVector) * sizeof(float))));
+  simd::ScratchSlots scratch(reinterpret_cast<float*>(memory.data()), slots, depth * kVector);
+  SLUICE_ASSIGN(
+      const std::span<std::byte> offset_memory,
+      context.scratch(simd::scratch_bytes(2 * static_cast<uint64_t>(depth) * sizeof(uint32_t))));
+  auto* const offsets = reinterpret_cast<uint32_t*>(offset_memory.data());
+  uint32_t* const tail_offsets = offsets + depth;
+  for (int64_t c = 0; c < depth; ++c) {
+    offsets[c] = static_cast<uint32_t>(c * plane);
+    tail_offsets[c] = static_cast<uint32_t>(c * kVector);
+  }
+  context.parallel_for(cut.tasks(), cut.grain(), [&](int64_t begin, int64_t end) {
+    const simd::ScratchSlots::Slot slot(scratch);
+    for (int64_t task = begin; task < end; ++task) {
+      const Block block = cut.block(task);
+      const float* const weights =
+          job.weights + block.group * packed_group_floats(cut.made, cut.channels);
+      const bool at_end = block.x0 + block.width == plane;
+      const int64_t direct = at_end ? block.width - tail : block.width;
+      simd::GemmTile t;
+      t.rows = block.rows;
+      t.row_bias = job.bias == nullptr ? nullptr : job.bias + block.group * cut.made + block.row0;
+      t.activation = job.activation;
+      t.c_row = plane;
+      for (int64_t chunk = 0; chunk < cut.chunks.count; ++chunk) {
+        const int64_t c0 = cut.chunks.start(chunk), c1 = cut.chunks.start(chunk + 1);
+        const float* const x = job.x + (block.image * cut.channels + c0) * plane + block.x0;
+        t.depth = c1 - c0;
+        t.a = weights + round_up(cut.made, simd::kPanelRows) * c0 + block.row0 * t.depth;
+        t.first = chunk == 0;
+        t.last = chunk == cut.chunks.count - 1;
+        const auto columns = [&](int64_t from, int64_t width, const float* b, const uint32_t* at) {
+          t.b = b;
+          t.offsets = at;
+          t.width = width;
+          t.c = job.y + block.out_at + from;
+          t.residual = job.residual == nullptr ? nullptr : job.residual + block.out_at + from;
+          simd::gemm_tile(t);
+        };
+        if (direct > 0) columns(0, direct, x, offsets);
+        if (direct < block.width) {
+          float* const tile = slot.data();
+          for (int64_t c = 0; c < t.depth; ++c) {
+            for (int64_t i = 0; i < tail; ++i) tile[c * kVector + i] = x[c * plane + direct + i];
+          }
+          columns(direct, tail, tile, tail_offsets);
+        }
+      }
+    }
+  });
+  return {};
+}
+
 Result<void> convolve(KernelContext& context, const ConvGeometry& g, const Plane& plane,
                       const Job& job) {
+  if (is_thin(g, plane)) return convolve_thin(context, g, plane, job);
   const TiledConv cut(g, plane, g.in_channels_per_group());
+  if (reads_in_place(cut)) return convolve_in_place(context, cut, job);
   const int64_t depth = cut.channels * cut.taps;
   std::vector<uint32_t> offsets(static_cast<size_t>(cut.offset_count()));
   cut.write_offsets(offsets.data());
@@ -454,29 +607,34 @@ std::string refuse_conv_integer(const NodeView& node) {
 
 }  // namespace
 
-const op::CpuCandidate kConvCpu[2] = {{.kernel = {.name = "conv.f32.winograd",
-                                                  .run = conv_winograd,
-                                                  .prepare = prepare_winograd,
-                                                  .prepared_input = 1},
-                                       .refuse = refuse_winograd},
-                                      {.kernel = {.name = "conv.f32.implicit_gemm",
-                                                  .run = conv_f32,
-                                                  .prepare = prepare_conv,
-                                                  .prepared_input = 1},
-                                       .refuse = refuse_conv}};
+const op::CpuCandidate kConvCpu[3] = {
+    {.kernel = {.name = "conv.f32.depthwise", .run = conv_depthwise}, .refuse = refuse_depthwise},
+    {.kernel = {.name = "conv.f32.winograd",
+                .run = conv_winograd,
+                .prepare = prepare_winograd,
+                .prepared_input = 1},
+     .refuse = refuse_winograd},
+    {.kernel = {.name = "conv.f32.implicit_gemm",
+                .run = conv_f32,
+                .prepare = prepare_conv,
+                .prepared_input = 1},
+     .refuse = refuse_conv}};
 
-const op::CpuCandidate kFusedConvCpu[2] = {{.kernel = {.name = "fused_conv.f32.winograd",
-                                                       .run = fused_conv_winograd,
-                                                       .prepare = prepare_winograd,
-                                                       .prepared_input = 1},
-                                            .refuse = refuse_winograd,
-                                            .in_place_input = 3},
-                                           {.kernel = {.name = "fused_conv.f32.implicit_gemm",
-                                                       .run = fused_conv_f32,
-                                                       .prepare = prepare_conv,
-                                                       .prepared_input = 1},
-                                            .refuse = refuse_conv,
-                                            .in_place_input = 3}};
+const op::CpuCandidate kFusedConvCpu[3] = {
+    {.kernel = {.name = "fused_conv.f32.depthwise", .run = fused_conv_depthwise},
+     .refuse = refuse_depthwise},
+    {.kernel = {.name = "fused_conv.f32.winograd",
+                .run = fused_conv_winograd,
+                .prepare = prepare_winograd,
+                .prepared_input = 1},
+     .refuse = refuse_winograd,
+     .in_place_input = 3},
+    {.kernel = {.name = "fused_conv.f32.implicit_gemm",
+                .run = fused_conv_f32,
+                .prepare = prepare_conv,
+                .prepared_input = 1},
+     .refuse = refuse_conv,
+     .in_place_input = 3}};
 
 const op::CpuCandidate kConvIntegerCpu[2] = {
     {.kernel = {.name = "conv_integer.8bit.dot",

@@ -5,8 +5,8 @@
 
 namespace sluice::ops::conv {
 
-extern const op::CpuCandidate kConvCpu[2];
-extern const op::CpuCandidate kFusedConvCpu[2];
+extern const op::CpuCandidate kConvCpu[3];
+extern const op::CpuCandidate kFusedConvCpu[3];
 extern const op::CpuCandidate kConvIntegerCpu[2];
 extern const op::CpuCandidate kQLinearConvCpu[1];
 extern const op::CpuCandidate kDynamicQuantizedConvCpu[1];

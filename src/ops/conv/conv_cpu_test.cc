@@ -44,7 +44,7 @@ void check(const Geometry& g, bool fused) {
   std::vector<Value> inputs = {Value(op::case_floats(Shape{g.n, g.c, g.h, g.w}, 1)), Value(w),
                                Value(op::case_floats(Shape{g.m}, 3))};
   Tensor want = run(conv_reference, attrs, inputs);
-  const auto& candidate = fused ? kFusedConvCpu[1] : kConvCpu[1];
+  const auto& candidate = fused ? kFusedConvCpu[2] : kConvCpu[2];
   if (fused) {
     inputs.emplace_back(op::case_floats(want.shape(), 4));
     attrs.set("activation", std::string("leakyrelu"));
@@ -91,6 +91,56 @@ TEST_P(ConvCpu, AgreesWithReference) {
   check({1, 16, 70, 300, 16, 1, 3, 3, 1, 1, 2, 2, {2, 2, 2, 2}}, true);
   check({1, 3, 129, 127, 24, 1, 7, 7, 2, 2, 1, 1, {3, 3, 3, 3}}, false);
   check({1, 350, 40, 40, 20, 1, 1, 1, 1, 1, 1, 1, {0, 0, 0, 0}}, true);
+  // Planes that are read in place, in several chunks of channels, with columns left over.
+  for (const int64_t size : {7, 14, 16}) {
+    check({1, 350, size, size, 41, 1, 1, 1, 1, 1, 1, 1, {0, 0, 0, 0}}, true);
+    check({2, 12, size, size, 44, 2, 1, 1, 1, 1, 1, 1, {0, 0, 0, 0}}, false);
+  }
+  // A few positions.
+  for (const int64_t width : {1, 2, 3, 4}) {
+    check({1, 350, 1, width, 41, 1, 1, 1, 1, 1, 1, 1, {0, 0, 0, 0}}, true);
+    check({2, 350, 1, width, 33, 1, 3, 3, 1, 1, 1, 1, {1, 1, 1, 1}}, true);
+    check({2, 12, 2, width + 2, 32, 2, 2, 3, 1, 1, 1, 1, {0, 0, 0, 0}}, false);
+  }
+}
+
+void check_depthwise(const Geometry& g, bool fused) {
+  SCOPED_TRACE(cat("n", g.n, " c", g.c, " ", g.h, "x", g.w, " k", g.kh, " s", g.sh, " p",
+                   join(g.pads, ","), fused ? " fused" : ""));
+  AttrMap attrs{
+      {"strides", std::vector<int64_t>{g.sh, g.sw}}, {"pads", g.pads}, {"group", g.group}};
+  std::vector<Value> inputs = {Value(op::case_floats(Shape{g.n, g.c, g.h, g.w}, 1)),
+                               Value(op::case_floats(Shape{g.m, 1, g.kh, g.kw}, 2)),
+                               Value(op::case_floats(Shape{g.m}, 3))};
+  Tensor want = run(conv_reference, attrs, inputs);
+  if (want.elements() == 0) return;
+  if (fused) {
+    inputs.emplace_back(op::case_floats(want.shape(), 4));
+    attrs.set("activation", std::string(g.h % 2 == 0 ? "leakyrelu" : "clip"));
+    attrs.set("activation_params",
+              g.h % 2 == 0 ? std::vector<float>{0.25f} : std::vector<float>{-0.5f, 0.75f});
+    want = run(fused_conv_reference, attrs, inputs);
+  }
+  const auto& kernel = (fused ? kFusedConvCpu[0] : kConvCpu[0]).kernel;
+  expect_close(run(kernel.run, attrs, inputs), want, static_cast<double>(g.kh * g.kw));
+}
+
+TEST_P(ConvCpu, DepthwiseAgreesWithReference) {
+  for (const int64_t k : {3, 5}) {
+    for (const int64_t s : {1, 2}) {
+      for (const int64_t size : {1, 2, 3, 4, 5, 7, 8, 14, 17, 32, 49}) {
+        check_depthwise({1, 3, size, size, 3, 3, k, k, s, s, 1, 1, {k / 2, k / 2, k / 2, k / 2}},
+                        false);
+        check_depthwise({2, 5, size, size + 9, 5, 5, k, k, s, s, 1, 1, {1, 0, 2, 3}}, true);
+        check_depthwise({1, 2, size + 5, size + 4, 2, 2, k, k, s, s, 1, 1, {0, 0, 0, 0}}, true);
+        check_depthwise({1, 2, size + 3, size + 6, 2, 2, k, k, s, s, 1, 1, {0, -1, 3, -2}}, false);
+      }
+      // Bands of rows; padding wider than the input.
+      check_depthwise({1, 2, 150, 131, 2, 2, k, k, s, s, 1, 1, {1, 1, 1, 1}}, true);
+      check_depthwise({1, 1, 9, 3000, 1, 1, k, k, s, s, 1, 1, {2, 2, 2, 2}}, false);
+      check_depthwise({1, 2, 3, 2, 2, 2, k, k, s, s, 1, 1, {9, 8, 7, 11}}, false);
+    }
+  }
 }
 
 // 3x3, stride 1, by tiles: never more than a few roundings away from the reference.
@@ -108,7 +158,7 @@ void check_winograd(const Geometry& g, bool fused) {
     attrs.set("activation", std::string("relu"));
     want = run(fused_conv_reference, attrs, inputs);
   }
-  const auto& kernel = (fused ? kFusedConvCpu[0] : kConvCpu[0]).kernel;
+  const auto& kernel = (fused ? kFusedConvCpu[1] : kConvCpu[1]).kernel;
   std::vector<Value> constants(inputs.size());
   constants[1] = inputs[1];
   const auto packed = kernel.prepare(attrs, constants);
@@ -146,7 +196,7 @@ TEST_P(ConvCpu, OneAxis) {
     AttrMap attrs{{"pads", std::vector<int64_t>{2, 1}}, {"strides", std::vector<int64_t>{2}}};
     const std::vector<Value> inputs = {Value(op::case_floats(Shape{1, 7, length}, 1)),
                                        Value(op::case_floats(Shape{5, 7, 4}, 2))};
-    expect_close(run(kConvCpu[1].kernel.run, attrs, inputs), run(conv_reference, attrs, inputs),
+    expect_close(run(kConvCpu[2].kernel.run, attrs, inputs), run(conv_reference, attrs, inputs),
                  28);
   }
 }
