@@ -281,7 +281,11 @@ await web.test('pictures of every state', async () => {
           if (web.isChromium) await fresh.emulateMediaFeatures([{name: 'prefers-color-scheme', value: scheme}]);
         },
       });
-      const shot = name => page.shot(`${size}-${scheme}-${name}`);
+      const shot = async name => {
+        await page.shot(`${size}-${scheme}-${name}`);
+        const bad = await page.cutOff();
+        web.check(bad.length === 0, `${size}, ${name}: cut off: ${bad.join('; ')}`);
+      };
       await shot('start');
       const widths = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
       web.check(widths[0] <= widths[1], `the page is ${widths[0]} wide (${widths[1]} are there)`);

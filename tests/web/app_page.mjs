@@ -102,6 +102,24 @@ export async function openApp(web, query = '', options = {}) {
   };
   /** Until the open picture can be saved. */
   page.cut = () => page.waitForSelector('.export .button-primary:not(:disabled)');
+  /** Controls that are cut off by something they lie in, or by the window: what each says. */
+  page.cutOff = () =>
+    page.evaluate(() => {
+      const bad = [];
+      for (const element of document.querySelectorAll('button, select, input, label, [role=tab], .slider-value')) {
+        if (!element.checkVisibility() || element.closest('.visually-hidden, .strip')) continue;
+        const {left, right, width} = element.getBoundingClientRect();
+        if (width <= 1) continue; // stands for what its label shows
+        for (let around = element.parentElement; around; around = around.parentElement) {
+          const box = around.getBoundingClientRect();
+          const clips = around === document.documentElement || getComputedStyle(around).overflowX !== 'visible';
+          if (!clips || (left > box.left - 1 && right < box.right + 1)) continue;
+          bad.push(`${element.ariaLabel ?? element.textContent} in ${around.className || around.tagName}`);
+          break;
+        }
+      }
+      return bad;
+    });
   page.button = async text => {
     const found = await page.evaluateHandle(
       wanted =>

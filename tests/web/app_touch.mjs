@@ -123,6 +123,10 @@ for (const [width, height] of [
         ).length,
     );
     web.check(overflow === 0, 'the export does not fit');
+    const bad = await page.cutOff();
+    web.check(bad.length === 0, `cut off: ${bad.join('; ')}`);
+    await (await page.$('.thumb[aria-current="true"] + .thumb-remove')).tap();
+    await page.waitForFunction(() => document.querySelector('.strip').dataset.total === '1');
   });
 }
 await web.finish();

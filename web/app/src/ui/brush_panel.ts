@@ -62,9 +62,9 @@ export function brushPanel(store: Store, actions: BrushActions): HTMLElement {
   return h(
     'div',
     {},
-    h('div', {class: 'row'}, group, undo, redo),
+    h('div', {class: 'row brush-row'}, group, undo, redo),
     size.element,
     hardness.element,
-    h('p', {class: 'hint'}, 'Zoom in for a finer brush; two fingers move the picture.'),
+    h('p', {class: 'hint'}, 'Zoom in for a finer brush. Two fingers or the middle mouse button move the picture.'),
   );
 }
