@@ -254,6 +254,8 @@ DotKernel kernel_of(int rows, int vectors) {
                         : portable_rows<kVectorsHeld>(rows);
 }
 
+HWY_INLINE int64_t lanes32() { return static_cast<int64_t>(hn::Lanes(I32())); }
+
 struct DotColumn {
   const uint32_t* b;
   int64_t c;      // in a row of C
@@ -330,35 +332,77 @@ void finish_bytes(const DotTile& tile, const DotColumn& column, int64_t row0, in
   }
 }
 
-// Rows [0, rows) of the sums of one column of vectors.
+// Rows [0, rows) of the sums of one column of vectors, as int32 or float32. Copies first, as above.
 void finish(const DotTile& tile, const DotColumn& column, int64_t row0, int64_t rows,
             const int32_t* sums) {
   const I32 d;
   const F32 df;
-  const bool corrects = tile.last && tile.row_factor != nullptr;
+  const bool last = tile.last, first = tile.first, whole = column.whole;
+  const bool corrects = last && tile.row_factor != nullptr;
   const VI32 column_sum = corrects ? load_words(tile.column_sum + column.sum, column) : hn::Zero(d);
-  for (int64_t m = 0; m < rows; ++m) {
-    const int64_t row = row0 + m;
-    int32_t* const at = tile.c + row * tile.c_row + column.c;
+  const auto from_row = [&](auto* p) { return last && p != nullptr ? p + row0 : nullptr; };
+  const int32_t* const add = from_row(tile.row_add);
+  const int32_t* const correction = from_row(tile.row_factor);
+  const float* const scale = from_row(tile.row_scale);
+  const float* const bias = from_row(tile.row_bias);
+  const Activation activation = tile.activation;
+  const int64_t c_row = tile.c_row;
+  int32_t* at = tile.c + row0 * c_row + column.c;
+  for (int64_t m = 0; m < rows; ++m, at += c_row) {
     VI32 sum = hn::LoadU(d, sums + m * kTileCols);
-    if (!tile.first) sum = hn::Add(sum, load_words(at, column));
+    if (!first) sum = hn::Add(sum, load_words(at, column));
+    if (add != nullptr) sum = hn::Add(sum, hn::Set(d, add[m]));
+    if (corrects) sum = hn::Add(sum, hn::Mul(column_sum, hn::Set(d, correction[m])));
     V32 bits = hn::BitCast(df, sum);
-    if (tile.last) {
-      if (tile.row_add != nullptr) sum = hn::Add(sum, hn::Set(d, tile.row_add[row]));
-      if (corrects) {
-        sum = hn::Add(sum, hn::Mul(column_sum, hn::Set(d, tile.row_factor[row])));
-      }
-      bits = hn::BitCast(df, sum);
-      if (tile.row_scale != nullptr) {
-        bits = hn::Mul(hn::ConvertTo(df, sum), hn::Set(df, tile.row_scale[row]));
-        if (tile.row_bias != nullptr) bits = hn::Add(bits, hn::Set(df, tile.row_bias[row]));
-        bits = activate(df, bits, tile.activation);
-      }
+    if (scale != nullptr) {
+      bits = hn::Mul(hn::ConvertTo(df, sum), hn::Set(df, scale[m]));
+      if (bias != nullptr) bits = hn::Add(bits, hn::Set(df, bias[m]));
+      bits = activate(df, bits, activation);
     }
-    if (column.whole) {
+    if (whole) {
       hn::StoreU(hn::BitCast(d, bits), d, at);
     } else {
       store_partial(df, bits, reinterpret_cast<float*>(at), column.lanes);
+    }
+  }
+}
+
+// One row that becomes bytes at once, as of depthwise kernels: little is multiplied, so that what
+// the general way does for each column of vectors would take most of the time.
+void single_row(const DotTile& tile) {
+  const I32 d;
+  const F32 df;
+  alignas(64) std::array<int32_t, kTileCols> sums;
+  const int64_t lanes = lanes32(), width = tile.width;
+  const bool corrects = tile.row_factor != nullptr;
+  const int32_t* const column_sum = tile.column_sum;
+  const VI32 correction = hn::Set(d, corrects ? tile.row_factor[0] : 0);
+  const VI32 add = hn::Set(d, tile.row_add[0]);
+  const V32 factor = hn::Set(df, finite_factor(tile.byte_factor[0]));
+  const ByteRange range(tile.byte_zero, tile.byte_low, tile.byte_high);
+  uint8_t* const bytes = tile.bytes;
+  DotOperands operands;
+  operands.a = tile.a;
+  operands.offsets = tile.offsets;
+  operands.depth = tile.depth;
+  for (int64_t x = 0; x < width;) {
+    const auto vectors =
+        static_cast<int>(std::min<int64_t>(kVectorsHeld, (width - x + lanes - 1) / lanes));
+    for (int v = 0; v < 3; ++v) {
+      operands.columns[static_cast<size_t>(v)] = tile.b + x + (v < vectors ? v : 0) * lanes;
+    }
+    kernel_of(1, vectors)(operands, sums.data());
+    for (int v = 0; v < vectors; ++v, x += lanes) {
+      const auto count = static_cast<size_t>(std::min(lanes, width - x));
+      const bool whole = count == static_cast<size_t>(lanes);
+      VI32 sum = hn::Add(hn::LoadU(d, sums.data() + v * lanes), add);
+      if (corrects) {
+        const DotColumn column{
+            .b = nullptr, .c = 0, .bytes = 0, .sum = 0, .lanes = count, .whole = whole};
+        sum = hn::Add(sum, hn::Mul(load_words(column_sum + x, column), correction));
+      }
+      store_low_bytes(range.rounded(hn::Mul(hn::ConvertTo(df, sum), factor)), bytes + x, count,
+                      whole);
     }
   }
 }
@@ -384,8 +428,6 @@ void all_rows(const DotTile& tile, const DotColumn* columns, int vectors) {
   }
 }
 
-HWY_INLINE int64_t lanes32() { return static_cast<int64_t>(hn::Lanes(I32())); }
-
 // Lanes from `p` on, `count` of them, the others zero.
 template <class T>
 HWY_INLINE auto load_some(const T* p, int64_t count) {
@@ -409,6 +451,11 @@ HWY_INLINE V32 row_factor(const RowEnding& ending, int64_t i, int64_t n) {
 }  // namespace
 
 void DotTileKernel(const DotTile& tile) {
+  if (tile.rows == 1 && tile.lines == 1 && tile.first && tile.last && tile.byte_factor != nullptr &&
+      tile.b_panel == kPanelCols) {
+    single_row(tile);
+    return;
+  }
   const int64_t lanes = lanes32();
   int64_t left_over = (tile.width + lanes - 1) / lanes * tile.lines;
   std::array<DotColumn, 3> columns;
@@ -435,36 +482,46 @@ void DotTileKernel(const DotTile& tile) {
   flush();
 }
 
-void PackWordsKernel(const uint8_t* const* planes, uint8_t flip, int64_t n, uint32_t* out) {
-  const auto pack = [&](auto d, int64_t i) {
-    const auto load = [&](int p) {
-      return planes[p] == nullptr ? hn::Zero(d)
-                                  : hn::Xor(hn::LoadU(d, planes[p] + i), hn::Set(d, flip));
-    };
-    hn::StoreInterleaved4(load(0), load(1), load(2), load(3), d,
-                          reinterpret_cast<uint8_t*>(out + i));
-  };
-  // The last vector may overlap the one before it; short rows take short vectors.
+void PackWordsKernel(const PackWords& job, uint32_t* HWY_RESTRICT out) {
+  const int64_t n = job.n;
   const auto all = [&](auto d) {
     const auto step = static_cast<int64_t>(hn::Lanes(d));
     if (n < step) return false;
-    int64_t i = 0;
-    for (; i + step <= n; i += step) pack(d, i);
-    if (i < n) pack(d, n - step);
+    const auto flips = hn::Set(d, job.flip);
+    const std::array<const uint8_t*, 4> planes = {job.planes[0], job.planes[1], job.planes[2],
+                                                  job.planes[3]};
+    for (int64_t row = 0; row < job.rows; ++row) {
+      const int64_t at = row * job.row_bytes;
+      const auto pack = [&](int64_t i) {
+        const auto load = [&](size_t p) {
+          return planes[p] == nullptr ? hn::Zero(d)
+                                      : hn::Xor(hn::LoadU(d, planes[p] + at + i), flips);
+        };
+        hn::StoreInterleaved4(load(0), load(1), load(2), load(3), d,
+                              reinterpret_cast<uint8_t*>(out + row * n + i));
+      };
+      // The last vector may overlap the one before it.
+      int64_t i = 0;
+      for (; i + step <= n; i += step) pack(i);
+      if (i < n) pack(n - step);
+    }
     return true;
   };
+  // Short rows take short vectors.
   if (all(hn::ScalableTag<uint8_t>()) || all(hn::CappedTag<uint8_t, 16>()) ||
       all(hn::CappedTag<uint8_t, 8>())) {
     return;
   }
-  for (int64_t i = 0; i < n; ++i) {
-    uint32_t word = 0;
-    for (int p = 0; p < 4; ++p) {
-      if (planes[p] != nullptr) {
-        word |= static_cast<uint32_t>(static_cast<uint8_t>(planes[p][i] ^ flip)) << (8 * p);
+  for (int64_t row = 0; row < job.rows; ++row) {
+    for (int64_t i = 0; i < n; ++i) {
+      uint32_t word = 0;
+      for (int p = 0; p < 4; ++p) {
+        if (job.planes[p] == nullptr) continue;
+        const uint8_t byte = job.planes[p][row * job.row_bytes + i] ^ job.flip;
+        word |= static_cast<uint32_t>(byte) << (8 * p);
       }
+      out[row * n + i] = word;
     }
-    out[i] = word;
   }
 }
 
@@ -602,8 +659,8 @@ HWY_EXPORT(DotInstructionKernel);
 
 void dot_tile(const DotTile& tile) { HWY_DYNAMIC_DISPATCH(DotTileKernel)(tile); }
 const char* dot_instruction() { return HWY_DYNAMIC_DISPATCH(DotInstructionKernel)(); }
-void pack_words(const uint8_t* const planes[4], uint8_t flip, int64_t n, uint32_t* out) {
-  HWY_DYNAMIC_DISPATCH(PackWordsKernel)(planes, flip, n, out);
+void pack_words(const PackWords& job, uint32_t* out) {
+  HWY_DYNAMIC_DISPATCH(PackWordsKernel)(job, out);
 }
 void quantize_words(const float* const planes[4], float scale, int32_t zero_point, int64_t n,
                     uint32_t* out) {

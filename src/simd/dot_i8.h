@@ -62,8 +62,15 @@ void dot_tile(const DotTile& tile);
 const char* dot_instruction();
 
 // out[i] = the words of four planes of bytes, each xor `flip` (0x80 makes signed bytes unsigned).
-// Planes past the first may be null: their bytes are zero.
-void pack_words(const uint8_t* const planes[4], uint8_t flip, int64_t n, uint32_t* out);
+// Planes past the first may be null: their bytes are zero. Of several rows those of the planes lie
+// row_bytes apart, those of the words follow one another.
+struct PackWords {
+  const uint8_t* planes[4] = {};
+  uint8_t flip = 0;
+  int64_t n = 0;  // words of a row
+  int64_t rows = 1, row_bytes = 0;
+};
+void pack_words(const PackWords& job, uint32_t* out);
 
 // even[i] = in[2 i], odd[i] = in[2 i + 1] for i in [0, n).
 void split_byte_pairs(const uint8_t* in, int64_t n, uint8_t* even, uint8_t* odd);

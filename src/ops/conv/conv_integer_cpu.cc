@@ -465,9 +465,11 @@ Result<const uint32_t*> make_tap_words(KernelContext& context, const ConvGeometr
   const int64_t images = g.batch * g.groups, word_pitch = form.image / form.row_words;
   SLUICE_ASSIGN(uint32_t* const out,
                 scratch<uint32_t>(context, size(images) * size(form.image) + simd::kPanelCols));
-  // A row with its padding, then cut by the stride's phases.
+  // Some rows with their padding, then cut by the horizontal stride's phases.
   const int64_t stride = along.stride, padded = form.phase_bytes * stride;
-  const int64_t pitch = round_up(2 * padded, 64) / 4;
+  const int64_t most = std::clamp<int64_t>((24 << 10) / padded, 1, rows);
+  const int64_t chunks = (rows + most - 1) / most, phase = most * form.phase_bytes;
+  const int64_t pitch = round_up(2 * most * padded, 64) / 4;
   const int slots = std::clamp(context.threads(), 1, 64);
   SLUICE_ASSIGN(float* const memory, scratch<float>(context, size(pitch) * size(slots)));
   simd::ScratchSlots areas(memory, slots, pitch);
@@ -475,45 +477,50 @@ Result<const uint32_t*> make_tap_words(KernelContext& context, const ConvGeometr
   const int64_t first = std::clamp<int64_t>(along.pad_begin, 0, padded);
   const int64_t skip = std::max<int64_t>(0, -along.pad_begin);
   const int64_t count = std::clamp<int64_t>(along.in - skip, 0, padded - first);
-  const uint32_t padding = static_cast<uint32_t>(x_zero) * 0x01010101u;
+  const auto padding = static_cast<uint8_t>(x_zero ^ flip);
   std::vector<int64_t> taps_at;
   for (int64_t k = 0; k < along.kernel; ++k) {
     const int64_t at = k * along.dilation;
-    taps_at.push_back(at % stride * form.phase_bytes + at / stride);
+    taps_at.push_back(at % stride * phase + at / stride);
   }
   context.parallel_for(
-      images * rows, std::max<int64_t>(1, (1 << 13) / (width * form.row_words)),
+      images * chunks, std::max<int64_t>(1, (1 << 13) / (most * width * form.row_words)),
       [&](int64_t begin, int64_t end) {
         const simd::ScratchSlots::Slot slot(areas);
-        auto* const row = reinterpret_cast<uint8_t*>(slot.data());
-        std::fill_n(row, padded, static_cast<uint8_t>(x_zero ^ flip));
-        uint8_t* const cut = stride == 1 ? row : row + padded;
+        auto* const held = reinterpret_cast<uint8_t*>(slot.data());
+        std::fill_n(held, most * padded, padding);
+        uint8_t* const cut = stride == 1 ? held : held + most * padded;
         for (int64_t i = begin; i < end; ++i) {
-          const int64_t image = i / rows, place = i % rows;
-          const int64_t y =
-              place % form.phase_rows * down.stride + place / form.phase_rows - down.pad_begin;
-          const bool inside = y >= 0 && y < down.in;
-          if (inside && count > 0) read_row(image, y, skip, count, row + first);
-          if (inside && stride == 2) {
-            simd::split_byte_pairs(row, form.phase_bytes, cut, cut + form.phase_bytes);
-          } else if (inside && stride > 2) {
-            for (int64_t o = 0; o < padded; ++o) {
-              cut[o % stride * form.phase_bytes + o / stride] = row[o];
+          const int64_t image = i / chunks, start = i % chunks * most;
+          const int64_t some = std::min(most, rows - start);
+          for (int64_t r = 0; r < some; ++r) {
+            const int64_t place = start + r;
+            const int64_t y =
+                place % form.phase_rows * down.stride + place / form.phase_rows - down.pad_begin;
+            uint8_t* const to = held + r * padded + first;
+            if (y >= 0 && y < down.in) {
+              if (count > 0) read_row(image, y, skip, count, to);
+            } else {
+              std::fill_n(to, count, padding);
+            }
+          }
+          if (stride == 2) {
+            simd::split_byte_pairs(held, some * form.phase_bytes, cut, cut + phase);
+          } else if (stride > 2) {
+            for (int64_t o = 0; o < some * padded; ++o) {
+              cut[o % stride * phase + o / stride] = held[o];
             }
           }
           for (int64_t word = 0; word < form.row_words; ++word) {
-            uint32_t* const to = out + image * form.image + word * word_pitch + place * width;
-            const int64_t terms = std::min<int64_t>(4, along.kernel - word * 4);
-            if (!inside) {
-              // Bytes without a tap are 0, for the sums of windows.
-              std::fill_n(to, width, terms == 4 ? padding : padding & ((1u << (8 * terms)) - 1));
-              continue;
+            simd::PackWords pack;
+            for (int64_t j = 0; j < 4 && word * 4 + j < along.kernel; ++j) {
+              pack.planes[j] = cut + taps_at[static_cast<size_t>(word * 4 + j)];
             }
-            std::array<const uint8_t*, 4> planes = {};
-            for (size_t j = 0; j < static_cast<size_t>(terms); ++j) {
-              planes[j] = cut + taps_at[static_cast<size_t>(word) * 4 + j];
-            }
-            simd::pack_words(planes.data(), flip, width, to);
+            pack.flip = flip;
+            pack.n = width;
+            pack.rows = some;
+            pack.row_bytes = form.phase_bytes;
+            simd::pack_words(pack, out + image * form.image + word * word_pitch + start * width);
           }
         }
       });
@@ -535,10 +542,10 @@ Result<const uint32_t*> words_of_bytes(KernelContext& context, const ConvGeometr
   }
   return make_words(context, g, form,
                     [&](const std::array<int64_t, 4>& from, int64_t n, uint32_t* out) {
-                      std::array<const uint8_t*, 4> planes;
+                      simd::PackWords pack{.flip = flip, .n = n};
                       for (size_t j = 0; j < 4; ++j)
-                        planes[j] = from[j] < 0 ? nullptr : data + from[j];
-                      simd::pack_words(planes.data(), flip, n, out);
+                        pack.planes[j] = from[j] < 0 ? nullptr : data + from[j];
+                      simd::pack_words(pack, out);
                     });
 }
 
