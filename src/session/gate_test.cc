@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
 
 #include "base/text.h"
 #include "exec/webgpu/fault.h"
@@ -166,6 +167,20 @@ TEST(GateTest, RechecksAfterWarmUpAndNowAndThen) {
 
 // --- on a device
 
+// Tensors share their elements: another one, its 32-bit words from `first` on changed.
+Tensor tampered(const Tensor& tensor, int64_t first, int64_t count,
+                const std::function<uint32_t(uint32_t)>& change) {
+  Tensor copy = tensor.clone().value();
+  for (int64_t i = first; i < first + count; ++i) {
+    uint32_t word = 0;
+    std::byte* const at = copy.mutable_bytes().data() + i * 4;
+    std::memcpy(&word, at, 4);
+    word = change(word);
+    std::memcpy(at, &word, 4);
+  }
+  return copy;
+}
+
 class SelfTestOnDevice : public testing::Test {
  protected:
   void SetUp() override {
@@ -177,6 +192,15 @@ class SelfTestOnDevice : public testing::Test {
   void TearDown() override {
     if (device_ == nullptr) return;
     EXPECT_EQ(device_->health().uncaptured_errors, 0);
+  }
+  // Of its own, to be broken.
+  static std::shared_ptr<gpu::Device> own_device(double deadline_seconds = 10) {
+    gpu::DeviceOptions how;
+    how.allow_software = true;
+    how.deadline_seconds = deadline_seconds;
+    auto device = gpu::Device::create(how);
+    EXPECT_TRUE(device.ok()) << (device.ok() ? "" : device.error().text());
+    return device.ok() ? std::move(device).value() : nullptr;
   }
   std::shared_ptr<gpu::Device> device_;
   GateOptions options_;
@@ -221,14 +245,9 @@ TEST_F(SelfTestOnDevice, EachWrongBitIsSeenInEachCheck) {
     for (const double place : {0.0, 0.5, 1.0}) {
       options_.test.tamper = [&](std::string_view check, int, Tensor& output) {
         if (check != lie) return;
-        Tensor copy = output.clone().value();
-        const auto words = static_cast<size_t>(copy.elements() - 1);
-        const auto at = static_cast<size_t>(place * static_cast<double>(words)) * 4;
-        uint32_t word = 0;
-        std::memcpy(&word, copy.bytes().data() + at, 4);
-        word ^= 1u << 23;  // of a float32: its exponent
-        std::memcpy(copy.mutable_bytes().data() + at, &word, 4);
-        output = copy;
+        const auto at = static_cast<int64_t>(place * static_cast<double>(output.elements() - 1));
+        // Of a float32: its exponent.
+        output = tampered(output, at, 1, [](uint32_t word) { return word ^ 1u << 23; });
       };
       const GateDecision decision = gate(device_, nullptr, options_);
       EXPECT_EQ(failed(decision), lie) << place;
@@ -241,11 +260,7 @@ TEST_F(SelfTestOnDevice, ZerosAndNansAreSeen) {
   for (const uint32_t word : {0u, 0x7fc00000u, gpu::kPoison}) {
     options_.test.tamper = [&](std::string_view check, int, Tensor& output) {
       if (check != "float32 arithmetic") return;
-      Tensor copy = output.clone().value();
-      for (int64_t i = 0; i < copy.elements(); ++i) {
-        std::memcpy(copy.mutable_bytes().data() + i * 4, &word, 4);
-      }
-      output = copy;
+      output = tampered(output, 0, output.elements(), [&](uint32_t) { return word; });
     };
     EXPECT_EQ(failed(gate(device_, nullptr, options_)), "float32 arithmetic") << word;
   }
@@ -344,16 +359,13 @@ TEST_F(SelfTestOnDevice, AdaptersThatFailWhileTestedAreRefused) {
        {"force_loss@pipeline", "force_loss@first_dispatch", "force_loss@submit",
         "force_loss@readback", "inject_oom@upload", "inject_validation@submit",
         "inject_internal@last_dispatch", "never_settling@readback", "force_loss@between_runs"}) {
-    gpu::DeviceOptions how;
-    how.allow_software = true;
-    how.deadline_seconds = 1;
-    auto device = gpu::Device::create(how);
-    ASSERT_TRUE(device.ok()) << device.error().text();
+    const auto device = own_device(1);
+    ASSERT_NE(device, nullptr);
     auto faults = gpu::FaultInjector::parse(fault);
     ASSERT_TRUE(faults.ok()) << faults.error().text();
     GateOptions options = options_;
     options.test.faults = &*faults;
-    const GateDecision decision = gate(*device, nullptr, options);
+    const GateDecision decision = gate(device, nullptr, options);
     EXPECT_FALSE(decision.passed) << fault;
     EXPECT_EQ(failed(decision), "self-test") << fault;
     EXPECT_NE(decision.refusal().find("can't be run"), std::string::npos) << decision.refusal();
@@ -379,17 +391,15 @@ TEST_F(SelfTestOnDevice, AlienBackendsThatComputeNothingAreRefused) {
 }
 
 TEST_F(SelfTestOnDevice, ALostDeviceIsRefused) {
-  gpu::DeviceOptions how;
-  how.allow_software = true;
   auto faults = gpu::FaultInjector::parse("force_loss@submit");
   ASSERT_TRUE(faults.ok());
-  auto device = gpu::Device::create(how);
-  ASSERT_TRUE(device.ok());
+  const auto device = own_device();
+  ASSERT_NE(device, nullptr);
   GateOptions options = options_;
   options.test.faults = &*faults;
-  EXPECT_FALSE(gate(*device, nullptr, options).passed);
+  EXPECT_FALSE(gate(device, nullptr, options).passed);
   options.test.faults = nullptr;
-  const GateDecision again = gate(*device, nullptr, options);
+  const GateDecision again = gate(device, nullptr, options);
   EXPECT_EQ(failed(again), "device");
 }
 

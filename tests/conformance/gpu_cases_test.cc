@@ -6,9 +6,7 @@
 // once, every eighth with symbolic shapes too, and every tenth with the second pattern.
 #include <gtest/gtest.h>
 
-#include "conformance/case_graph.h"
-#include "exec/webgpu/software_device.h"
-#include "op/interpreter.h"
+#include "gpu/on_device.h"
 #include "ops/case_tables.h"
 #include "ops/registry.h"
 #include "session/gate.h"
@@ -27,11 +25,7 @@ constexpr double kDeviceTolerance = 2e-6;
 class GpuCaseTable : public testing::TestWithParam<ops::CaseTable> {};
 
 TEST_P(GpuCaseTable, AgreesWithReference) {
-  exec::webgpu::use_software_driver();
-  session::Options options;
-  options.backend = session::Backend::kWebGpu;
-  options.allow_software = true;
-  options.threads = 1;
+  session::Options options = gpu_tests::software();
   options.deadline_seconds = 60;  // compiling shares the cores with everybody else
   // Kept, so that the sessions share it and its self-test.
   auto device = session::acquire_device(options);

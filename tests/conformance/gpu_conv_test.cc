@@ -30,25 +30,14 @@ std::vector<int64_t> channel_counts() {
   return out;
 }
 
-struct Layers {
-  std::unique_ptr<ir::Graph> graph = std::make_unique<ir::Graph>();
-  std::vector<Value> feeds;
-
+struct Layers : gpu_tests::Net {
   void add(std::string_view op, const Shape& x, const Shape& w, AttrMap attrs, bool constant) {
     const int64_t rows = op == "Conv" ? w[0] : w[1] * attrs.int_or("group", 1);
-    const std::string name = cat(op, "_", feeds.size());
-    const auto feed = [&](Tensor tensor, std::string_view suffix) {
-      feeds.emplace_back(tensor);
-      return graph->add_input(cat(name, suffix),
-                              Type::tensor(tensor.dtype(), to_dims(tensor.shape())));
-    };
-    const auto value = feed(op::case_floats(x, static_cast<int>(feeds.size())), "_x");
-    Tensor weight = op::case_floats(w, 3 + static_cast<int>(feeds.size()), 0.5);
-    const auto weights =
-        constant ? graph->add_constant(cat(name, "_w"), weight) : feed(weight, "_w");
-    const auto bias = graph->add_constant(cat(name, "_b"), op::case_floats(Shape{rows}, 5));
-    const auto node = graph->add_node(op, {value, weights, bias}, 1, std::move(attrs));
-    graph->outputs().push_back(graph->node(node).outputs[0]);
+    const auto value = input(op::case_floats(x, static_cast<int>(feeds.size())));
+    const Tensor weight = op::case_floats(w, 3 + static_cast<int>(feeds.size()), 0.5);
+    const auto weights = constant ? this->constant(weight) : input(weight);
+    output(one(op, {value, weights, this->constant(op::case_floats(Shape{rows}, 5))},
+               std::move(attrs)));
   }
 };
 
@@ -58,13 +47,7 @@ class GpuConvTiles : public testing::TestWithParam<int> {
 };
 
 TEST_P(GpuConvTiles, EveryNumberOfChannels) {
-  exec::webgpu::use_software_driver();
-  session::Options options;
-  options.backend = session::Backend::kWebGpu;
-  options.allow_software = true;
-  options.threads = 1;
-  auto device = session::acquire_device(options);
-  if (!device.ok()) GTEST_SKIP() << "not run: " << device.error().text();
+  SLUICE_NEED_DEVICE();
   Layers layers;
   for (const int64_t c : channel_counts()) {
     // Rows and positions that end within a tile; chunks within a tap and across taps.
@@ -78,27 +61,16 @@ TEST_P(GpuConvTiles, EveryNumberOfChannels) {
   }
   layers.add("Conv", {1, 36, 5, 6}, {33, 12, 2, 2}, {{"group", int64_t{3}}}, true);
   layers.add("Conv", {1, 2, 3, 4, 5}, {130, 2, 2, 2, 2}, {}, true);
-  const op::Registry& registry = ops::registry();
-  ASSERT_TRUE(op::infer_graph(registry, *layers.graph).ok());
-  const auto truth = op::interpret(registry, *layers.graph, layers.feeds);
-  ASSERT_TRUE(truth.ok()) << truth.error().text();
-  session::NamedValues named;
-  for (size_t i = 0; i < layers.feeds.size(); ++i) {
-    named.emplace_back(layers.graph->value(layers.graph->inputs()[i]).name, layers.feeds[i]);
+  ASSERT_TRUE(layers.infer().ok());
+  std::vector<std::string> labels;
+  for (const ir::Node& node : layers.graph->nodes()) {
+    labels.push_back(cat(node.label(), ", input ", layers.graph->type(node.inputs[0]).text()));
   }
   ops::conv::tile_for_test = GetParam();
-  auto session = session::Session::from_graph(layers.graph->clone(), "tiles", options);
-  ASSERT_TRUE(session.ok()) << session.error().text();
-  const auto got = (*session)->run(named);
-  ASSERT_TRUE(got.ok()) << got.error().text();
-  const session::Binding& binding = (*session)->binding();
-  ASSERT_EQ(binding.bound, session::Backend::kWebGpu);
-  EXPECT_TRUE(binding.islands.empty()) << binding.islands[0].reason;
-  ASSERT_EQ(got->size(), truth->size());
-  for (size_t i = 0; i < truth->size(); ++i) {
-    EXPECT_EQ(conformance::compare((*got)[i].second, (*truth)[i], 1e-4, 1e-4), "")
-        << layers.graph->nodes()[i].label() << ", input "
-        << layers.graph->type(layers.graph->nodes()[i].inputs[0]).text();
+  const gpu_tests::Beside made = gpu_tests::beside_reference(std::move(layers));
+  ASSERT_EQ(made.got.size(), labels.size());
+  for (size_t i = 0; i < labels.size(); ++i) {
+    EXPECT_EQ(conformance::compare(made.got[i], made.want[i], 1e-4, 1e-4), "") << labels[i];
   }
 }
 

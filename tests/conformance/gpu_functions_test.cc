@@ -4,17 +4,10 @@
 
 #include <limits>
 
-#include "conformance/case_graph.h"
-#include "exec/webgpu/software_device.h"
-#include "op/interpreter.h"
-#include "ops/registry.h"
-#include "session/gpu.h"
-#include "session/session.h"
+#include "gpu/on_device.h"
 
 namespace sluice {
 namespace {
-
-using namespace conformance;
 
 // Arguments in [low, high]: evenly spread, and every power of ten with some digits, of both signs.
 Tensor arguments(double low, double high) {
@@ -47,13 +40,7 @@ Tensor arguments(double low, double high) {
 }
 
 TEST(GpuFunctions, AreAccurateEverywhere) {
-  exec::webgpu::use_software_driver();
-  session::Options options;
-  options.backend = session::Backend::kWebGpu;
-  options.allow_software = true;
-  options.threads = 1;
-  auto device = session::acquire_device(options);
-  if (!device.ok()) GTEST_SKIP() << "not run: " << device.error().text();
+  SLUICE_NEED_DEVICE();
   const double all = 3.4e38;
   struct Function {
     const char* op;
@@ -90,24 +77,11 @@ TEST(GpuFunctions, AreAccurateEverywhere) {
   for (const Function& f : functions) {
     SCOPED_TRACE(f.op);
     op::Case c{.name = f.op, .op = f.op, .inputs = {arguments(f.low, f.high)}};
-    auto graph = graph_of(c, false);
-    ASSERT_TRUE(op::infer_graph(ops::registry(), *graph).ok());
-    const auto feeds = feeds_of(c);
-    auto truth = op::interpret(ops::registry(), *graph, feeds);
-    ASSERT_TRUE(truth.ok()) << truth.error().text();
-    session::NamedValues named;
-    for (size_t i = 0; i < feeds.size(); ++i) {
-      named.emplace_back(graph->value(graph->inputs()[i]).name, feeds[i]);
-    }
-    auto session = session::Session::from_graph(graph->clone(), c.name, options);
-    ASSERT_TRUE(session.ok()) << session.error().text();
-    auto got = (*session)->run(named);
-    ASSERT_TRUE(got.ok()) << got.error().text();
-    ASSERT_EQ((*session)->binding().bound, session::Backend::kWebGpu);
-    EXPECT_TRUE((*session)->binding().islands.empty());
+    const gpu_tests::Beside made = gpu_tests::beside_reference(gpu_tests::net_of(c));
+    ASSERT_EQ(made.got.size(), 1u);
     const Tensor& x = c.inputs[0].tensor();
-    const Tensor& a = (*got)[0].second.tensor();
-    const Tensor& b = (*truth)[0].tensor();
+    const Tensor& a = made.got[0].tensor();
+    const Tensor& b = made.want[0].tensor();
     int wrong = 0;
     for (int64_t i = 0; i < x.elements(); ++i) {
       const double u = a.get_double(i), v = b.get_double(i);

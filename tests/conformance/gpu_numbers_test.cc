@@ -1085,24 +1085,19 @@ TEST(GpuNumbersWide, MoreThan65535WorkgroupsInEachFamily) {
       {floats(Shape{rows, 1, 1, 2}, 1), floats(Shape{rows, 1, 3, 2}, 2),
        floats(Shape{rows, 1, 3, 2}, 3)},
       {}, {.ulps = 2, .absolute = 4e-6});
-  // A software adapter on a busy machine takes long over each.
-  exec::webgpu::DeviceOptions patient;
-  patient.allow_software = true;
-  patient.features = held.device->features();
-  patient.deadline_seconds = 300;
-  const auto device = exec::webgpu::Device::create(patient);
-  ASSERT_TRUE(device.ok()) << device.error().text();
+  const auto device = gpu_tests::patient_device(held);
+  ASSERT_NE(device, nullptr);
   int wide = 0, failures = 0;
   std::map<std::string, Found> found;
   for (const Sized& sized : cases) {
     SCOPED_TRACE(sized.c.op);
     const auto part = std::span(&sized, 1);
-    const auto batch = compile(part, **device);
+    const auto batch = compile(part, *device);
     ASSERT_TRUE(batch.ok()) << batch.error().text();
     std::printf("    %-20s %lld workgroups\n", sized.c.op.c_str(),
                 static_cast<long long>(batch->largest_grid));
     wide += batch->largest_grid > 65535;
-    auto executor = exec::webgpu::Executor::create(batch->plan, *device, {});
+    auto executor = exec::webgpu::Executor::create(batch->plan, device, {});
     ASSERT_TRUE(executor.ok()) << executor.error().text();
     const auto got = (*executor)->run(batch->inputs, {});
     ASSERT_TRUE(got.ok()) << got.error().text();

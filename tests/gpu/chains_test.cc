@@ -36,14 +36,16 @@ Net gathered_corners(int64_t channels, int64_t side) {
 
 TEST(GpuChains, ChainsOfGathers) {
   SLUICE_NEED_DEVICE();
+  Largest largest("chains of GatherND");
   for (const auto& [channels, side] : {std::pair{1, 5}, {3, 17}, {8, 16}, {32, 33}}) {
     SCOPED_TRACE(cat(channels, " channels, side ", side));
-    expect_like_reference(gathered_corners(channels, side));
+    largest.add(expect_like_reference(gathered_corners(channels, side)));
   }
 }
 
 TEST(GpuChains, ChainsOfScatters) {
   SLUICE_NEED_DEVICE();
+  Largest largest("chains of ScatterND");
   for (const std::string reduction : {"none", "add", "max"}) {
     SCOPED_TRACE(reduction);
     Net net;
@@ -59,7 +61,7 @@ TEST(GpuChains, ChainsOfScatters) {
       at = net.one("Add", {at, net.input(case_floats(Shape{1, 5}, 60 + i))});
     }
     net.output(at);
-    expect_like_reference(std::move(net), 1e-5, 1e-5);
+    largest.add(expect_like_reference(std::move(net), 1e-5, 1e-5));
   }
 }
 

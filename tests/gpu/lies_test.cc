@@ -70,6 +70,11 @@ Told tell(Net net, const session::Options& options, int runs = 1) {
   return told;
 }
 
+// The job was done, and right.
+#define SLUICE_EXPECT_DONE(told)                      \
+  ASSERT_NE((told).session, nullptr) << (told).error; \
+  EXPECT_TRUE((told).right) << (told).error
+
 TEST(GpuLies, ASoftwareAdapterIsNeverTakenForAGpu) {
   SLUICE_NEED_DEVICE();
   session::Options options = software();
@@ -80,16 +85,14 @@ TEST(GpuLies, ASoftwareAdapterIsNeverTakenForAGpu) {
 
   options.backend = Backend::kAuto;
   const Told fallen = tell(chain(), options);
-  ASSERT_NE(fallen.session, nullptr) << fallen.error;
-  EXPECT_TRUE(fallen.right);
+  SLUICE_EXPECT_DONE(fallen);
   EXPECT_EQ(fallen.binding().requested, Backend::kAuto);
   EXPECT_EQ(fallen.binding().bound, Backend::kCpu);
   EXPECT_NE(fallen.binding().reason.find("computes on the CPU"), std::string::npos)
       << fallen.binding().reason;
 
   const Told allowed = tell(chain(), software());
-  ASSERT_NE(allowed.session, nullptr) << allowed.error;
-  EXPECT_TRUE(allowed.right);
+  SLUICE_EXPECT_DONE(allowed);
   EXPECT_TRUE(allowed.binding().adapter.software);
   EXPECT_EQ(allowed.binding().console_line("m").find("adapter hw"), std::string::npos)
       << allowed.binding().console_line("m");
@@ -102,8 +105,7 @@ TEST(GpuLies, AnAdapterThatClaimsToBeHardwareButTurnsOutToBeSoftware) {
   options.backend = Backend::kAuto;
   options.faults = &faults;
   const Told told = tell(chain(), options);
-  ASSERT_NE(told.session, nullptr) << told.error;
-  EXPECT_TRUE(told.right);
+  SLUICE_EXPECT_DONE(told);
   EXPECT_EQ(told.binding().bound, Backend::kCpu);
   EXPECT_FALSE(told.binding().reason.empty());
 }
@@ -130,8 +132,7 @@ TEST(GpuLies, ALossInMidJobIsToldWithTheJobDoneElsewhere) {
     options.faults = &faults;
     options.self_test = false;  // it would suffer the loss first
     const Told told = tell(chain(), options, 2);
-    ASSERT_NE(told.session, nullptr) << told.error;
-    EXPECT_TRUE(told.right) << told.error;
+    SLUICE_EXPECT_DONE(told);
     const Binding& binding = told.binding();
     EXPECT_EQ(binding.requested, Backend::kWebGpu);
     EXPECT_EQ(binding.bound, Backend::kCpu);
@@ -147,8 +148,7 @@ TEST(GpuLies, ALossInMidJobIsToldWithTheJobDoneElsewhere) {
 TEST(GpuLies, AnIslandIsToldByNameAndReason) {
   SLUICE_NEED_DEVICE();
   const Told told = tell(with_island(), software());
-  ASSERT_NE(told.session, nullptr) << told.error;
-  EXPECT_TRUE(told.right);
+  SLUICE_EXPECT_DONE(told);
   EXPECT_EQ(told.binding().bound, Backend::kWebGpu);
   ASSERT_EQ(told.binding().islands.size(), 1u);
   EXPECT_EQ(told.binding().islands[0].op, "NonZero");
@@ -168,8 +168,7 @@ TEST(GpuLies, WrongNumbersFromTheDeviceAreNotPassedOn) {
   options.backend = Backend::kAuto;
   options.faults = &faults;
   const Told told = tell(chain(), options);
-  ASSERT_NE(told.session, nullptr) << told.error;
-  EXPECT_TRUE(told.right);
+  SLUICE_EXPECT_DONE(told);
   EXPECT_EQ(told.binding().bound, Backend::kCpu);
   EXPECT_FALSE(told.binding().reason.empty());
   bool failed = false;

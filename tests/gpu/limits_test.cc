@@ -23,8 +23,7 @@ using op::case_ints;
 
 TEST(GpuLimits, ConcatOf65) {
   SLUICE_NEED_DEVICE();
-  int most = 0;
-  uint64_t largest = 0;
+  Largest largest("concats of 65");
   for (const DType dtype : {DType::kFloat32, DType::kInt64, DType::kUInt8, DType::kBool,
                             DType::kFloat16, DType::kInt32}) {
     for (const auto& [shape, axis] : {std::pair{Shape{3}, 0},
@@ -47,17 +46,14 @@ TEST(GpuLimits, ConcatOf65) {
                                : case_ints(dtype, part, 0, dtype == DType::kBool ? 1 : 100, i)));
       }
       net.output(net.one("Concat", parts, {{"axis", int64_t{axis}}}));
-      const auto figures = expect_like_reference(std::move(net), 0, 0);
-      most = std::max(most, static_cast<int>(figures.most_storage_buffers));
-      largest = std::max(largest, figures.largest_binding_bytes);
+      largest.add(expect_like_reference(std::move(net), 0, 0));
     }
   }
-  std::printf("  42 concats of 65: at most %d storage buffers, largest binding %llu bytes\n", most,
-              static_cast<unsigned long long>(largest));
 }
 
 TEST(GpuLimits, SplitInto64) {
   SLUICE_NEED_DEVICE();
+  Largest largest("splits into 64");
   for (const DType dtype : {DType::kFloat32, DType::kInt64, DType::kInt8}) {
     for (const auto& [shape, axis] : {std::pair{Shape{130}, 0},
                                       {Shape{3, 128}, 1},
@@ -79,7 +75,7 @@ TEST(GpuLimits, SplitInto64) {
           if ((extent + 63) / 64 * 63 >= extent) continue;  // no 64 parts of equal size
         }
         for (const ir::ValueId part : net.node("Split", in, 64, attrs)) net.output(part);
-        expect_like_reference(std::move(net), 0, 0);
+        largest.add(expect_like_reference(std::move(net), 0, 0));
       }
     }
   }
@@ -87,6 +83,7 @@ TEST(GpuLimits, SplitInto64) {
 
 TEST(GpuLimits, DeformableConvolution) {
   SLUICE_NEED_DEVICE();
+  Largest largest("deformable convolutions");
   for (const int64_t groups : {1, 2}) {
     for (const bool with_mask : {false, true}) {
       SCOPED_TRACE(cat(groups, " offset groups, mask ", with_mask));
@@ -102,6 +99,7 @@ TEST(GpuLimits, DeformableConvolution) {
                           {"kernel_shape", std::vector<int64_t>{3, 3}}}));
       const auto figures = expect_like_reference(std::move(net), 1e-5, 1e-5);
       EXPECT_LE(figures.most_storage_buffers, 8u);
+      largest.add(figures);
     }
   }
 }

@@ -235,6 +235,8 @@ Result<std::string> difference(const Prepared& p, std::shared_ptr<plan::Plan> pl
 
 TEST(GpuMutations, AreSeenByTheOperatorsCases) {
   SLUICE_NEED_DEVICE();
+  const auto device = gpu_tests::patient_device(held);
+  ASSERT_NE(device, nullptr);
   const auto begin = std::chrono::steady_clock::now();
   std::map<std::string_view, std::vector<size_t>> by_shader;
   for (const Mutation& m : kMutations) by_shader[m.shader];
@@ -255,7 +257,7 @@ TEST(GpuMutations, AreSeenByTheOperatorsCases) {
         if (fixed) fix_small_operands(known);
         p.graph = conformance::graph_of(known, false);
         if (!op::infer_graph(ops::registry(), *p.graph).ok()) break;
-        planned = session::plan_for_gpu(*p.graph, software(), held.device->features());
+        planned = session::plan_for_gpu(*p.graph, software(), device->features());
         if (!planned.ok() || planned->islands.empty()) break;
       }
       if (!planned.ok() || planned->plan == nullptr || !planned->islands.empty()) continue;
@@ -304,13 +306,13 @@ TEST(GpuMutations, AreSeenByTheOperatorsCases) {
         ASSERT_TRUE(truth.ok()) << truth.error().text();
         p.truth = std::move(truth).value();
       }
-      const auto why = difference(p, mutated(*p.plan, m), held.device);
+      const auto why = difference(p, mutated(*p.plan, m), device);
       ++runs;
       // A mistake that does not compile is none.
       ASSERT_TRUE(why.ok()) << p.label << ": " << why.error().text();
       if (why->empty()) continue;
       // Not seen by a case that fails anyway.
-      const auto sound = difference(p, p.plan, held.device);
+      const auto sound = difference(p, p.plan, device);
       ++runs;
       ASSERT_TRUE(sound.ok()) << p.label << ": " << sound.error().text();
       if (!sound->empty()) {
@@ -422,14 +424,8 @@ Result<LayersSeen> compare_layers(const Layered& model, std::shared_ptr<plan::Pl
 
 TEST(GpuMutations, AreSeenInTheLayersOfModels) {
   SLUICE_NEED_DEVICE();
-  // Large models take a software adapter on a busy machine a while to compile.
-  exec::webgpu::DeviceOptions patient;
-  patient.allow_software = true;
-  patient.features = held.device->features();
-  patient.deadline_seconds = 120;
-  const auto made = exec::webgpu::Device::create(patient);
-  ASSERT_TRUE(made.ok()) << made.error().text();
-  const std::shared_ptr<exec::webgpu::Device>& device = *made;
+  const auto device = gpu_tests::patient_device(held);
+  ASSERT_NE(device, nullptr);
   const std::string build = SLUICE_BINARY_DIR;
   const size_t most = every() == 1 ? 100 : 9;  // the larger ones with --long
   std::vector<Layered> models;

@@ -96,6 +96,18 @@ inline Held hold_device() {
   const sluice::gpu_tests::Held held = gpu_tests::hold_device(); \
   if (held.session == nullptr) GTEST_SKIP() << "not run: " << held.why_not
 
+// Another one that waits longer: what compiles or computes much takes a software adapter on a busy
+// machine a while.
+inline std::shared_ptr<exec::webgpu::Device> patient_device(const Held& held) {
+  exec::webgpu::DeviceOptions patient;
+  patient.allow_software = true;
+  patient.features = held.device->features();
+  patient.deadline_seconds = 300;
+  auto device = exec::webgpu::Device::create(patient);
+  EXPECT_TRUE(device.ok()) << (device.ok() ? "" : device.error().text());
+  return device.ok() ? std::move(device).value() : nullptr;
+}
+
 // Everything that must hold of a binding for the device to have done the whole job.
 inline void expect_whole_job_on_device(const session::Binding& binding,
                                        const plan::Limits& limits = {}) {
@@ -114,13 +126,23 @@ inline void expect_whole_job_on_device(const session::Binding& binding,
   EXPECT_LE(binding.plan.largest_buffer_bytes, limits.max_buffer_bytes);
 }
 
-// Runs the net on the device and compares it with the reference. Gives the plan's figures.
-inline session::PlanFigures expect_like_reference(Net net, double atol = 2e-6, double rtol = 2e-6) {
+// A case of an operator's table.
+inline Net net_of(const op::Case& c, bool symbolic = false) {
+  return {.graph = conformance::graph_of(c, symbolic), .feeds = conformance::feeds_of(c)};
+}
+
+// What the device makes of the net, all of it, and what the reference does. Empty after a failure,
+// which has been reported.
+struct Beside {
+  std::vector<Value> got, want;
+  session::PlanFigures figures;
+};
+inline Beside beside_reference(Net net) {
   if (const auto inferred = net.infer(); !inferred.ok()) {
     ADD_FAILURE() << inferred.error().text();
     return {};
   }
-  const auto want = op::interpret(ops::registry(), *net.graph, net.feeds);
+  auto want = op::interpret(ops::registry(), *net.graph, net.feeds);
   if (!want.ok()) {
     ADD_FAILURE() << want.error().text();
     return {};
@@ -131,17 +153,47 @@ inline session::PlanFigures expect_like_reference(Net net, double atol = 2e-6, d
     ADD_FAILURE() << session.error().text();
     return {};
   }
-  const auto got = (*session)->run(feeds);
+  auto got = (*session)->run(feeds);
   if (!got.ok()) {
     ADD_FAILURE() << got.error().text();
     return {};
   }
   expect_whole_job_on_device((*session)->binding());
   EXPECT_EQ(got->size(), want->size());
-  for (size_t i = 0; i < std::min(got->size(), want->size()); ++i) {
-    EXPECT_EQ(conformance::compare((*got)[i].second, (*want)[i], atol, rtol), "") << "output " << i;
-  }
-  return (*session)->binding().plan;
+  if (got->size() != want->size()) return {};
+  Beside out{.want = std::move(want).value(), .figures = (*session)->binding().plan};
+  for (auto& [name, value] : *got) out.got.push_back(std::move(value));
+  return out;
 }
+
+// The same compared. Gives the plan's figures.
+inline session::PlanFigures expect_like_reference(Net net, double atol = 2e-6, double rtol = 2e-6) {
+  const Beside made = beside_reference(std::move(net));
+  for (size_t i = 0; i < made.got.size(); ++i) {
+    EXPECT_EQ(conformance::compare(made.got[i], made.want[i], atol, rtol), "") << "output " << i;
+  }
+  return made.figures;
+}
+
+// The largest figures of several plans, printed at the end.
+struct Largest {
+  std::string of;
+  int plans = 0;
+  uint32_t storage_buffers = 0;
+  uint64_t binding_bytes = 0;
+  explicit Largest(std::string what) : of(std::move(what)) {}
+  Largest(const Largest&) = delete;
+  Largest& operator=(const Largest&) = delete;
+  void add(const session::PlanFigures& figures) {
+    ++plans;
+    storage_buffers =
+        std::max(storage_buffers, static_cast<uint32_t>(figures.most_storage_buffers));
+    binding_bytes = std::max(binding_bytes, uint64_t{figures.largest_binding_bytes});
+  }
+  ~Largest() {
+    std::printf("  %d %s: at most %u storage buffers in a dispatch, largest binding %llu bytes\n",
+                plans, of.c_str(), storage_buffers, static_cast<unsigned long long>(binding_bytes));
+  }
+};
 
 }  // namespace sluice::gpu_tests

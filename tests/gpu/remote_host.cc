@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "exec/webgpu/driver.h"
 #include "exec/webgpu/pipelines.h"
+#include "exec/webgpu/readback.h"
 #include "exec/webgpu/recorder.h"
 #include "session/gate.h"
 
@@ -72,8 +73,8 @@ struct RemoteHost::State {
 
   Result<void> compile(Loaded& to, const Encoded& code, const RemoteHost& host);
   Result<void> set_up(Loaded& to, const Encoded& code, const Core& core);
-  Result<Handle<WGPUBindGroup>> group(const Loaded& of, uint32_t pipeline, uint32_t uniform_offset,
-                                      uint32_t uniform_bytes, Operands ranges);
+  Handle<WGPUBindGroup> group(const Loaded& of, uint32_t pipeline, uint32_t uniform_offset,
+                              uint32_t uniform_bytes, Operands ranges);
   Result<std::vector<std::vector<std::byte>>> read(Loaded& of, const std::vector<Operands>& ranges);
   Result<void> execute(Loaded& what, const Core& core, const RemoteHost& host);
 };
@@ -100,31 +101,19 @@ Result<void> RemoteHost::State::compile(Loaded& to, const Encoded& code, const R
   return {};
 }
 
-Result<Handle<WGPUBindGroup>> RemoteHost::State::group(const Loaded& of, uint32_t pipeline,
-                                                       uint32_t uniform_offset,
-                                                       uint32_t uniform_bytes, Operands ranges) {
-  std::vector<WGPUBindGroupEntry> entries;
-  const auto add = [&](uint32_t binding, WGPUBuffer buffer, uint64_t offset, uint64_t size) {
-    WGPUBindGroupEntry entry = WGPU_BIND_GROUP_ENTRY_INIT;
-    entry.binding = binding;
-    entry.buffer = buffer;
-    entry.offset = offset;
-    entry.size = size;
-    entries.push_back(entry);
-  };
-  if (uniform_offset != kAbsent) add(0, of.uniforms.get(), uniform_offset, uniform_bytes);
-  for (size_t b = 0; 3 * b < ranges.size(); ++b) {
-    add(static_cast<uint32_t>(1 + b), of.buffers[ranges[3 * b]].handle.get(), ranges[3 * b + 1],
-        ranges[3 * b + 2]);
+Handle<WGPUBindGroup> RemoteHost::State::group(const Loaded& of, uint32_t pipeline,
+                                               uint32_t uniform_offset, uint32_t uniform_bytes,
+                                               Operands ranges) {
+  std::vector<BoundBuffer> bound;
+  if (uniform_offset != kAbsent) {
+    bound.push_back({0, of.uniforms.get(), uniform_offset, uniform_bytes});
   }
-  WGPUBindGroupDescriptor descriptor = WGPU_BIND_GROUP_DESCRIPTOR_INIT;
-  descriptor.layout = of.pipelines[pipeline]->layout.get();
-  descriptor.entryCount = entries.size();
-  descriptor.entries = entries.data();
+  for (size_t b = 0; 3 * b < ranges.size(); ++b) {
+    bound.push_back({static_cast<uint32_t>(1 + b), of.buffers[ranges[3 * b]].handle.get(),
+                     ranges[3 * b + 1], ranges[3 * b + 2]});
+  }
   ++counts.bind_groups;
-  return Handle<WGPUBindGroup>(
-      driver.library->DeviceCreateBindGroup(driver.device.get(), &descriptor),
-      driver.library->BindGroupRelease);
+  return make_bind_group(driver, *of.pipelines[pipeline], bound, "remote");
 }
 
 // Buffers that grew, weights that are not there yet, uniforms, bind groups.
@@ -170,7 +159,7 @@ Result<void> RemoteHost::State::set_up(Loaded& to, const Encoded& code, const Co
     }
   }
   const uint32_t whole[] = {to.sentinel_buffer, 0, 16};
-  SLUICE_ASSIGN(to.sentinel_group, group(to, to.sentinel_pipeline, to.sentinel_uniform, 16, whole));
+  to.sentinel_group = group(to, to.sentinel_pipeline, to.sentinel_uniform, 16, whole);
   size_t index = 0;
   for (const Instruction& one : program) {
     if (one.opcode != Opcode::kDispatch) continue;
@@ -183,7 +172,7 @@ Result<void> RemoteHost::State::set_up(Loaded& to, const Encoded& code, const Co
                       std::equal(o.begin() + 8, o.end(), at.operands.begin() + 8);
     at.operands.assign(o.begin(), o.end());
     if (same) continue;
-    SLUICE_ASSIGN(at.dispatch.group, group(to, o[0], o[4], o[5], o.subspan(8)));
+    at.dispatch.group = group(to, o[0], o[4], o[5], o.subspan(8));
   }
   return scopes.finish("setting a program up");
 }
@@ -207,31 +196,15 @@ Result<std::vector<std::vector<std::byte>>> RemoteHost::State::read(
     at += (range[2] + 15) / 16 * 16;
   }
   SLUICE_TRY(recorder.finish());
-  struct Mapped {
-    bool done = false, ok = false;
-  };
-  const auto mapped = std::make_shared<Mapped>();
-  WGPUBufferMapCallbackInfo callback = WGPU_BUFFER_MAP_CALLBACK_INFO_INIT;
-  callback.mode = WGPUCallbackMode_AllowProcessEvents;
-  callback.userdata1 = hold(mapped);
-  callback.callback = [](WGPUMapAsyncStatus status, WGPUStringView, void* held, void*) {
-    const auto state = take<Mapped>(held);
-    state->done = true;
-    state->ok = status == WGPUMapAsyncStatus_Success;
-  };
-  driver.library->BufferMapAsync(staging.get(), WGPUMapMode_Read, 0, total, callback);
-  SLUICE_TRY(driver.await([&] { return mapped->done; }, "results"));
-  SLUICE_TRY(driver.check_alive("reading results back"));
-  const auto* bytes = static_cast<const std::byte*>(
-      mapped->ok ? driver.library->BufferGetConstMappedRange(staging.get(), 0, total) : nullptr);
-  if (bytes == nullptr) return device_error("The device does not give results back");
+  SLUICE_ASSIGN(const Bytes bytes, map_for_reading(driver, staging.get(), total));
   uint32_t found = 0;
-  std::memcpy(&found, bytes, 4);
+  std::memcpy(&found, bytes.data(), 4);
   if (found != number) return device_error("The sentinel is not there");
   std::vector<std::vector<std::byte>> out;
   at = 16;
   for (const Operands& range : ranges) {
-    out.emplace_back(bytes + at, bytes + at + range[2]);
+    const Bytes part = bytes.subspan(at, range[2]);
+    out.emplace_back(part.begin(), part.end());
     at += (range[2] + 15) / 16 * 16;
   }
   driver.library->BufferUnmap(staging.get());

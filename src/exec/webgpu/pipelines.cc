@@ -181,4 +181,24 @@ Result<std::vector<std::shared_ptr<CompiledPipeline>>> compile_pipelines(
   return out;
 }
 
+Handle<WGPUBindGroup> make_bind_group(Driver& driver, const CompiledPipeline& pipeline,
+                                      std::span<const BoundBuffer> bound, std::string_view label) {
+  std::vector<WGPUBindGroupEntry> entries;
+  for (const BoundBuffer& one : bound) {
+    WGPUBindGroupEntry& entry = entries.emplace_back();
+    entry = WGPU_BIND_GROUP_ENTRY_INIT;
+    entry.binding = one.binding;
+    entry.buffer = one.buffer;
+    entry.offset = one.offset_bytes;
+    entry.size = one.size_bytes;
+  }
+  WGPUBindGroupDescriptor descriptor = WGPU_BIND_GROUP_DESCRIPTOR_INIT;
+  descriptor.label = view(label);
+  descriptor.layout = pipeline.layout.get();
+  descriptor.entryCount = entries.size();
+  descriptor.entries = entries.data();
+  return {driver.library->DeviceCreateBindGroup(driver.device.get(), &descriptor),
+          driver.library->BindGroupRelease};
+}
+
 }  // namespace sluice::exec::webgpu

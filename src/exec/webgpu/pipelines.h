@@ -46,4 +46,13 @@ struct PipelineCache {
 Result<std::vector<std::shared_ptr<CompiledPipeline>>> compile_pipelines(
     Driver& driver, std::span<const PipelineRequest> requests, FaultInjector* faults);
 
+// Bind group 0 of a pipeline: what lies at which binding.
+struct BoundBuffer {
+  uint32_t binding = 0;
+  WGPUBuffer buffer = nullptr;
+  uint64_t offset_bytes = 0, size_bytes = 0;
+};
+Handle<WGPUBindGroup> make_bind_group(Driver& driver, const CompiledPipeline& pipeline,
+                                      std::span<const BoundBuffer> bound, std::string_view label);
+
 }  // namespace sluice::exec::webgpu

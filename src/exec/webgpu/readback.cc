@@ -21,6 +21,31 @@ struct Mapped {
 
 }  // namespace
 
+Result<std::span<const std::byte>> map_for_reading(Driver& driver, WGPUBuffer staging,
+                                                   uint64_t size_bytes, double extra_seconds) {
+  const Library& library = *driver.library;
+  const auto mapped = std::make_shared<Mapped>();
+  WGPUBufferMapCallbackInfo callback = WGPU_BUFFER_MAP_CALLBACK_INFO_INIT;
+  callback.mode = WGPUCallbackMode_AllowProcessEvents;
+  callback.userdata1 = hold(mapped);
+  callback.callback = [](WGPUMapAsyncStatus status, WGPUStringView message, void* held, void*) {
+    const auto state = take<Mapped>(held);
+    state->done = true;
+    state->ok = status == WGPUMapAsyncStatus_Success;
+    state->message = text_of(message);
+  };
+  library.BufferMapAsync(staging, WGPUMapMode_Read, 0, size_bytes, callback);
+  SLUICE_TRY(driver.await([&] { return mapped->done; }, "results", extra_seconds));
+  SLUICE_TRY(driver.check_alive("reading results back"));
+  if (!mapped->ok) {
+    return device_error(cat("The device does not give results back (", mapped->message, ")"));
+  }
+  const auto* bytes =
+      static_cast<const std::byte*>(library.BufferGetConstMappedRange(staging, 0, size_bytes));
+  if (bytes == nullptr) return device_error("The device maps results to no memory");
+  return std::span(bytes, size_bytes);
+}
+
 PipelineRequest Readback::sentinel_request() {
   return {.label = "sentinel",
           .wgsl = plan::kSentinelShader,
@@ -37,26 +62,14 @@ Result<void> Readback::set_up_sentinel(std::shared_ptr<CompiledPipeline> pipelin
   SLUICE_ASSIGN(sentinel_result_,
                 driver_.create_buffer(
                     kSentinelBytes, WGPUBufferUsage_Storage | WGPUBufferUsage_CopySrc, "sentinel"));
-  WGPUBindGroupEntry entries[2] = {WGPU_BIND_GROUP_ENTRY_INIT, WGPU_BIND_GROUP_ENTRY_INIT};
-  entries[0].binding = 0;
-  entries[0].buffer = sentinel_number_.get();
-  entries[0].size = kSentinelBytes;
-  entries[1].binding = 1;
-  entries[1].buffer = sentinel_result_.get();
-  entries[1].size = kSentinelBytes;
-  WGPUBindGroupDescriptor descriptor = WGPU_BIND_GROUP_DESCRIPTOR_INIT;
-  descriptor.label = view("sentinel");
-  descriptor.layout = sentinel_->layout.get();
-  descriptor.entryCount = 2;
-  descriptor.entries = entries;
-  sentinel_group_ = {driver_.library->DeviceCreateBindGroup(driver_.device.get(), &descriptor),
-                     driver_.library->BindGroupRelease};
+  const BoundBuffer bound[] = {{0, sentinel_number_.get(), 0, kSentinelBytes},
+                               {1, sentinel_result_.get(), 0, kSentinelBytes}};
+  sentinel_group_ = make_bind_group(driver_, *sentinel_, bound, "sentinel");
   return scopes.finish("setting the sentinel up");
 }
 
 Result<void> Readback::fetch(std::vector<Part>& parts, RunRecord& run,
                              FunctionRef<Result<void>(std::span<const std::byte>)> use) {
-  const Library& library = *driver_.library;
   uint64_t total = kSentinelBytes;
   for (Part& part : parts) {
     part.at = total;
@@ -81,37 +94,20 @@ Result<void> Readback::fetch(std::vector<Part>& parts, RunRecord& run,
     recorder_.copy(part.buffer, part.offset_bytes, staging_.get(), part.at, part.size_bytes);
   }
   SLUICE_TRY(recorder_.submit());
-  const auto mapped = std::make_shared<Mapped>();
-  WGPUBufferMapCallbackInfo callback = WGPU_BUFFER_MAP_CALLBACK_INFO_INIT;
-  callback.mode = WGPUCallbackMode_AllowProcessEvents;
-  callback.userdata1 = hold(mapped);
-  callback.callback = [](WGPUMapAsyncStatus status, WGPUStringView message, void* held, void*) {
-    const auto state = take<Mapped>(held);
-    state->done = true;
-    state->ok = status == WGPUMapAsyncStatus_Success;
-    state->message = text_of(message);
-  };
-  library.BufferMapAsync(staging_.get(), WGPUMapMode_Read, 0, total, callback);
-  SLUICE_TRY(driver_.await([&] { return mapped->done; }, "results", recorder_.time_allowance()));
+  SLUICE_ASSIGN(const std::span<const std::byte> bytes,
+                map_for_reading(driver_, staging_.get(), total, recorder_.time_allowance()));
   SLUICE_TRY(recorder_.finish());
   ++run.readbacks;
-  SLUICE_TRY(driver_.check_alive("reading results back"));
-  if (!mapped->ok) {
-    return device_error(cat("The device does not give results back (", mapped->message, ")"));
-  }
-  const auto* bytes =
-      static_cast<const std::byte*>(library.BufferGetConstMappedRange(staging_.get(), 0, total));
-  if (bytes == nullptr) return device_error("The device maps results to no memory");
   Result<void> used = {};
   uint32_t found = 0;
-  std::memcpy(&found, bytes, sizeof found);
+  std::memcpy(&found, bytes.data(), sizeof found);
   if (sentinel_ && found != number) {
     used = device_error(cat("The device did not finish the work: its sentinel is ", found, " (",
                             number, " is wanted)"));
   } else {
-    used = use({bytes, total});
+    used = use(bytes);
   }
-  library.BufferUnmap(staging_.get());
+  driver_.library->BufferUnmap(staging_.get());
   return used;
 }
 

@@ -15,6 +15,12 @@
 
 namespace sluice::exec::webgpu {
 
+// Maps the first bytes of a staging buffer, which the caller unmaps. They count: the map succeeded
+// and the device is not lost. Error (device): neither, or nothing within the deadline and
+// `extra_seconds`.
+Result<std::span<const std::byte>> map_for_reading(Driver& driver, WGPUBuffer staging,
+                                                   uint64_t size_bytes, double extra_seconds = 0);
+
 class Readback {
  public:
   Readback(const plan::Plan& plan, Driver& driver, const Resident& resident, Recorder& recorder)

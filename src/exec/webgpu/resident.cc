@@ -188,32 +188,18 @@ Result<void> Resident::bind(bool buffers_moved, LoadRecord& load, RunRecord* run
         }
       }
       out.bound = std::move(bound);
-      std::vector<WGPUBindGroupEntry> entries;
-      const auto add = [&](uint32_t binding, WGPUBuffer buffer, uint64_t offset, uint64_t size) {
-        WGPUBindGroupEntry entry = WGPU_BIND_GROUP_ENTRY_INIT;
-        entry.binding = binding;
-        entry.buffer = buffer;
-        entry.offset = offset;
-        entry.size = size;
-        entries.push_back(entry);
-      };
+      std::vector<BoundBuffer> entries;
       if (out.pipeline->signature.uniform) {
         const uint64_t size = Checked(dispatch.params.size() * 4).round_up(16).value();
-        add(0, uniforms_.get(), out.uniform_offset, size);
+        entries.push_back({0, uniforms_.get(), out.uniform_offset, size});
       }
       for (size_t i = 0; i < out.bound.size(); ++i) {
         const plan::ResolvedBinding& at = out.bound[i];
-        add(static_cast<uint32_t>(1 + i), buffers_[static_cast<size_t>(at.buffer)].handle.get(),
-            at.offset_bytes, at.size_bytes);
+        entries.push_back({static_cast<uint32_t>(1 + i),
+                           buffers_[static_cast<size_t>(at.buffer)].handle.get(), at.offset_bytes,
+                           at.size_bytes});
       }
-      const std::string label = cat(step.op, " ", step.node);
-      WGPUBindGroupDescriptor descriptor = WGPU_BIND_GROUP_DESCRIPTOR_INIT;
-      descriptor.label = view(label);
-      descriptor.layout = out.pipeline->layout.get();
-      descriptor.entryCount = entries.size();
-      descriptor.entries = entries.data();
-      out.group = {driver_.library->DeviceCreateBindGroup(driver_.device.get(), &descriptor),
-                   driver_.library->BindGroupRelease};
+      out.group = make_bind_group(driver_, *out.pipeline, entries, cat(step.op, " ", step.node));
       ++load.bind_groups;
       if (run != nullptr) ++run->new_bind_groups;
     }
