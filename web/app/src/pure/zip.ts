@@ -13,6 +13,8 @@ export interface ZipEntry {
 const kMax16 = 0xffff;
 const kMax32 = 0xffffffff;
 const kUtf8 = 0x0800;
+const kVersion = 20;
+const kZip64Version = 45;
 
 class Fields {
   private readonly bytes: number[] = [];
@@ -44,6 +46,38 @@ function dosTime(date: Date): {time: number; date: number} {
   };
 }
 
+/** What the record before an entry and the one in the directory both say. */
+interface Entry {
+  readonly version: number;
+  readonly stamp: {readonly time: number; readonly date: number};
+  readonly crc: number;
+  /** kMax32 when a ZIP64 record tells it. */
+  readonly size: number;
+  readonly name: Uint8Array;
+}
+
+function head(fields: Fields, entry: Entry, extra: Uint8Array): Fields {
+  return fields
+    .u16(entry.version)
+    .u16(kUtf8)
+    .u16(0) // stored
+    .u16(entry.stamp.time)
+    .u16(entry.stamp.date)
+    .u32(entry.crc)
+    .u32(entry.size)
+    .u32(entry.size)
+    .u16(entry.name.length)
+    .u16(extra.length);
+}
+
+/** The extra field with numbers that are too large for their places; nothing when there are none. */
+function zip64(numbers: readonly number[]): Uint8Array<ArrayBuffer> {
+  if (numbers.length === 0) return new Uint8Array(0);
+  const fields = new Fields().u16(1).u16(numbers.length * 8);
+  for (const number of numbers) fields.u64(number);
+  return fields.done();
+}
+
 async function checksum(data: Blob, signal?: AbortSignal): Promise<number> {
   const reader = data.stream().getReader();
   let crc = 0;
@@ -69,52 +103,28 @@ export class ZipWriter {
   async add(entry: ZipEntry, signal?: AbortSignal): Promise<void> {
     const name = new TextEncoder().encode(entry.name);
     if (name.length > kMax16) throw new RangeError(`The name of an entry has ${name.length} bytes (limit ${kMax16}).`);
-    const crc = await checksum(entry.data, signal);
     const size = entry.data.size;
-    const stamp = dosTime(entry.modified ?? new Date());
     const wideSize = size >= this.max32;
-    const local = new Fields()
-      .u32(0x04034b50)
-      .u16(wideSize ? 45 : 20)
-      .u16(kUtf8)
-      .u16(0)
-      .u16(stamp.time)
-      .u16(stamp.date)
-      .u32(crc)
-      .u32(wideSize ? kMax32 : size)
-      .u32(wideSize ? kMax32 : size)
-      .u16(name.length)
-      .u16(wideSize ? 20 : 0)
-      .raw(name);
-    if (wideSize) local.u16(1).u16(16).u64(size).u64(size);
-    const header = local.done();
+    const about: Entry = {
+      version: wideSize ? kZip64Version : kVersion,
+      stamp: dosTime(entry.modified ?? new Date()),
+      crc: await checksum(entry.data, signal),
+      size: wideSize ? kMax32 : size,
+      name,
+    };
+    const sizes = wideSize ? [size, size] : [];
+    const extra = zip64(sizes);
+    const header = head(new Fields().u32(0x04034b50), about, extra).raw(name).raw(extra).done();
     this.parts.push(header, entry.data);
 
     const wideOffset = this.offset >= this.max32;
-    const extra = new Fields();
-    if (wideSize || wideOffset) {
-      extra.u16(1).u16((wideSize ? 16 : 0) + (wideOffset ? 8 : 0));
-      if (wideSize) extra.u64(size).u64(size);
-      if (wideOffset) extra.u64(this.offset);
-    }
-    const wide = extra.done();
+    const wide = zip64(wideOffset ? [...sizes, this.offset] : sizes);
+    const version = wideSize || wideOffset ? kZip64Version : kVersion;
     this.directory.push(
-      new Fields()
-        .u32(0x02014b50)
-        .u16(45)
-        .u16(wideSize || wideOffset ? 45 : 20)
-        .u16(kUtf8)
-        .u16(0)
-        .u16(stamp.time)
-        .u16(stamp.date)
-        .u32(crc)
-        .u32(wideSize ? kMax32 : size)
-        .u32(wideSize ? kMax32 : size)
-        .u16(name.length)
-        .u16(wide.length)
-        .u16(0)
-        .u16(0)
-        .u16(0)
+      head(new Fields().u32(0x02014b50).u16(kZip64Version), {...about, version}, wide)
+        .u16(0) // comment's length
+        .u16(0) // disk
+        .u16(0) // attributes
         .u32(0)
         .u32(wideOffset ? kMax32 : this.offset)
         .raw(name)
