@@ -3,9 +3,9 @@
 // --browser in headless Chromium. Usage: bench/run --kernels [--only TEXT] [--flavours relaxed,simd] [--pairs 41] [--browser]
 import { existsSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { createRequire } from 'node:module';
 import path from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { fileURLToPath } from 'node:url';
+import { launchBrowser } from '../tests/browser/launch.mjs';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 const args = process.argv.slice(2);
@@ -102,13 +102,6 @@ async function inNode() {
 
 // A page of its own, cross-origin isolated for a finer clock.
 async function inBrowser() {
-  const modules = path.join(root, 'build/browser-node');
-  if (!existsSync(path.join(modules, 'node_modules/puppeteer-core'))) {
-    console.log(`not run: puppeteer-core is not in ${modules} (./check fetches it)`);
-    process.exit(77);
-  }
-  const loaded = await import(pathToFileURL(createRequire(`${modules}/package.json`).resolve('puppeteer-core')).href);
-  const puppeteer = loaded.default ?? loaded;
   const server = createServer((request, response) => {
     const flavour = /^\/(relaxed|simd)\.wasm$/.exec(request.url)?.[1];
     response.setHeader('Cross-Origin-Opener-Policy', 'same-origin');
@@ -117,9 +110,7 @@ async function inBrowser() {
     response.end(flavour ? readFileSync(moduleFile(flavour)) : '<!doctype html><title>kernels</title>');
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const browser = await puppeteer.launch({
-    executablePath: '/usr/bin/chromium', headless: true, protocolTimeout: 600_000, args: ['--no-sandbox'],
-  });
+  const browser = await launchBrowser('chromium', { webgpu: false });
   try {
     for (const flavour of flavours) {
       const page = await browser.newPage();

@@ -1,9 +1,6 @@
 // Chromium for the comparisons: a browser and a profile of its own for each visit.
 import fs from 'node:fs';
-import {createRequire} from 'node:module';
-import path from 'node:path';
-import {pathToFileURL} from 'node:url';
-import {notRun} from '../../tests/web/harness.mjs';
+import {launchBrowser} from '../../tests/browser/launch.mjs';
 
 export const flags = [
   '--no-sandbox',
@@ -13,19 +10,9 @@ export const flags = [
   '--disable-component-update',
   '--disable-background-networking',
 ];
-const executable = '/usr/bin/chromium';
 
 export async function launch() {
-  if (!fs.existsSync(executable)) notRun(`${executable} is not installed`);
-  const modules = path.resolve(process.env.SLUICE_BROWSER_NODE ?? 'build/browser-node');
-  if (!fs.existsSync(`${modules}/node_modules/puppeteer-core`)) notRun(`puppeteer-core is not in ${modules}`);
-  const module = await import(pathToFileURL(createRequire(`${modules}/package.json`).resolve('puppeteer-core')));
-  const browser = await (module.default ?? module).launch({
-    executablePath: executable,
-    headless: true,
-    protocolTimeout: 1_800_000,
-    args: flags,
-  });
+  const browser = await launchBrowser('chromium', {args: flags, webgpu: false, protocolTimeout: 1_800_000});
   const child = browser.process();
   return {
     browser,

@@ -1,13 +1,12 @@
 // Operators' case tables in a browser's WebGPU, headless, on a software Vulkan driver.
 //   node run.mjs firefox|chromium PROGRAMS [--filter TEXT] [--verbose] [--one-by-one]
-// PROGRAMS: the folder that sluice_export_cases wrote. Firefox is an implementation of its own (wgpu
-// and naga, with shader-f16 on Mesa's lavapipe); Chromium has Dawn and Tint, like the native
-// executor, on SwiftShader. Exit code 77: not run, the browser or its driver is not there.
+// PROGRAMS: the folder that sluice_export_cases wrote. Firefox's adapter has shader-f16, Chromium's has not
+// (launch.mjs). Exit code 77: not run, the browser or its driver is not there.
 import fs from 'node:fs';
 import http from 'node:http';
-import {createRequire} from 'node:module';
 import path from 'node:path';
-import {fileURLToPath, pathToFileURL} from 'node:url';
+import {fileURLToPath} from 'node:url';
+import {browserNames, launchBrowser, notRun} from './launch.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const [browserName, programs, ...rest] = process.argv.slice(2);
@@ -17,36 +16,6 @@ const options = {
   atOnce: rest.includes('--one-by-one') ? 1 : 12,
 };
 const shown = options.verbose ? Infinity : 6;  // failures of a family that are printed
-
-const browsers = {
-  firefox: {
-    browser: 'firefox',
-    executable: '/usr/bin/firefox-esr',
-    driver: '/usr/share/vulkan/icd.d/lvp_icd.x86_64.json',
-    launch: {extraPrefsFirefox: {'dom.webgpu.enabled': true, 'gfx.webgpu.ignore-blocklist': true}},
-  },
-  chromium: {
-    browser: 'chrome',
-    executable: '/usr/bin/chromium',
-    driver: '',
-    launch: {args: ['--no-sandbox', '--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader']},
-  },
-};
-
-function notRun(why) {
-  console.log(`not run: ${why}`);
-  process.exit(77);
-}
-
-async function loadPuppeteer() {
-  const modules = path.resolve(process.env.SLUICE_BROWSER_NODE ?? 'build/browser-node');
-  if (!fs.existsSync(`${modules}/node_modules/puppeteer-core`)) {
-    notRun(`puppeteer-core is not in ${modules} (npm packages; ./check fetches them)`);
-  }
-  const entry = createRequire(`${modules}/package.json`).resolve('puppeteer-core');
-  const module = await import(pathToFileURL(entry));
-  return module.default ?? module;
-}
 
 // The page, its script and the programs; nothing else.
 function serve(folder) {
@@ -64,30 +33,17 @@ function serve(folder) {
   return new Promise(resolve => server.listen(0, '127.0.0.1', () => resolve(server)));
 }
 
-const chosen = browsers[browserName];
-if (!chosen || !programs) {
+if (!browserNames.includes(browserName) || !programs) {
   console.error('usage: node run.mjs firefox|chromium PROGRAMS [--filter TEXT] [--verbose] [--one-by-one]');
   process.exit(2);
 }
-if (!fs.existsSync(chosen.executable)) notRun(`${chosen.executable} is not installed`);
-if (chosen.driver && !fs.existsSync(chosen.driver)) notRun(`${chosen.driver} is not installed`);
-const puppeteer = await loadPuppeteer();
 const families = fs.readdirSync(programs)
     .filter(name => name.endsWith('.json') && name.includes(options.filter)).sort();
 if (families.length === 0) notRun(`${programs} holds no programs (sluice_export_cases writes them)`);
 
 const server = await serve(programs);
 const origin = `http://127.0.0.1:${server.address().port}/`;
-const environment = {...process.env};
-if (chosen.driver) environment.VK_ICD_FILENAMES = chosen.driver;
-const browser = await puppeteer.launch({
-  browser: chosen.browser,
-  executablePath: chosen.executable,
-  headless: true,
-  protocolTimeout: 600_000,
-  env: environment,
-  ...chosen.launch,
-});
+const browser = await launchBrowser(browserName);
 
 let passed = 0, failed = 0, half = 0, notRunHalf = 0;
 async function freshPage() {

@@ -16,9 +16,9 @@
 import {spawn} from 'node:child_process';
 import fs from 'node:fs';
 import http from 'node:http';
-import {createRequire} from 'node:module';
 import path from 'node:path';
-import {fileURLToPath, pathToFileURL} from 'node:url';
+import {fileURLToPath} from 'node:url';
+import {launchBrowser, notRun} from '../browser/launch.mjs';
 
 export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 export const photos = path.join(root, '../shared/data/photos');
@@ -32,65 +32,38 @@ const artefacts = path.join(
   `${testName}${browserName === 'chromium' ? '' : `-${browserName}`}`,
 );
 
-const browsers = {
-  chromium: {
-    browser: 'chrome',
-    executable: '/usr/bin/chromium',
-    options: proxy => ({
-      args: [
-        '--no-sandbox',
-        '--enable-unsafe-webgpu',
-        '--use-webgpu-adapter=swiftshader',
-        `--proxy-server=http://127.0.0.1:${proxy}`,
-        '--disable-features=OptimizationHints,MediaRouter,Translate,AutofillServerCommunication',
-        '--disable-component-update',
-        '--no-pings',
-      ],
-    }),
-  },
-  firefox: {
-    browser: 'firefox',
-    executable: '/usr/bin/firefox-esr',
-    driver: '/usr/share/vulkan/icd.d/lvp_icd.x86_64.json',
-    options: proxy => ({
-      extraPrefsFirefox: {
-        'dom.webgpu.enabled': true,
-        'gfx.webgpu.ignore-blocklist': true,
-        'network.proxy.type': 1,
-        'network.proxy.http': '127.0.0.1',
-        'network.proxy.http_port': proxy,
-        'network.proxy.ssl': '127.0.0.1',
-        'network.proxy.ssl_port': proxy,
-      },
-    }),
-  },
+/** What makes each browser ask our proxy for everything outside, and call home less. */
+const through = {
+  chromium: port => ({
+    args: [
+      `--proxy-server=http://127.0.0.1:${port}`,
+      '--disable-features=OptimizationHints,MediaRouter,Translate,AutofillServerCommunication',
+      '--disable-component-update',
+      '--no-pings',
+    ],
+  }),
+  firefox: port => ({
+    preferences: {
+      'network.proxy.type': 1,
+      'network.proxy.http': '127.0.0.1',
+      'network.proxy.http_port': port,
+      'network.proxy.ssl': '127.0.0.1',
+      'network.proxy.ssl_port': port,
+    },
+  }),
 };
 
 // Hosts that the browsers themselves call; no page of ours has business there.
 const browsersOwn =
   /^(([\w-]+\.)*(mozilla\.(com|org|net)|firefox\.com|gvt1\.com)|(accounts|clients\d*|update|content-autofill|optimizationguide-pa|safebrowsing|android\.clients|edgedl\.me|redirector)\.(google|googleapis|gvt1)\.com)$/;
 
-/** Ends the process: this test can't run here. */
-export function notRun(why) {
-  console.log(`not run: ${why}`);
-  process.exit(77);
-}
+export {notRun};
 
 /** Ends the process unless each path (below the repository) is there. */
 export function need(...paths) {
   for (const name of paths) {
     if (!fs.existsSync(path.join(root, name))) notRun(`${name} is not there`);
   }
-}
-
-async function loadPuppeteer() {
-  const modules = path.resolve(process.env.SLUICE_BROWSER_NODE ?? 'build/browser-node');
-  if (!fs.existsSync(`${modules}/node_modules/puppeteer-core`)) {
-    notRun(`puppeteer-core is not in ${modules} (npm packages; ./check fetches them)`);
-  }
-  const entry = createRequire(`${modules}/package.json`).resolve('puppeteer-core');
-  const module = await import(pathToFileURL(entry));
-  return module.default ?? module;
 }
 
 /** Refuses whatever leaves this machine, and remembers its host. */
@@ -150,26 +123,15 @@ export function serve(folder, {isolated = true, port = 0, csp} = {}) {
  *   timeout: of puppeteer's waits, in milliseconds
  */
 export async function start({site = 'build/web', isolated = true, csp, browserArgs = [], timeout = 60_000} = {}) {
-  const chosen = browsers[browserName];
-  if (!chosen) throw new Error(`there is no browser ${browserName}`);
-  if (!fs.existsSync(chosen.executable)) notRun(`${chosen.executable} is not installed`);
-  if (chosen.driver && !fs.existsSync(chosen.driver)) notRun(`${chosen.driver} is not installed`);
-  const puppeteer = await loadPuppeteer();
+  const settings = through[browserName];
+  if (!settings) throw new Error(`there is no browser ${browserName}`);
   fs.rmSync(artefacts, {recursive: true, force: true});
   fs.mkdirSync(artefacts, {recursive: true});
 
   const server = await serve(site, {isolated, csp});
   const proxy = await startProxy();
-  const settings = chosen.options(proxy.port);
-  const browser = await puppeteer.launch({
-    browser: chosen.browser,
-    executablePath: chosen.executable,
-    headless: true,
-    protocolTimeout: 600_000,
-    env: {...process.env, ...(chosen.driver ? {VK_ICD_FILENAMES: chosen.driver} : {})},
-    ...settings,
-    args: [...(settings.args ?? []), ...browserArgs],
-  });
+  const {args = [], ...rest} = settings(proxy.port);
+  const browser = await launchBrowser(browserName, {...rest, args: [...args, ...browserArgs]});
   console.log(`${browserName}: ${await browser.version()}`);
 
   let passed = 0;
