@@ -10,6 +10,7 @@ import fs from 'node:fs';
 import {createRequire} from 'node:module';
 import path from 'node:path';
 import {fileURLToPath} from 'node:url';
+import {placeFile, readJson} from './files.mjs';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 const tools = path.join(root, 'build/web-node/node_modules');
@@ -57,13 +58,7 @@ class Output {
     const wanted = fs.statSync(from);
     const there = fs.existsSync(target) ? fs.statSync(target) : undefined;
     if (there && (there.ino === wanted.ino || (there.size === wanted.size && there.mtimeMs >= wanted.mtimeMs))) return;
-    fs.mkdirSync(path.dirname(target), {recursive: true});
-    fs.rmSync(target, {force: true});
-    try {
-      fs.linkSync(fs.realpathSync(from), target);
-    } catch {
-      fs.copyFileSync(from, target);
-    }
+    placeFile(from, target);
   }
   finish() {
     for (const name of filesBelow(this.folder)) {
@@ -181,7 +176,7 @@ function catalogue(output) {
   const folder = path.join(root, 'build/models');
   const present = fs.existsSync(folder) ? fs.readdirSync(folder) : [];
   const models = filesBelow(path.join(root, 'models'), name => name.endsWith('.json')).map(name => {
-    const manifest = JSON.parse(fs.readFileSync(path.join(root, 'models', name), 'utf8'));
+    const manifest = readJson(path.join(root, 'models', name));
     const local = present.find(file => {
       const at = path.join(folder, file);
       if (file !== manifest.file && fs.statSync(at).size !== manifest.bytes) return false;
@@ -207,7 +202,7 @@ function aliasOf(alias) {
 /** Of a file, kept by size and time of change, since models are large. */
 function sha256Of(file) {
   const store = path.join(root, 'build/web/.sha256.json');
-  const known = fs.existsSync(store) ? JSON.parse(fs.readFileSync(store, 'utf8')) : {};
+  const known = fs.existsSync(store) ? readJson(store) : {};
   const {size, mtimeMs} = fs.statSync(file);
   const key = `${fs.realpathSync(file)} ${size} ${mtimeMs}`;
   if (!known[key]) {

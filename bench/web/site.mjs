@@ -3,27 +3,18 @@ import fs from 'node:fs';
 import {createRequire} from 'node:module';
 import path from 'node:path';
 import {root} from '../../tests/web/harness.mjs';
+import {placeFile, readJson} from '../../web/files.mjs';
 
 let folder = path.join(root, 'build/web/bench');
 
-/** A hard link where the file system has them: models are large. */
-function place(from, to) {
-  const target = path.join(folder, to);
-  fs.mkdirSync(path.dirname(target), {recursive: true});
-  fs.rmSync(target, {force: true});
-  try {
-    fs.linkSync(fs.realpathSync(from), target);
-  } catch {
-    fs.copyFileSync(from, target);
-  }
-}
+const place = (from, to) => placeFile(from, path.join(folder, to));
 
 export const pageOf = name => `${name}.html`;
 
 const html = script =>
   `<!doctype html><meta charset="utf-8"><title>bench</title><link rel="icon" href="data:,">\n${script}\n`;
 const esbuild = () => createRequire(path.join(root, 'build/web-node/node_modules/x.js'))('esbuild');
-const versionOf = at => JSON.parse(fs.readFileSync(path.join(at, 'package.json'), 'utf8')).version;
+const versionOf = at => readJson(path.join(at, 'package.json')).version;
 
 /** sluice-web and onnxruntime-web, as their packages have them; the folder of the latter's package. */
 function placeRuntimes(modules) {
@@ -145,12 +136,7 @@ export function stageSite({photo, peers, jobs}) {
     ],
     /** A manifest of models/ for whatever file has its inputs and outputs. */
     manifest(name, file) {
-      const {
-        sha256: _,
-        bytes: __,
-        url: ___,
-        ...rest
-      } = JSON.parse(fs.readFileSync(path.join(root, 'models', name), 'utf8'));
+      const {sha256: _, bytes: __, url: ___, ...rest} = readJson(path.join(root, 'models', name));
       return {...rest, file};
     },
   };
