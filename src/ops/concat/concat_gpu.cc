@@ -1,4 +1,6 @@
-// How Concat, Split, Slice and Pad run on the GPU: strided copies, and one kernel that pads.
+// How Concat, Split, Slice and Pad run on the GPU: strided copies, and one kernel that pads. Where
+// the whole of a Concat or Split has more than one row, up to seven parts move in one dispatch;
+// else each part is a range of the whole, and a copy that compile/place_slices can save.
 #include <algorithm>
 #include <array>
 #include <limits>
@@ -7,7 +9,9 @@
 #include "op/gpu_copy.h"
 #include "op/lower.h"
 #include "ops/concat/concat.h"
+#include "shader/concat_rows.h"
 #include "shader/pad.h"
+#include "shader/split_rows.h"
 #include "shader/strided_copy.h"
 
 namespace sluice::ops::concat {
@@ -16,6 +20,101 @@ namespace {
 
 using op::LowerContext;
 using CopyCall = shader::strided_copy::Call;
+
+// The parts of a Concat or Split as ranges of rows, in units of memory.
+struct Rows {
+  std::string_view unit;  // WGSL type
+  Dim count, row;         // rows, and the length of one of the whole
+  struct Part {
+    plan::SlotId slot;
+    Dim first, length;
+  };
+  std::vector<Part> parts;
+};
+
+// `parts`: slots of the parts and their extents along `axis` of a whole of the given extents.
+Result<Rows> rows_of(const LowerContext& context, const Dims& whole, size_t axis,
+                     const std::vector<std::pair<plan::SlotId, Dim>>& parts) {
+  Rows rows;
+  rows.count = product(whole, 0, axis);
+  if (rows.count == Dim(1)) return context.refuse("each part is a range of the whole");
+  if (parts.size() < 2) return context.refuse("there is one part");
+  if (const std::string large = op::oversized(context); !large.empty()) {
+    return context.refuse(large);
+  }
+  const plan::DeviceFormat format = context.out_format(0);
+  if (plan::element_bytes(format) == 0) return context.refuse("its elements stay on the host");
+  const Dim inner = product(whole, axis + 1, whole.size());
+  Dims lengths;
+  for (const auto& [slot, extent] : parts) lengths.push_back(extent * inner);
+  const op::MoveUnit unit = op::widest_unit(format, lengths);
+  rows.unit = unit.type;
+  Dim first(0);
+  for (size_t i = 0; i < parts.size(); ++i) {
+    const auto length = op::exact_quotient(lengths[i], unit.elements);
+    if (!length || length->is_unknown()) return context.refuse("a part's length is not known");
+    rows.parts.push_back({parts[i].first, first, *length});
+    first = first + *length;
+  }
+  rows.row = first;
+  return rows;
+}
+
+// The seven parts from `at` on, with what both shaders want to know of them.
+struct Together {
+  std::array<Dim, 8> ends;
+  Dim first, span;
+  uint32_t count = 0;
+};
+constexpr size_t kTogether = 7;  // and the whole: the 8 buffers that a dispatch may bind
+Together together(const Rows& rows, size_t at) {
+  Together out;
+  out.ends.fill(Dim(0));
+  out.first = rows.parts[at].first;
+  out.span = Dim(0);
+  for (; out.count < kTogether && at + out.count < rows.parts.size(); ++out.count) {
+    const Rows::Part& part = rows.parts[at + out.count];
+    out.span = out.span + part.length;
+    out.ends[out.count] = out.span;
+  }
+  return out;
+}
+
+Result<void> lower_concat_rows(LowerContext& context) {
+  const Dims& out = context.out_dims(0);
+  SLUICE_ASSIGN(const int axis,
+                op::gpu_axis(context, context.attrs().int_or("axis", 0), out.size()));
+  std::vector<std::pair<plan::SlotId, Dim>> parts;
+  for (int i = 0; i < context.input_count(); ++i) {
+    const Dims& in = context.in_dims(i);
+    if (in.size() != out.size()) return context.refuse(cat("operand ", i, " has another rank"));
+    parts.emplace_back(context.in(i), in[static_cast<size_t>(axis)]);
+  }
+  SLUICE_ASSIGN(const Rows rows, rows_of(context, out, static_cast<size_t>(axis), parts));
+  for (size_t at = 0; at < rows.parts.size(); at += kTogether) {
+    const Together these = together(rows, at);
+    const Dim n = rows.count * these.span;
+    if (op::workgroups(n, 256).is_unknown() || these.first.is_unknown()) {
+      return context.refuse("a length has no expression in the symbols");
+    }
+    std::array<plan::SlotRange, kTogether> x;
+    for (size_t i = 0; i < these.count; ++i) x[i] = rows.parts[at + i].slot;
+    context.dispatch(shader::concat_rows::Call{
+        .knobs = {.T = rows.unit, .PARTS = these.count},
+        .params =
+            {.ends = these.ends, .n = n, .row = rows.row, .first = these.first, .span = these.span},
+        .x0 = x[0],
+        .x1 = x[1],
+        .x2 = x[2],
+        .x3 = x[3],
+        .x4 = x[4],
+        .x5 = x[5],
+        .x6 = x[6],
+        .y = context.out(0),
+        .workgroups = op::workgroups(n, 256)});
+  }
+  return {};
+}
 
 Result<void> lower_concat(LowerContext& context) {
   const Dims& out = context.out_dims(0);
@@ -34,6 +133,44 @@ Result<void> lower_concat(LowerContext& context) {
                                                      .to_strides = to_strides,
                                                      .to_offset = at * to_strides[axis]}));
     at = at + in[axis];
+  }
+  return {};
+}
+
+Result<void> lower_split_rows(LowerContext& context) {
+  const Dims& in = context.in_dims(0);
+  SLUICE_ASSIGN(const int axis,
+                op::gpu_axis(context, context.attrs().int_or("axis", 0), in.size()));
+  std::vector<std::pair<plan::SlotId, Dim>> parts;
+  for (int i = 0; i < context.output_count(); ++i) {
+    if (!context.has_output(i)) return context.refuse("a part is not wanted");
+    parts.emplace_back(context.out(i), context.out_dims(i)[static_cast<size_t>(axis)]);
+  }
+  SLUICE_ASSIGN(const Rows rows, rows_of(context, in, static_cast<size_t>(axis), parts));
+  for (size_t at = 0; at < rows.parts.size(); at += kTogether) {
+    const Together these = together(rows, at);
+    const Dim n = rows.count * these.span;
+    if (op::workgroups(n, 256).is_unknown() || these.first.is_unknown()) {
+      return context.refuse("a length has no expression in the symbols");
+    }
+    std::array<plan::SlotRange, kTogether> y;
+    for (size_t i = 0; i < kTogether; ++i) {
+      // A writable binding must be there, and must be no other one's memory.
+      y[i] = i < these.count ? rows.parts[at + i].slot : context.temp(context.in_format(0), 4);
+    }
+    context.dispatch(shader::split_rows::Call{
+        .knobs = {.T = rows.unit, .PARTS = these.count},
+        .params =
+            {.ends = these.ends, .n = n, .row = rows.row, .first = these.first, .span = these.span},
+        .x = context.in(0),
+        .y0 = y[0],
+        .y1 = y[1],
+        .y2 = y[2],
+        .y3 = y[3],
+        .y4 = y[4],
+        .y5 = y[5],
+        .y6 = y[6],
+        .workgroups = op::workgroups(n, 256)});
   }
   return {};
 }
@@ -224,19 +361,22 @@ Result<void> lower_pad(LowerContext& context) {
 
 struct Row {
   std::string_view domain, op;
-  op::GpuCandidate candidate;
+  std::array<op::GpuCandidate, 2> candidates;
+  size_t count = 1;
 };
 constexpr Row kRows[] = {
-    {"", "Concat", {"concat.copy", &lower_concat}}, {"", "Split", {"split.copy", &lower_split}},
-    {"", "Slice", {"slice.copy", &lower_slice}},    {"", "Pad", {"pad", &lower_pad}},
-    {"com.microsoft", "Pad", {"pad", &lower_pad}},
+    {"", "Concat", {{{"concat.rows", &lower_concat_rows}, {"concat.copy", &lower_concat}}}, 2},
+    {"", "Split", {{{"split.rows", &lower_split_rows}, {"split.copy", &lower_split}}}, 2},
+    {"", "Slice", {{{"slice.copy", &lower_slice}}}},
+    {"", "Pad", {{{"pad", &lower_pad}}}},
+    {"com.microsoft", "Pad", {{{"pad", &lower_pad}}}},
 };
 
 }  // namespace
 
 std::span<const op::GpuCandidate> gpu_candidates(std::string_view domain, std::string_view name) {
   for (const Row& row : kRows) {
-    if (row.domain == domain && row.op == name) return {&row.candidate, 1};
+    if (row.domain == domain && row.op == name) return {row.candidates.data(), row.count};
   }
   return {};
 }
