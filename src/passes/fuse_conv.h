@@ -15,8 +15,8 @@ Result<int> fold_batch_normalization(ir::Graph& graph);
 int fuse_conv(ir::Graph& graph);
 
 // DynamicQuantizeLinear -> ConvInteger -> Cast -> Mul by both scales [-> Add of a bias] [->
-// activation], which becomes sluice.DynamicQuantizedConv. The same bits, without the five arrays in
-// between; for the CPU only, which has a kernel for it.
+// activation], which becomes sluice.DynamicQuantizedConv: the same without the five arrays in
+// between.
 int fuse_dynamic_quantized_conv(ir::Graph& graph);
 
 }  // namespace sluice::passes

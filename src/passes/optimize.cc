@@ -55,7 +55,8 @@ Result<std::vector<std::string>> optimize(const op::Registry& registry, ir::Grap
     SLUICE_ASSIGN(const int normalizations, fold_batch_normalization(graph));
     note("fold_batch_normalization", normalizations);
     if (registry.find("sluice", "FusedConv") != nullptr) note("fuse_conv", fuse_conv(graph));
-    if (options.fuse_for_cpu && registry.find("sluice", "DynamicQuantizedConv") != nullptr) {
+    if ((options.fuse_for_cpu || options.fuse_dynamic_quantization) &&
+        registry.find("sluice", "DynamicQuantizedConv") != nullptr) {
       note("fuse_dynamic_quantized_conv", fuse_dynamic_quantized_conv(graph));
     }
   }

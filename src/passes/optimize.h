@@ -15,6 +15,9 @@ struct OptimizeOptions {
   bool fuse = true;
   // Also into the operators that only the CPU has kernels for.
   bool fuse_for_cpu = false;
+  // Dynamic quantization into one operator, as for the CPU: for devices that multiply bytes by
+  // fours.
+  bool fuse_dynamic_quantization = false;
   // Graph outputs are computed by the run even where they are known beforehand.
   bool keep_outputs = false;
   // float16 becomes float32 in the graph itself. Devices widen by the form of their values instead.

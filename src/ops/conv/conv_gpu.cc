@@ -3,6 +3,7 @@
 //   narrow     few output channels per group: no tile would be filled
 //   gemm       implicit matrix product, everything else with up to three spatial axes
 //   direct     any spatial rank up to 8, by the definition
+// Integer convolutions with constant weights multiply bytes by fours (dot4) where the device can.
 // Weights that are constants are tiled here; others by a dispatch of conv_pack in front.
 #include "ops/conv/conv_gpu.h"
 
@@ -19,11 +20,14 @@
 #include "shader/causal_conv.h"
 #include "shader/conv_depthwise.h"
 #include "shader/conv_direct.h"
+#include "shader/conv_dot4.h"
 #include "shader/conv_gemm.h"
 #include "shader/conv_narrow.h"
 #include "shader/conv_pack.h"
 #include "shader/conv_sum.h"
+#include "shader/conv_words.h"
 #include "shader/deform_columns.h"
+#include "shader/dynamic_range.h"
 
 namespace sluice::ops::conv {
 
@@ -750,12 +754,195 @@ Result<Product> integer_product(LowerContext& context, int w_input, int x_zero, 
   return out;
 }
 
+// x as words of four channels, and its zero point and scale where only the run knows them.
+struct Words {
+  SlotId x = kNoSlot, zero = kNoSlot, scale = kNoSlot;
+  DeviceFormat zero_format = DeviceFormat::kU32;
+  int32_t zero_now = 0, shift = 0;
+};
+
+// How conv_dot4 ends: see its MODE.
+enum class Ending : uint32_t { kSums, kQuantized, kReal };
+
+Result<void> emit_bytes(LowerContext& context, const Product& product, const ByteTiles& tiles,
+                        const Words& words, Ending ending) {
+  const Layer& layer = product.layer;
+  const auto& axes = product.axes;
+  const Quantized& q = product.quantized;
+  const Tensor& w = *static_cast<const op::NodeView&>(context).constant(product.w_input);
+  SLUICE_ASSIGN(ByteWeights weights,
+                pack_bytes(tiles, w, q.w_zero, w.dtype() == DType::kUInt8 ? 128 : 0));
+  const std::span<const int32_t> rows = weights.rows.span<int32_t>();
+  bool w_zero = false;
+  for (size_t m = 0; m < rows.size(); m += 2) w_zero = w_zero || rows[m] != 0;
+  if (weights.words.size_bytes() > context.limits().max_storage_binding_bytes) {
+    return context.refuse("the tiled weight is larger than one binding holds");
+  }
+  const Dim positions = layer.batch * layer.out_elems();
+  const Dim position_tiles = Dim::ceil_div(positions, Dim(64));
+  const Dim count = Dim(tiles.row_tiles() * layer.groups) * position_tiles;
+  const int64_t last_channels = layer.group_channels() % 4;
+  const SlotId bias = product.epilogue.bias;
+  context.dispatch(shader::conv_dot4::Call{
+      .knobs = {.ACT = static_cast<uint32_t>(product.epilogue.activation.kind),
+                .B = ending == Ending::kReal ? "f32" : "i32",
+                .Z = plan::wgsl_type(words.zero_format),
+                .Y = plan::wgsl_type(context.out_format(0)),
+                .RM = static_cast<uint32_t>(tiles.tile_rows / 16),
+                .MODE = static_cast<uint32_t>(ending),
+                .FLAT = tiles.flat,
+                .W_ZERO = w_zero,
+                .RUN_ZERO = words.zero != kNoSlot,
+                .HAS_BIAS = bias != kNoSlot},
+      .params = {.in_dims = four(axes, &Axis::in),
+                 .out_dims = four(axes, &Axis::out),
+                 .kernel = four(axes, &Axis::kernel),
+                 .stride = four(axes, &Axis::stride),
+                 .dilation = four(axes, &Axis::dilation),
+                 .pad = {axes[0].pad, axes[1].pad, axes[2].pad, 0},
+                 .words = tiles.words(),
+                 .tail_mask = last_channels == 0 ? int64_t{0xffffffff}
+                                                 : (int64_t{1} << (8 * last_channels)) - 1,
+                 .groups = layer.groups,
+                 .rows = layer.rows,
+                 .group_rows = layer.group_rows(),
+                 .terms = layer.group_channels() * layer.taps(),
+                 .positions = positions,
+                 .row_tiles = tiles.row_tiles(),
+                 .position_tiles = position_tiles,
+                 .tiles = count,
+                 .chunks = tiles.chunks(),
+                 .tap_chunks = tiles.tap_chunks(),
+                 .x_shift = words.shift,
+                 .x_zero = words.zero_now,
+                 .y_zero = q.y_zero,
+                 .y_low = q.y_low,
+                 .y_high = q.y_high,
+                 .alpha = static_cast<float>(product.epilogue.activation.alpha),
+                 .beta = static_cast<float>(product.epilogue.activation.beta)},
+      .x = words.x,
+      .w = context.constant(std::move(weights.words), "weight in words"),
+      .rows = context.constant(std::move(weights.rows), "zero points and sums of rows"),
+      .bias = bias,
+      .factor = factor_slot(context, q),
+      .scale = words.scale,
+      .zero = words.zero,
+      .y = context.out(0),
+      .workgroups = count});
+  return {};
+}
+
+// Why conv_dot4 does not take the product; empty: it does.
+std::string bytes_refused(const LowerContext& context, const Product& product) {
+  if (!context.features().packed_dot) return "the device has no packed dot products";
+  if (static_cast<const op::NodeView&>(context).constant(product.w_input) == nullptr ||
+      product.quantized.run_w_zero != kNoSlot) {
+    return "weights and their zero points are not known before the run";
+  }
+  return "";
+}
+
+ByteTiles byte_tiles(const Layer& layer) {
+  const int64_t rows = layer.group_rows();
+  ByteTiles tiles{.groups = layer.groups,
+                  .group_rows = rows,
+                  .group_channels = layer.group_channels(),
+                  .taps = layer.taps(),
+                  .tile_rows = rows <= 16   ? 16
+                               : rows <= 32 ? 32
+                                            : 64};
+  // Where padding each tap to whole chunks would waste more than a quarter.
+  tiles.flat = tiles.taps > 1 && 4 * tiles.tap_chunks() * ByteTiles::kChunk > 5 * tiles.words();
+  return tiles;
+}
+
+// Brings x into words: `x_type` of its elements, quantized on the way where a scale is given.
+Result<void> make_words(LowerContext& context, const Layer& layer, const ByteTiles& tiles,
+                        std::string_view x_type, Words& words) {
+  const Dim n = layer.batch * Dim(layer.groups * tiles.words()) * layer.in_elems();
+  words.x = context.temp(DeviceFormat::kU32, n);
+  context.dispatch(shader::conv_words::Call{
+      .knobs = {.T = x_type, .SHIFT = words.shift, .QUANTIZE = words.scale != kNoSlot},
+      .params = {.channels = layer.channels,
+                 .groups = layer.groups,
+                 .group_channels = layer.group_channels(),
+                 .group_words = tiles.words(),
+                 .plane = layer.in_elems(),
+                 .n = n},
+      .x = context.in(0),
+      .scale = words.scale,
+      .zero = words.scale != kNoSlot ? words.zero : kNoSlot,
+      .y = words.x,
+      .workgroups = op::workgroups(n, 256)});
+  return {};
+}
+
+// The product of 8-bit integers, by fours.
+Result<void> lower_bytes(LowerContext& context, const Product& product, Ending ending) {
+  if (const std::string why = bytes_refused(context, product); !why.empty()) {
+    return context.refuse(why);
+  }
+  const Layer& layer = product.layer;
+  if (layer.group_rows() <= kNarrowRows) {
+    return context.refuse(cat("a group has ", layer.group_rows(),
+                              " output channels (takes more than ", kNarrowRows, ")"));
+  }
+  const ByteTiles tiles = byte_tiles(layer);
+  Words words{.zero = product.quantized.run_x_zero,
+              .zero_format = context.in_format(0),
+              .zero_now = product.quantized.x_zero,
+              .shift = context.input_type(0).dtype == DType::kUInt8 ? 128 : 0};
+  SLUICE_TRY(make_words(context, layer, tiles, product.x_type, words));
+  return emit_bytes(context, product, tiles, words, ending);
+}
+
+// DynamicQuantizeLinear, ConvInteger and what makes its sums real again, in four dispatches: bounds
+// of x, its scale, x in words of quantized bytes, the product.
+Result<void> lower_dynamic_quantized(LowerContext& context) {
+  if (context.in_format(0) != DeviceFormat::kF32 || context.out_format(0) != DeviceFormat::kF32) {
+    return context.refuse("the input is not held as float32");
+  }
+  Product product;
+  SLUICE_ASSIGN(product.layer, read_layer(context, 1, false));
+  const Layer& layer = product.layer;
+  SLUICE_ASSIGN(product.axes, three_axes(context, layer));
+  SLUICE_TRY(check_sizes(context, {0, 1}));
+  if (!known_now(context, 3)) return context.refuse("the weight's zero points are made by the run");
+  Quantized& q = product.quantized;
+  SLUICE_ASSIGN(q.w_zero, zero_points(context, 3, layer.rows));
+  if (const std::string why = bytes_refused(context, product); !why.empty()) {
+    return context.refuse(why);
+  }
+  SLUICE_ASSIGN(const double w_scale, one_number(context, 2, 1));
+  q.scaled = true;
+  q.factor.assign(static_cast<size_t>(layer.rows), static_cast<float>(w_scale));
+  SLUICE_ASSIGN(product.epilogue.activation, fused_activation(context.attrs()));
+  product.epilogue.bias = context.in(4);
+
+  const Dim n = op::elements(context.in_dims(0));
+  const SlotId parts = context.temp(DeviceFormat::kF32, shader::dynamic_range_elems(n));
+  Words words{.zero = context.temp(DeviceFormat::kU32, 1),
+              .scale = context.temp(DeviceFormat::kF32, 1),
+              .shift = 128};
+  for (auto& request : shader::dynamic_range(n, context.in(0), parts, words.scale, words.zero)) {
+    context.add(std::move(request));
+  }
+  const ByteTiles tiles = byte_tiles(layer);
+  SLUICE_TRY(make_words(context, layer, tiles, "f32", words));
+  return emit_bytes(context, product, tiles, words, Ending::kReal);
+}
+
+Result<void> lower_integer_bytes(LowerContext& context) {
+  SLUICE_ASSIGN(const Product product, integer_product(context, 1, 2, 3));
+  return lower_bytes(context, product, Ending::kSums);
+}
+
 Result<void> lower_integer(LowerContext& context) {
   SLUICE_ASSIGN(const Product product, integer_product(context, 1, 2, 3));
   return emit_product(context, product);
 }
 
-Result<void> lower_qlinear(LowerContext& context) {
+Result<Product> qlinear_product(LowerContext& context) {
   // Asked for together, so that one more compilation suffices when they are known at the run only.
   bool known = true;
   for (const int i : {1, 4, 6, 7}) {
@@ -781,6 +968,16 @@ Result<void> lower_qlinear(LowerContext& context) {
   }
   if (q.factor.empty()) q.factor.push_back(0);
   product.epilogue.bias = context.in(8);
+  return product;
+}
+
+Result<void> lower_qlinear_bytes(LowerContext& context) {
+  SLUICE_ASSIGN(const Product product, qlinear_product(context));
+  return lower_bytes(context, product, Ending::kQuantized);
+}
+
+Result<void> lower_qlinear(LowerContext& context) {
+  SLUICE_ASSIGN(const Product product, qlinear_product(context));
   return emit_product(context, product);
 }
 
@@ -883,14 +1080,18 @@ constexpr op::GpuCandidate kConvTranspose[] = {
     {"conv_transpose.direct", &lower_direct<true>},
 };
 constexpr op::GpuCandidate kDeform[] = {{"deform_conv.columns", &lower_deform}};
-constexpr op::GpuCandidate kInteger[] = {{"conv_integer.gemm", &lower_integer}};
-constexpr op::GpuCandidate kQLinear[] = {{"qlinear_conv.gemm", &lower_qlinear}};
+constexpr op::GpuCandidate kInteger[] = {{"conv_integer.dot4", &lower_integer_bytes},
+                                         {"conv_integer.gemm", &lower_integer}};
+constexpr op::GpuCandidate kQLinear[] = {{"qlinear_conv.dot4", &lower_qlinear_bytes},
+                                         {"qlinear_conv.gemm", &lower_qlinear}};
+constexpr op::GpuCandidate kDynamic[] = {{"dynamic_quantized_conv.dot4", &lower_dynamic_quantized}};
 constexpr op::GpuCandidate kCausal[] = {{"causal_conv", &lower_causal}};
 
 }  // namespace
 
 std::span<const op::GpuCandidate> gpu_candidates(std::string_view domain, std::string_view name) {
   if (name == "FusedConv" && (domain == "sluice" || domain == "com.microsoft")) return kConv;
+  if (name == "DynamicQuantizedConv" && domain == "sluice") return kDynamic;
   if (!domain.empty()) return {};
   if (name == "Conv") return kConv;
   if (name == "ConvTranspose") return kConvTranspose;

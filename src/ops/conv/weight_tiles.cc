@@ -66,4 +66,40 @@ Result<Tensor> pack_weights(const WeightTiles& tiles, const Tensor& w,
   }
 }
 
+Result<ByteWeights> pack_bytes(const ByteTiles& t, const Tensor& w,
+                               std::span<const int32_t> zero_points, int32_t shift) {
+  const Shape shape{t.groups, t.row_tiles(), t.chunks(), ByteTiles::kChunk, t.tile_rows};
+  if (!shape.checked_elements()) return resource_error("The tiled weight is too large to address");
+  ByteWeights out;
+  SLUICE_ASSIGN(out.words, Tensor::allocate(DType::kUInt32, Shape{*shape.checked_elements()}));
+  SLUICE_ASSIGN(out.rows, Tensor::allocate(DType::kInt32, Shape{t.groups * t.group_rows, 2}));
+  uint32_t* const words = out.words.mutable_data<uint32_t>();
+  int32_t* const rows = out.rows.mutable_data<int32_t>();
+  const bool is_signed = w.dtype() == DType::kInt8;
+  const auto byte_at = [&](int64_t i) -> int32_t {
+    return (is_signed ? int32_t{w.data<int8_t>()[i]} : int32_t{w.data<uint8_t>()[i]}) - shift;
+  };
+  for (int64_t m = 0; m < t.groups * t.group_rows; ++m) {
+    const int64_t g = m / t.group_rows, row = m % t.group_rows;
+    uint32_t* const tile = words + (g * t.row_tiles() + row / t.tile_rows) * t.chunks() *
+                                       ByteTiles::kChunk * t.tile_rows;
+    int32_t sum = 0;
+    for (int64_t c = 0; c < t.group_channels; ++c) {
+      for (int64_t tap = 0; tap < t.taps; ++tap) {
+        const int32_t byte = byte_at((m * t.group_channels + c) * t.taps + tap);
+        sum += byte;
+        // Where the word stands among those of its row.
+        const int64_t word =
+            t.flat ? tap * t.words() + c / 4 : tap * t.tap_chunks() * ByteTiles::kChunk + c / 4;
+        uint32_t& to = tile[(word / 2 * t.tile_rows + row % t.tile_rows) * 2 + word % 2];
+        to |= (static_cast<uint32_t>(byte) & 255U) << (8 * (c % 4));
+      }
+    }
+    const int32_t zero = zero_points.empty() ? 0 : zero_points[static_cast<size_t>(m)];
+    rows[2 * m] = zero - shift;
+    rows[2 * m + 1] = sum;
+  }
+  return out;
+}
+
 }  // namespace sluice::ops::conv

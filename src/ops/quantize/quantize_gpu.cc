@@ -11,7 +11,7 @@
 #include "op/operand.h"
 #include "ops/quantize/quantize.h"
 #include "shader/dequantize.h"
-#include "shader/dynamic_scale.h"
+#include "shader/dynamic_range.h"
 #include "shader/gather_blocks.h"
 #include "shader/mul_integer.h"
 #include "shader/qlinear_binary.h"
@@ -19,7 +19,6 @@
 #include "shader/qlinear_unary.h"
 #include "shader/quant_pack.h"
 #include "shader/quantize.h"
-#include "shader/range_partial.h"
 #include "shader/reduce_quantized.h"
 #include "shader/where.h"
 
@@ -187,17 +186,12 @@ Result<void> dynamic_quantize(LowerContext& context) {
     return context.refuse("the input is not held as float32");
   }
   const Dim n = op::elements(context.in_dims(0));
-  // At most 256 parts, which one workgroup joins; at least one, so that scale and zero get written.
-  const Dim groups = Dim::max(Dim::min(Dim::ceil_div(n, 4096), 256), 1);
-  const SlotId parts = context.temp(DeviceFormat::kF32, groups * Dim(2));
+  const SlotId parts = context.temp(DeviceFormat::kF32, shader::dynamic_range_elems(n));
   const SlotId scale = context.has_output(1) ? context.out(1) : context.temp(DeviceFormat::kF32, 1);
   const SlotId zero = context.has_output(2) ? context.out(2) : context.temp(DeviceFormat::kU32, 1);
-  context.dispatch(shader::range_partial::Call{.params = {.n = n, .groups = groups},
-                                               .x = context.in(0),
-                                               .parts = parts,
-                                               .workgroups = groups});
-  context.dispatch(shader::dynamic_scale::Call{
-      .params = {.groups = groups}, .parts = parts, .scale = scale, .zero = zero, .workgroups = 1});
+  for (auto& request : shader::dynamic_range(n, context.in(0), parts, scale, zero)) {
+    context.add(std::move(request));
+  }
   if (!context.has_output(0)) return {};
   context.dispatch(
       shader::quantize::Call{.knobs = {.X = "f32", .S = "f32", .Z = "u32", .R = "u32"},
