@@ -141,7 +141,7 @@ Result<std::string> specialise(std::string_view name, const plan::Knobs& knobs) 
         knobs, [&](const auto& knob) { return knob.second.find(wanted) != std::string::npos; });
   };
   if (any_value("f16")) head += "enable f16;\n";
-  if (text.out.find("\n// needs subgroups") != std::string::npos) head += "enable subgroups;\n";
+  if (text.out.find("subgroupAdd(") != std::string::npos) head += "enable subgroups;\n";
   if (text.out.find("\n// needs packed_dot") != std::string::npos) {
     head += "requires packed_4x8_integer_dot_product;\n";
   }

@@ -73,6 +73,7 @@ Result<void> normalize_rows(LowerContext& context, const Rows& what) {
   call.params.scale_step.fill(0);
   call.params.shift_step.fill(0);
   call.knobs.CENTRED = what.centred;
+  call.knobs.SUBGROUPS = context.features().subgroups;
   call.knobs.TX = wgsl_type(what.x_format);
   call.knobs.TY = wgsl_type(context.out_format(0));
   call.knobs.WG = n.is_known() && n.value() <= 512 ? 64 : 256;
@@ -300,19 +301,20 @@ Result<Moments> moments(LowerContext& context, SlotId x, DeviceFormat format, co
   const Dim chunks = Dim::max(Dim::ceil_div(n, kChunk), 1);
   const SlotId means = context.temp(DeviceFormat::kF32, groups * chunks);
   const SlotId squares = context.temp(DeviceFormat::kF32, groups * chunks);
-  context.dispatch(shader::norm_moments::Call{.knobs = {.T = wgsl_type(format)},
-                                              .params = {.kept = op::eight(kept_dims, 1),
-                                                         .kept_step = op::eight(kept_steps, 0),
-                                                         .reduced = op::eight(over_dims, 1),
-                                                         .reduced_step = op::eight(over_steps, 0),
-                                                         .groups = groups,
-                                                         .chunks = chunks,
-                                                         .chunk = kChunk,
-                                                         .n = n},
-                                              .x = x,
-                                              .mean = means,
-                                              .squares = squares,
-                                              .workgroups = groups * chunks});
+  context.dispatch(shader::norm_moments::Call{
+      .knobs = {.SUBGROUPS = context.features().subgroups, .T = wgsl_type(format)},
+      .params = {.kept = op::eight(kept_dims, 1),
+                 .kept_step = op::eight(kept_steps, 0),
+                 .reduced = op::eight(over_dims, 1),
+                 .reduced_step = op::eight(over_steps, 0),
+                 .groups = groups,
+                 .chunks = chunks,
+                 .chunk = kChunk,
+                 .n = n},
+      .x = x,
+      .mean = means,
+      .squares = squares,
+      .workgroups = groups * chunks});
   Moments out{context.temp(DeviceFormat::kF32, groups), context.temp(DeviceFormat::kF32, groups)};
   context.dispatch(shader::norm_combine::Call{
       .params = {.groups = groups, .chunks = chunks, .chunk = kChunk, .n = n},

@@ -11,6 +11,7 @@
 // from the cache. Precision: float32, in two passes; norm_combine joins the chunks.
 
 // use grid
+// use group_sum
 
 alias T = f32; // knob: f32 f16
 
@@ -30,18 +31,7 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> mean : array<f32>;
 @group(0) @binding(3) var<storage, read_write> squares : array<f32>;
 
-var<workgroup> part : array<f32, 256>;
-
-fn summed(lid : u32, v : f32) -> f32 {
-  workgroupBarrier();
-  part[lid] = v;
-  for (var s = 128u; s > 0u; s /= 2u) {
-    workgroupBarrier();
-    if (lid < s) { part[lid] += part[lid + s]; }
-  }
-  workgroupBarrier();
-  return part[0];
-}
+const WG : u32 = 256u;
 
 fn element(index : u32) -> u32 {
   var rest = index;

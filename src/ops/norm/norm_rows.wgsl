@@ -16,6 +16,7 @@
 // float32, mean first and squared distances second, so nothing cancels.
 
 // use grid
+// use group_sum
 
 alias TX = f32; // knob: f32 f16
 alias TS = f32; // knob: f32 f16
@@ -48,25 +49,11 @@ struct Params {
 @group(0) @binding(6) var<storage, read_write> y : array<TY>;
 @group(0) @binding(7) var<storage, read_write> total : array<TX>;
 
-var<workgroup> part : array<f32, WG>;
-
 fn value(at : u32, column : u32) -> f32 {
   var v = f32(x[at]);
   if (HAS_SKIP) { v += f32(skip[at % p.skip_n]); }
   if (HAS_EXTRA) { v += f32(extra[column]); }
   return v;
-}
-
-// The sum over the workgroup, for all of it.
-fn summed(lid : u32, v : f32) -> f32 {
-  workgroupBarrier();
-  part[lid] = v;
-  for (var s = WG / 2u; s > 0u; s /= 2u) {
-    workgroupBarrier();
-    if (lid < s) { part[lid] += part[lid + s]; }
-  }
-  workgroupBarrier();
-  return part[0];
 }
 
 fn strided(at : u32, is_scale : bool) -> u32 {

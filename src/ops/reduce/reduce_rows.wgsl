@@ -7,10 +7,11 @@
 //
 // One workgroup computes one result, or one of `parts` equal shares of it; its invocations take
 // turns at the elements, so that neighbours read neighbours where the innermost axis is reduced, and
-// join what they have in a tree in workgroup memory. Memory traffic: each element is read once.
+// join what they have in a tree in workgroup memory, or by subgroups (SUBGROUPS: sums of floats). Memory traffic: each element is read once.
 // Precision: float32; the order of additions is fixed by the shape.
 
 // use grid
+// use group_sum
 // use reduce_axes
 // use reduction
 
@@ -61,14 +62,17 @@ fn main(@builtin(workgroup_id) wid : vec3<u32>, @builtin(num_workgroups) nwg : v
   for (var r = first + lid; r < end; r += WG) {
     total = combine(total, load(base + reduced_offset(r)));
   }
-  partial[lid] = total;
-  workgroupBarrier();
-  for (var half = WG / 2u; half > 0u; half /= 2u) {
-    if (lid < half) { partial[lid] = combine(partial[lid], partial[lid + half]); }
+  if (SUBGROUPS) { total.x = A(summed(lid, f32(total.x))); }
+  if (!SUBGROUPS) {
+    partial[lid] = total;
     workgroupBarrier();
+    for (var half = WG / 2u; half > 0u; half /= 2u) {
+      if (lid < half) { partial[lid] = combine(partial[lid], partial[lid + half]); }
+      workgroupBarrier();
+    }
+    total = partial[0];
   }
   if (lid != 0u) { return; }
-  total = partial[0];
   if (PARTIAL) {
     y[2u * group] = Y(total.x);
     y[2u * group + 1u] = Y(total.y);

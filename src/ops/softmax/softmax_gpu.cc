@@ -26,7 +26,11 @@ Result<void> lower_lines(LowerContext& context) {
   const auto n = dims[axis].get();
   const uint32_t lanes = !n ? 64 : *n > 1024 ? 256 : *n > 64 ? 64 : *n > 8 ? 16 : 1;
   context.dispatch(shader::softmax_lines::Call{
-      .knobs = {.T = plan::wgsl_type(format), .MODE = kMode, .LANES = lanes, .LANES_FIRST = last},
+      .knobs = {.SUBGROUPS = context.features().subgroups && lanes == 256 && kMode != 2,
+                .T = plan::wgsl_type(format),
+                .MODE = kMode,
+                .LANES = lanes,
+                .LANES_FIRST = last},
       .params = {.lines = lines, .n = dims[axis], .inner = inner},
       .x = context.in(0),
       .y = context.out(0),

@@ -8,11 +8,12 @@
 // A line is the n elements of one (outer, inner). LANES invocations share a line, 256 / LANES lines
 // a workgroup. LANES_FIRST lays neighbouring invocations along the line (inner = 1), otherwise along
 // inner, so that neighbours read neighbours. Each invocation keeps a running maximum and the sum of
-// exponentials below it, and workgroup memory (4 KiB) joins them. Memory traffic: x is read twice, y
-// written once. Precision: float32; the exponent is never positive and small ones give 0.
+// exponentials below it, and workgroup memory (4 KiB) joins them, or subgroups do (SUBGROUPS: where
+// LANES is 256, and for MODE 0 and 1). Memory traffic: x is read twice, y written once. Precision: float32; the exponent is never positive and small ones give 0.
 // Hardmax: the first of the largest elements gets 1.
 
 // use grid
+// use group_sum
 
 alias T = f32; // knob: f32 f16
 const MODE : u32 = 0u; // knob: 0 1 2
@@ -29,7 +30,8 @@ struct Params {
 @group(0) @binding(1) var<storage, read> x : array<T>;
 @group(0) @binding(2) var<storage, read_write> y : array<T>;
 
-const LINES : u32 = 256u / LANES;
+const WG : u32 = 256u;
+const LINES : u32 = WG / LANES;
 const LANE_STEP : u32 = select(LINES, 1u, LANES_FIRST);
 const LOWEST : f32 = -3.4028234e38;
 
@@ -69,35 +71,42 @@ fn main(@builtin(workgroup_id) wid : vec3<u32>, @builtin(num_workgroups) nwg : v
       }
     }
   }
-  tops[lid] = top;
-  sums[lid] = sum;
-  places[lid] = place;
-  for (var s = LANES / 2u; s > 0u; s /= 2u) {
-    workgroupBarrier();
-    if (lane < s) {
-      let other = lid + s * LANE_STEP;
-      let a = tops[lid];
-      let b = tops[other];
-      if (MODE == 2u) {
-        let ia = places[lid];
-        let ib = places[other];
-        if (ib != 0xffffffffu && (b > a || ia == 0xffffffffu || (b == a && ib < ia))) {
-          tops[lid] = b;
-          places[lid] = ib;
+  if (SUBGROUPS) {
+    let all = greatest(lid, top);
+    sum = summed(lid, sum * decay(top - all));
+    top = all;
+  }
+  if (!SUBGROUPS) {
+    tops[lid] = top;
+    sums[lid] = sum;
+    places[lid] = place;
+    for (var s = LANES / 2u; s > 0u; s /= 2u) {
+      workgroupBarrier();
+      if (lane < s) {
+        let other = lid + s * LANE_STEP;
+        let a = tops[lid];
+        let b = tops[other];
+        if (MODE == 2u) {
+          let ia = places[lid];
+          let ib = places[other];
+          if (ib != 0xffffffffu && (b > a || ia == 0xffffffffu || (b == a && ib < ia))) {
+            tops[lid] = b;
+            places[lid] = ib;
+          }
+        } else {
+          let m = max(a, b);
+          tops[lid] = m;
+          sums[lid] = sums[lid] * decay(a - m) + sums[other] * decay(b - m);
         }
-      } else {
-        let m = max(a, b);
-        tops[lid] = m;
-        sums[lid] = sums[lid] * decay(a - m) + sums[other] * decay(b - m);
       }
     }
+    workgroupBarrier();
+    let leader = lid - lane * LANE_STEP;
+    top = tops[leader];
+    sum = sums[leader];
+    place = places[leader];
   }
-  workgroupBarrier();
   if (!there) { return; }
-  let leader = lid - lane * LANE_STEP;
-  top = tops[leader];
-  sum = sums[leader];
-  place = places[leader];
   let log_sum = log(max(sum, 1e-38));
   for (var i = lane; i < p.n; i += LANES) {
     let at = base + i * p.inner;
