@@ -33,6 +33,8 @@ void BackendOptions::add_to(CLI::App& app) {
   app.add_option("--limits", limits, "WebGPU limits: guaranteed, or adapter for all it offers")
       ->check(CLI::IsMember({"guaranteed", "adapter"}))
       ->capture_default_str();
+  app.add_option("--kernel", kernels,
+                 "a WebGPU kernel to take wherever it can be (conv.winograd); -NAME: never");
   app.add_option("--threads", threads, "threads (0: one per core)")->check(CLI::Range(0, 64));
 }
 
@@ -41,6 +43,7 @@ Result<session::Options> BackendOptions::parse() const {
   options.threads = threads;
   options.allow_software = allow_software;
   options.strict = strict;
+  options.kernels = kernels;
   // Where the CPU is the GPU, compiling waits for everybody else on it.
   if (allow_software) options.deadline_seconds = 60;
   if (backend == "cpu") {

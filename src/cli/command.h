@@ -22,6 +22,7 @@ struct BackendOptions {
   int threads = 0;
   bool allow_software = false, strict = false;
   std::string limits = "guaranteed";
+  std::vector<std::string> kernels;
   void add_to(CLI::App& app);
   Result<session::Options> parse() const;
 };

@@ -165,8 +165,21 @@ class Compiler {
   // compiler's own are in `slots`.
   Result<bool> try_candidates(const ir::Graph& graph, const ir::Node& node,
                               const std::vector<SlotId>* slots, Lowered& out) {
+    std::vector<op::GpuCandidate> candidates;
     for (const op::GpuCandidate& candidate : ops::gpu_candidates(node.domain, node.op)) {
+      if (std::ranges::count(options_.kernels, cat("-", candidate.name)) == 0) {
+        candidates.push_back(candidate);
+      } else {
+        out.refused.push_back(cat(candidate.name, ": it is not wanted"));
+      }
+    }
+    const auto forced = [&](const op::GpuCandidate& candidate) {
+      return std::ranges::count(options_.kernels, candidate.name) != 0;
+    };
+    std::ranges::stable_partition(candidates, forced);
+    for (const op::GpuCandidate& candidate : candidates) {
       op::LowerContext context(graph, node, *plan_, slots);
+      context.forced = forced(candidate);
       const size_t slots_before = plan_->slots.size();
       const auto lowered = candidate.lower(context);
       if (lowered.ok() && context.made.requests.empty()) {

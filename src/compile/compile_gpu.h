@@ -22,6 +22,8 @@ struct GpuOptions {
   // False keeps every value for itself (for dumps): nothing is written into a slice of another
   // value.
   bool reuse_memory = true;
+  // Names of candidates that are tried first and take whatever they can; "-NAME": never tried.
+  std::vector<std::string> kernels = {};
 };
 
 struct Refusal {

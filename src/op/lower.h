@@ -62,6 +62,9 @@ class LowerContext : public NodeView {
   // "Conv node "x": <sentence>", as an unsupported error.
   Error refuse(std::string_view sentence) const;
 
+  // Somebody asked for this very candidate: an estimate against it does not count.
+  bool forced = false;
+
   // For the compiler.
   struct Made {
     std::vector<plan::DispatchRequest> requests;

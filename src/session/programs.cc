@@ -54,11 +54,13 @@ Result<compile::GpuProgram> optimize_and_compile(ir::Graph& graph, const Options
   how.fuse = options.fuse;
   how.keep_outputs = true;
   how.widen_float16 = false;
+  how.fuse_dynamic_quantization = features.packed_dot;
   SLUICE_ASSIGN(pass_log, passes::optimize(ops::registry(), graph, how));
   compile::GpuOptions gpu;
   gpu.limits = options.limits.value_or(plan::Limits{});
   gpu.features = features;
   gpu.reuse_memory = options.fuse;
+  gpu.kernels = options.kernels;
   return compile::compile_gpu(ops::registry(), graph, gpu);
 }
 

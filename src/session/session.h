@@ -42,6 +42,9 @@ struct Options {
   // Limits to ask the device for and to compile for; those that WebGPU guarantees where none are
   // given.
   std::optional<plan::Limits> limits = {};
+  // Kernels by name ("conv.winograd", as `sluice explain` prints them) that are taken wherever they
+  // can be, whatever their estimates say; with a minus in front, kernels that are never taken.
+  std::vector<std::string> kernels = {};
   bool device_times = false;     // per-step times by timestamp queries
   double deadline_seconds = 10;  // for each wait on the device
   // After a device has failed, the least time before retry_gpu() takes another in this process.

@@ -1,6 +1,7 @@
 // How convolutions run on the GPU. Candidates, in order:
 //   depthwise  one input channel per group
 //   narrow     few output channels per group: no tile would be filled
+//   winograd   3 x 3, stride 1, where a quarter of the products outweighs what the transforms move
 //   gemm       implicit matrix product, everything else with up to three spatial axes
 //   direct     any spatial rank up to 8, by the definition
 // Integer convolutions with constant weights multiply bytes by fours (dot4) where the device can.
@@ -28,6 +29,9 @@
 #include "shader/conv_words.h"
 #include "shader/deform_columns.h"
 #include "shader/dynamic_range.h"
+#include "shader/product.h"
+#include "shader/winograd_input.h"
+#include "shader/winograd_output.h"
 
 namespace sluice::ops::conv {
 
@@ -580,6 +584,113 @@ Result<void> lower_narrow(LowerContext& context) {
   return emit_narrow(context, product);
 }
 
+// What a convolution takes, in products and sums: a device of today does about 40 of them in the
+// time of moving a byte from or to its memory (phones 15, large cards 80).
+double estimated(double products, double bytes) { return 2 * products + 40 * bytes; }
+
+// F(4x4, 3x3): 36 matrix products of [M, C] by [C, tiles] between the transforms of input and
+// output. No real GPU has measured it, so the estimate has to be clearly better.
+Result<void> lower_winograd(LowerContext& context) {
+  SLUICE_ASSIGN(const Product product, real_product(context, false));
+  const Layer& layer = product.layer;
+  const auto& axes = product.axes;
+  const auto plain = [](const Axis& axis) {
+    return axis.kernel == 3 && axis.stride == 1 && axis.dilation == 1;
+  };
+  if (layer.groups != 1 || layer.axes.size() != 2 || !plain(axes[1]) || !plain(axes[2])) {
+    return context.refuse("it is no convolution of 3 by 3 with stride 1 in one group");
+  }
+  const Tensor* weight = static_cast<const op::NodeView&>(context).constant(1);
+  if (weight == nullptr) return context.refuse("the weight is not known before the run");
+  if (product.x_type != "f32" || context.out_format(0) != DeviceFormat::kF32) {
+    return context.refuse("only float32 is transformed");
+  }
+  const int64_t channels = layer.channels, rows = layer.rows;
+  const Dim tile_rows = Dim::ceil_div(axes[1].out, 4), tile_columns = Dim::ceil_div(axes[2].out, 4);
+  const Dim tiles = layer.batch * tile_rows * tile_columns;
+  if (!tiles.is_known() && !context.forced) {
+    return context.refuse("the number of tiles is not known before the run");
+  }
+  const Dim pitch = Dim::ceil_div(tiles, 4) * Dim(4);
+  const Dim v_elems = Dim(36 * channels) * pitch, m_elems = Dim(36 * rows) * pitch;
+  constexpr int64_t kMostWeightBytes = int64_t{48} << 20;
+  const int64_t weight_bytes = 36 * 4 * channels * rows;
+  if (!fits(context, v_elems, DeviceFormat::kF32) || !fits(context, m_elems, DeviceFormat::kF32) ||
+      !fits(context, Dim(36 * channels * rows), DeviceFormat::kF32)) {
+    return context.refuse("a transformed tensor is larger than one binding holds");
+  }
+  if (!context.forced) {
+    if (weight_bytes > kMostWeightBytes) {
+      return context.refuse(cat("the transformed weight takes ", weight_bytes, " bytes (",
+                                kMostWeightBytes, " is the limit)"));
+    }
+    const double c = static_cast<double>(channels), m = static_cast<double>(rows);
+    const double count = static_cast<double>(tiles.value());
+    const double in_and_out = 4 * 16 * count * (c + m);
+    const double direct = estimated(9 * 16 * c * m * count, in_and_out + 36 * c * m);
+    const double here =
+        estimated(36 * c * m * count, in_and_out + 2 * 4 * 36 * count * (c + m) + 4 * 36 * c * m);
+    if (here * 1.5 > direct) {
+      return context.refuse(cat("it is not clearly better: about ",
+                                static_cast<int64_t>(here / direct * 100),
+                                " % of the product's time (takes up to 66)"));
+    }
+  }
+  SLUICE_ASSIGN(Tensor u, winograd_weights(*weight));
+  const SlotId v = context.temp(DeviceFormat::kF32, v_elems);
+  const SlotId sums = context.temp(DeviceFormat::kF32, m_elems);
+  context.dispatch(
+      shader::winograd_input::Call{.params = {.rows = axes[1].in,
+                                              .columns = axes[2].in,
+                                              .pad_y = axes[1].pad,
+                                              .pad_x = axes[2].pad,
+                                              .tile_rows = tile_rows,
+                                              .tile_columns = tile_columns,
+                                              .channels = channels,
+                                              .tiles = tiles,
+                                              .pitch = pitch},
+                                   .x = product.x,
+                                   .v = v,
+                                   .workgroups = op::workgroups(Dim(channels) * pitch, 64)});
+  shader::Product points;
+  points.m = rows;
+  points.n = pitch;
+  points.k = channels;
+  points.a_t = true;
+  points.a_ld = rows;
+  points.b_ld = pitch;
+  points.y_ld = pitch;
+  points.batch = {Dim(36)};
+  points.a_step = {Dim(channels * rows)};
+  points.b_step = {Dim(channels) * pitch};
+  points.c_step = {Dim(0)};
+  points.y_step = {Dim(rows) * pitch};
+  points.a = context.constant(std::move(u), "transformed weight");
+  points.b = v;
+  points.y = sums;
+  context.add(shader::product(points));
+  const Epilogue& epilogue = product.epilogue;
+  context.dispatch(shader::winograd_output::Call{
+      .knobs = {.ACT = static_cast<uint32_t>(epilogue.activation.kind),
+                .HAS_BIAS = epilogue.bias != kNoSlot,
+                .HAS_RESIDUAL = epilogue.residual != kNoSlot},
+      .params = {.rows = axes[1].out,
+                 .columns = axes[2].out,
+                 .tile_rows = tile_rows,
+                 .tile_columns = tile_columns,
+                 .channels = rows,
+                 .tiles = tiles,
+                 .pitch = pitch,
+                 .alpha = static_cast<float>(epilogue.activation.alpha),
+                 .beta = static_cast<float>(epilogue.activation.beta)},
+      .m = sums,
+      .bias = epilogue.bias,
+      .z = epilogue.residual,
+      .y = context.out(0),
+      .workgroups = op::workgroups(Dim(rows) * pitch, 64)});
+  return {};
+}
+
 template <bool kTransposed>
 Result<void> lower_gemm(LowerContext& context) {
   SLUICE_ASSIGN(const Product product, real_product(context, kTransposed));
@@ -1069,9 +1180,8 @@ Result<void> lower_causal(LowerContext& context) {
 }
 
 constexpr op::GpuCandidate kConv[] = {
-    {"conv.depthwise", &lower_depthwise},
-    {"conv.narrow", &lower_narrow<false>},
-    {"conv.gemm", &lower_gemm<false>},
+    {"conv.depthwise", &lower_depthwise},  {"conv.narrow", &lower_narrow<false>},
+    {"conv.winograd", &lower_winograd},    {"conv.gemm", &lower_gemm<false>},
     {"conv.direct", &lower_direct<false>},
 };
 constexpr op::GpuCandidate kConvTranspose[] = {

@@ -66,6 +66,44 @@ Result<Tensor> pack_weights(const WeightTiles& tiles, const Tensor& w,
   }
 }
 
+Result<Tensor> winograd_weights(const Tensor& w) {
+  SLUICE_ASSIGN(const Tensor source, converted(w, DType::kFloat32));
+  const int64_t rows = w.shape()[0], channels = w.shape()[1];
+  SLUICE_ASSIGN(Tensor out, Tensor::allocate(DType::kFloat32, Shape{36, channels, rows}));
+  // Row t of G: (1, t, t^2) over the product of (t - y) over all other points y.
+  constexpr double kPoints[] = {0, 0.75, -0.75, 1.5, -1.5};
+  double g[6][3] = {};
+  for (int t = 0; t < 5; ++t) {
+    double product = 1;
+    for (int y = 0; y < 5; ++y) product *= y == t ? 1 : kPoints[t] - kPoints[y];
+    for (int k = 0; k < 3; ++k)
+      g[t][k] = (k == 0 ? 1 : k == 1 ? kPoints[t] : kPoints[t] * kPoints[t]) / product;
+  }
+  g[5][2] = 1;
+  const float* const from = source.data<float>();
+  float* const to = out.mutable_data<float>();
+  for (int64_t m = 0; m < rows; ++m) {
+    for (int64_t c = 0; c < channels; ++c) {
+      const float* const taps = from + (m * channels + c) * 9;
+      double half[6][3];
+      for (int i = 0; i < 6; ++i) {
+        for (int j = 0; j < 3; ++j) {
+          half[i][j] = g[i][0] * static_cast<double>(taps[j]) +
+                       g[i][1] * static_cast<double>(taps[3 + j]) +
+                       g[i][2] * static_cast<double>(taps[6 + j]);
+        }
+      }
+      for (int i = 0; i < 6; ++i) {
+        for (int j = 0; j < 6; ++j) {
+          const double u = half[i][0] * g[j][0] + half[i][1] * g[j][1] + half[i][2] * g[j][2];
+          to[((i * 6 + j) * channels + c) * rows + m] = static_cast<float>(u);
+        }
+      }
+    }
+  }
+  return out;
+}
+
 Result<ByteWeights> pack_bytes(const ByteTiles& t, const Tensor& w,
                                std::span<const int32_t> zero_points, int32_t shift) {
   const Shape shape{t.groups, t.row_tiles(), t.chunks(), ByteTiles::kChunk, t.tile_rows};

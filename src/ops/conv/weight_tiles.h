@@ -32,6 +32,10 @@ struct WeightTiles {
   std::optional<int64_t> elements() const;
 };
 
+// U = G g G^T of the algorithm F(4x4, 3x3) (winograd_input.wgsl has its points): float32 [36, C, M]
+// of a weight [M, C, 3, 3].
+Result<Tensor> winograd_weights(const Tensor& w);
+
 // The order in which conv_dot4 reads the weights of an integer convolution: [group][row
 // tile][chunk] [4][tile rows] pairs of words of four input channels, a signed byte each. A chunk is
 // 8 words of one tap, padded; with `flat`, of all taps. What is beyond the end is zero.
