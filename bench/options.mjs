@@ -10,7 +10,7 @@ ratios are taken round by round. Results are compared, too: a fast wrong answer 
   --only TEXT       models whose name contains TEXT; --list prints the names
   --places LIST     native: build/sluice and onnxruntime-node, each a process
                     page: sluice-web, onnxruntime-web and LiteRT.js in Chromium, each a browser with a fresh profile
-                    node: the modules of build/wasm and onnxruntime-web in Node, for processor time without a browser
+                    node: the modules of build/wasm, onnxruntime-web and LiteRT.js in Node, without a browser
                     (native,page)
   --runtimes TEXT   of these, runtimes whose name contains TEXT
   --quick           no models whose runs take seconds; one start

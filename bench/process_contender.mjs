@@ -148,6 +148,36 @@ async function onnxruntime() {
   };
 }
 
+async function litert() {
+  const {loadLiteRt} = await import('../tests/oracle/litert.mjs');
+  const modules = 'build/node/node_modules';
+  const wasm = path.join(modules, '@litertjs/core/wasm');
+  let library;
+  let compiled;
+  let names;
+  return {
+    load: () => fs.readFileSync(model.file),
+    async create(bytes) {
+      library = await loadLiteRt(modules);
+      compiled = await library.loadAndCompile(new Uint8Array(bytes), {accelerator: 'wasm'});
+      names = compiled.getOutputDetails().map(({name}) => name);
+    },
+    async run() {
+      const given = Object.values(feeds).map(({data, dims}) => new library.Tensor(data, dims));
+      const made = await compiled.run(given);
+      const results = {};
+      for (const [i, tensor] of made.entries()) {
+        results[names[i]] = await tensor.data();
+        tensor.delete();
+      }
+      for (const tensor of given) tensor.delete();
+      return results;
+    },
+    installed: () =>
+      bytesOf(['litert_wasm_internal.js', 'litert_wasm_internal.wasm'].map(name => path.join(wasm, name))),
+  };
+}
+
 function inProcess(runtime) {
   let last;
   return {
@@ -184,8 +214,8 @@ function inProcess(runtime) {
   };
 }
 
-const contender =
-  kind === 'sluice' ? sluice() : inProcess(kind === 'sluice-wasm' ? await sluiceWasm() : await onnxruntime());
+const runtimes = {'sluice-wasm': sluiceWasm, 'ort-node': onnxruntime, 'ort-web': onnxruntime, litert};
+const contender = kind === 'sluice' ? sluice() : inProcess(await runtimes[kind]());
 process.on('message', async what => {
   try {
     if (what === 'start') process.send({...(await contender.start()), installed_bytes: contender.installed()});

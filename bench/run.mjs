@@ -143,6 +143,12 @@ if (options.places.includes('node')) {
     const make = (model, threads) => new ProcessContender({kind: 'ort-web', threads}, model);
     add('node', 'onnxruntime-web in Node', ['onnx'], make, {peer: true});
   }
+  if (!packageVersion('build/node/node_modules/@litertjs/core')) absent('LiteRT.js in Node: it is not in build/node');
+  else {
+    // Its threads want a page.
+    const make = (model, threads) => new ProcessContender({kind: 'litert', threads}, model);
+    add('node', 'LiteRT.js in Node', ['tflite'], make, {peer: true, takes: (model, threads) => threads === 1});
+  }
 }
 const runtimes = everybody.filter(({label}) => label.includes(options.runtimes));
 if (runtimes.length === 0) {

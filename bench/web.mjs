@@ -1,11 +1,12 @@
 // Sluice beside onnxruntime-web and @imgly/background-removal in a real Chromium: the same page set-up, the same
 // photo, the same weights. Everything is served from this machine by `sluice serve`.
-//   node bench/web.mjs [--rounds 5] [--colds 3] [--only TEXT] [--photo FILE] [--sizes] [--json FILE]
+//   node bench/web.mjs [--rounds 5] [--colds 3] [--only TEXT] [--photo FILE] [--sizes] [--json FILE [--resume]]
 // Jobs: "isnet-u8", "isnet-f32" (a photo's file becomes the file of its cut-out), "silero" (one call on 512
 // samples); each with 1 and with 2 threads; --only isnet-u8/2 takes one. Cold: a fresh profile and a fresh browser,
 // from the navigation's begin until the session is there and until the first result; then --rounds in turn, all
 // runtimes' pages open. Printed: medians [least to most]; processor time is that of the page's process with its threads,
 // which other jobs on a busy machine disturb little. --sizes: what a cold visit fetched besides model and photo.
+// FILE is written after every job; --resume keeps the jobs that it has. What is under way is said on stderr.
 // WebGPU is timed where the browser has a real GPU; a software adapter's figures mean nothing and are left out.
 import fs from 'node:fs';
 import os from 'node:os';
@@ -60,7 +61,10 @@ const csp =
   "default-src 'self' blob: data:; script-src 'self' blob: 'unsafe-eval'; worker-src 'self' blob:; style-src 'self' 'unsafe-inline'";
 const site = stageSite({photo, peers, jobs});
 const server = await serve(path.relative(root, site.folder), {csp});
-const report = {rows: []};
+const json = option('json', '');
+const resumed = args.includes('--resume') && json && fs.existsSync(json);
+const report = {rows: resumed ? JSON.parse(fs.readFileSync(json, 'utf8')).rows : []};
+const save = facts => json && fs.writeFileSync(json, `${JSON.stringify({facts, ...report}, undefined, 1)}\n`);
 const open = [];
 process.on('exit', () => open.forEach(one => one.kill()));
 
@@ -153,6 +157,8 @@ for (const job of jobs) {
   )) {
     const title = `${job.name}/${backend === 'cpu' ? threads : backend}`;
     if (only && !title.startsWith(only)) continue;
+    if (report.rows.some(row => row.title === title)) continue;
+    const say = text => process.stderr.write(`${title}: ${text}\n`);
     const runtimes = ['sluice', 'ort', ...(job.imgly ? ['imgly'] : [])];
     const found = Object.fromEntries(
       runtimes.map(name => [
@@ -165,6 +171,7 @@ for (const job of jobs) {
     for (let cold = 0; cold < colds; ++cold) {
       for (const runtime of runtimes.map((_, i) => runtimes[(i + cold) % runtimes.length])) {
         const into = found[runtime];
+        say(`cold visit ${cold + 1} of ${colds}, ${runtime}`);
         try {
           const {one, page, made, first, files} = await visit(runtime, job, threads, backend);
           into.ready.push(made.at);
@@ -185,6 +192,7 @@ for (const job of jobs) {
       for (const runtime of runtimes.map((_, i) => runtimes[(i + round) % runtimes.length])) {
         if (!pages[runtime]) continue;
         const {one, page} = pages[runtime];
+        say(`round ${round + 1} of ${rounds}, ${runtime}`);
         const before = await one.cpuSeconds();
         found[runtime].steady.push(await page.evaluate(() => window.bench.again()));
         found[runtime].cpu.push(((await one.cpuSeconds()) - before) / (job.calls ?? 1));
@@ -237,8 +245,9 @@ for (const job of jobs) {
       }
     }
     report.rows.push({title, load: [begin, os.loadavg()[0]], found});
+    save(facts);
   }
 }
-if (option('json', '')) fs.writeFileSync(option('json', ''), `${JSON.stringify({facts, ...report}, undefined, 1)}\n`);
+save(facts);
 await server.stop();
 process.exit(failed === 0 ? 0 : 1);

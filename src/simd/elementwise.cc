@@ -45,12 +45,20 @@ template <Binary kOp, bool kScalarA, bool kScalarB>
 void binary_loop(const float* a, const float* b, float* out, int64_t n) {
   const F32 d;
   const V32 a_all = hn::Set(d, *a), b_all = hn::Set(d, *b);
+  const auto one = [&](int64_t at) HWY_ATTR {
+    const V32 x = kScalarA ? a_all : hn::LoadU(d, a + at);
+    const V32 y = kScalarB ? b_all : hn::LoadU(d, b + at);
+    hn::StoreU(combine<kOp>(x, y), d, out + at);
+  };
   int64_t i = 0;
-  for (; i + lanes() <= n; i += lanes()) {
-    const V32 x = kScalarA ? a_all : hn::LoadU(d, a + i);
-    const V32 y = kScalarB ? b_all : hn::LoadU(d, b + i);
-    hn::StoreU(combine<kOp>(x, y), d, out + i);
+  // Four a turn: engines of WebAssembly check for interruption in every turn.
+  for (; i + 4 * lanes() <= n; i += 4 * lanes()) {
+    one(i);
+    one(i + lanes());
+    one(i + 2 * lanes());
+    one(i + 3 * lanes());
   }
+  for (; i + lanes() <= n; i += lanes()) one(i);
   if (i < n) {
     const auto left = static_cast<size_t>(n - i);
     const V32 x = kScalarA ? a_all : load_partial(d, a + i, left);

@@ -66,6 +66,26 @@ struct Job {
   simd::Activation activation;
 };
 
+// What the matrix kernel does itself with a register tile. Other functions follow it, on outputs
+// that are still in a first- or second-level cache.
+bool is_clip(const simd::Activation& activation) {
+  return activation.function == simd::Function::kIdentity ||
+         activation.function == simd::Function::kClip;
+}
+
+void activate_block(const TiledConv& cut, const Block& block, const Job& job) {
+  for (int64_t m = 0; m < block.rows; ++m) {
+    float* row = job.y + block.out_at + m * cut.out_plane;
+    if (block.width == cut.plane.x.out) {
+      simd::apply(job.activation, row, row, block.lines * block.width);
+      continue;
+    }
+    for (int64_t line = 0; line < block.lines; ++line, row += cut.plane.x.out) {
+      simd::apply(job.activation, row, row, block.width);
+    }
+  }
+}
+
 // An output of a few positions: what their windows read is written out, a row of it for each
 // channel and tap, and lanes run along the output channels.
 bool is_thin(const ConvGeometry& g, const Plane& plane) {
@@ -161,15 +181,6 @@ Result<void> convolve_in_place(KernelContext& context, const TiledConv& cut, con
       context.scratch(simd::scratch_bytes(static_cast<uint64_t>(tail == 0 ? 0 : slots) *
                                           static_cast<uint64_t>(depth * kVector) * sizeof(float))));
   simd::ScratchSlots scratch(reinterpret_cast<float*>(memory.data()), slots, depth * kVector);
-  SLUICE_ASSIGN(
-      const std::span<std::byte> offset_memory,
-      context.scratch(simd::scratch_bytes(2 * static_cast<uint64_t>(depth) * sizeof(uint32_t))));
-  auto* const offsets = reinterpret_cast<uint32_t*>(offset_memory.data());
-  uint32_t* const tail_offsets = offsets + depth;
-  for (int64_t c = 0; c < depth; ++c) {
-    offsets[c] = static_cast<uint32_t>(c * plane);
-    tail_offsets[c] = static_cast<uint32_t>(c * kVector);
-  }
   context.parallel_for(cut.tasks(), cut.grain(), [&](int64_t begin, int64_t end) {
     const simd::ScratchSlots::Slot slot(scratch);
     for (int64_t task = begin; task < end; ++task) {
@@ -181,7 +192,7 @@ Result<void> convolve_in_place(KernelContext& context, const TiledConv& cut, con
       simd::GemmTile t;
       t.rows = block.rows;
       t.row_bias = job.bias == nullptr ? nullptr : job.bias + block.group * cut.made + block.row0;
-      t.activation = job.activation;
+      if (is_clip(job.activation)) t.activation = job.activation;
       t.c_row = plane;
       for (int64_t chunk = 0; chunk < cut.chunks.count; ++chunk) {
         const int64_t c0 = cut.chunks.start(chunk), c1 = cut.chunks.start(chunk + 1);
@@ -190,23 +201,24 @@ Result<void> convolve_in_place(KernelContext& context, const TiledConv& cut, con
         t.a = weights + round_up(cut.made, simd::kPanelRows) * c0 + block.row0 * t.depth;
         t.first = chunk == 0;
         t.last = chunk == cut.chunks.count - 1;
-        const auto columns = [&](int64_t from, int64_t width, const float* b, const uint32_t* at) {
+        const auto columns = [&](int64_t from, int64_t width, const float* b, int64_t step) {
           t.b = b;
-          t.offsets = at;
+          t.b_step = step;
           t.width = width;
           t.c = job.y + block.out_at + from;
           t.residual = job.residual == nullptr ? nullptr : job.residual + block.out_at + from;
           simd::gemm_tile(t);
         };
-        if (direct > 0) columns(0, direct, x, offsets);
+        if (direct > 0) columns(0, direct, x, plane);
         if (direct < block.width) {
           float* const tile = slot.data();
           for (int64_t c = 0; c < t.depth; ++c) {
             for (int64_t i = 0; i < tail; ++i) tile[c * kVector + i] = x[c * plane + direct + i];
           }
-          columns(direct, tail, tile, tail_offsets);
+          columns(direct, tail, tile, kVector);
         }
       }
+      if (!is_clip(job.activation)) activate_block(cut, block, job);
     }
   });
   return {};
@@ -242,9 +254,10 @@ Result<void> convolve(KernelContext& context, const ConvGeometry& g, const Plane
       simd::GemmTile t;
       t.rows = block.rows;
       t.offsets = offsets.data();
+      if (cut.taps == 1) t.b_step = cut.channel_elems;
       t.b = tile;
       t.row_bias = job.bias == nullptr ? nullptr : job.bias + block.group * cut.made + block.row0;
-      t.activation = job.activation;
+      if (is_clip(job.activation)) t.activation = job.activation;
       if (cut.flat) {
         t.c = flat_c;
         t.c_row = cut.flat_pitch;
@@ -273,6 +286,7 @@ Result<void> convolve(KernelContext& context, const ConvGeometry& g, const Plane
         simd::gemm_tile(t);
       }
       if (cut.flat) cut.from_flat(flat_c, block, job.y);
+      if (!is_clip(job.activation)) activate_block(cut, block, job);
     }
   });
   return {};
