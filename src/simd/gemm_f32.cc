@@ -479,11 +479,13 @@ namespace {
 constexpr int64_t kBlockRows = 128;
 constexpr int64_t kBlockCols = 4 * kTileCols;
 
-// B is read where it lies when A has one panel of rows only: packing would cost as much as the
-// product.
+// B is read where it lies when A has one panel of rows only, for which packing would cost as much as
+// the product, and when it fits a first-level cache as it is.
+constexpr int64_t kCachedFloats = 8 * 1024;
+
 bool reads_b_directly(const Gemm& g) {
-  return g.packed_b == nullptr && g.b_col == 1 && g.m <= kPanelRows && g.n >= kPanelCols &&
-         g.k * g.b_row < (int64_t{1} << 32);
+  return g.packed_b == nullptr && g.b_col == 1 && g.n >= kPanelCols &&
+         (g.m <= kPanelRows || g.k * g.n <= kCachedFloats);
 }
 
 int64_t distinct(std::span<const int64_t> offsets, int64_t batch) {
