@@ -318,6 +318,48 @@ void all_rows(const GemmTile& tile, const Column* columns, Fetch& fetch) {
   }
 }
 
+#if HWY_MAX_BYTES == 16 && HWY_TARGET != HWY_SCALAR
+#define SLUICE_ONE_ROW 1
+#else
+#define SLUICE_ONE_ROW 0
+#endif
+#if SLUICE_ONE_ROW
+constexpr int kOneRowVectors = 8;
+
+// One row of two panels: with two or three sums each multiply-add would wait for the one before.
+HWY_NOINLINE void one_row(const GemmTile& tile, const Column* columns) {
+  const F32 d;
+  V32 s0 = hn::Zero(d), s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0, s6 = s0, s7 = s0;
+  const float* HWY_RESTRICT a = tile.a;
+  const float* const p0 = columns[0].b;
+  const float* const q0 = columns[4].b;
+  size_t at = 0;
+  for (int64_t k = 0; k < tile.depth; ++k, a += kPanelRows) {
+    if (tile.b_step == 0) at = tile.offsets[k];
+    const float* HWY_RESTRICT p = p0 + at;
+    const float* HWY_RESTRICT q = q0 + at;
+    const V32 x = hn::Set(d, *a);
+    s0 = hn::MulAdd(x, hn::LoadU(d, p), s0);
+    s1 = hn::MulAdd(x, hn::LoadU(d, p + 4), s1);
+    s2 = hn::MulAdd(x, hn::LoadU(d, p + 8), s2);
+    s3 = hn::MulAdd(x, hn::LoadU(d, p + 12), s3);
+    s4 = hn::MulAdd(x, hn::LoadU(d, q), s4);
+    s5 = hn::MulAdd(x, hn::LoadU(d, q + 4), s5);
+    s6 = hn::MulAdd(x, hn::LoadU(d, q + 8), s6);
+    s7 = hn::MulAdd(x, hn::LoadU(d, q + 12), s7);
+    at += static_cast<size_t>(tile.b_step);
+  }
+  finish_vector(tile, s0, columns[0], 0);
+  finish_vector(tile, s1, columns[1], 0);
+  finish_vector(tile, s2, columns[2], 0);
+  finish_vector(tile, s3, columns[3], 0);
+  finish_vector(tile, s4, columns[4], 0);
+  finish_vector(tile, s5, columns[5], 0);
+  finish_vector(tile, s6, columns[6], 0);
+  finish_vector(tile, s7, columns[7], 0);
+}
+#endif
+
 // Four steps of four lanes of a panel: the j-th step of lane i comes from from[i * major + j].
 #if HWY_TARGET != HWY_SCALAR
 HWY_INLINE void transpose_4x4(const float* HWY_RESTRICT from, int64_t major, int64_t lanes,
@@ -351,7 +393,21 @@ void GemmTileKernel(const GemmTile& tile) {
   fetch.plan(tile, (left_over + kVectorsHeld - 1) / kVectorsHeld * (tile.rows / kRows));
   int held = 0;
   for (int64_t line = 0; line < tile.lines; ++line) {
-    for (int64_t x = 0; x < tile.width; x += lanes) {
+    int64_t from = 0;
+#if SLUICE_ONE_ROW
+    for (; tile.rows == 1 && held == 0 && from + kOneRowVectors * 4 <= tile.width;
+         from += kOneRowVectors * 4) {
+      std::array<Column, kOneRowVectors> row;
+      for (size_t i = 0; i < row.size(); ++i) {
+        const int64_t x = from + static_cast<int64_t>(i) * 4;
+        row[i] = {tile.b + line * tile.b_line + x / kPanelCols * tile.b_panel + x % kPanelCols,
+                  line * tile.c_line + x, 4, true};
+      }
+      one_row(tile, row.data());
+      left_over -= kOneRowVectors;
+    }
+#endif
+    for (int64_t x = from; x < tile.width; x += lanes) {
       const int64_t left = tile.width - x;
       Column& column = columns[static_cast<size_t>(held++)];
       column.b = tile.b + line * tile.b_line + x / kPanelCols * tile.b_panel + x % kPanelCols;
@@ -479,8 +535,8 @@ namespace {
 constexpr int64_t kBlockRows = 128;
 constexpr int64_t kBlockCols = 4 * kTileCols;
 
-// B is read where it lies when A has one panel of rows only, for which packing would cost as much as
-// the product, and when it fits a first-level cache as it is.
+// B is read where it lies when A has one panel of rows only, for which packing would cost as much
+// as the product, and when it fits a first-level cache as it is.
 constexpr int64_t kCachedFloats = 8 * 1024;
 
 bool reads_b_directly(const Gemm& g) {
