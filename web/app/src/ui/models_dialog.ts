@@ -111,6 +111,8 @@ export class ModelsDialog {
       try {
         manifest = JSON.parse(await json.text()) as CutoutManifest;
       } catch {
+        // Dropped on the page, nothing is open to read it in.
+        this.open();
         this.message.textContent = `${json.name} is not JSON.`;
         return;
       }
