@@ -189,12 +189,14 @@ await web.test('after the GPU failed: the details tell, and it is tried again', 
   await (await page.button('Try the GPU again')).click();
   // Not at once after a loss: either it is back, or a sentence says when.
   await page.waitForFunction(
-    () => /^GPU: /.test(document.querySelector('.status-text').textContent) || document.querySelector('.note-error'),
+    () =>
+      /^GPU: /.test(document.querySelector('.status-text').textContent) ||
+      /\.$|120 s$/.test(document.querySelector('#details .hint')?.textContent ?? ''),
     {polling: 100},
   );
   const line = await page.text('.status-text');
   if (!line.startsWith('GPU: ')) {
-    const said = await page.text('.note-error');
+    const said = await page.text('#details .hint');
     console.log(`  ${said}`);
     web.check(/failed \d+ s ago .*another is asked for after \d+ s/.test(said), said);
   }

@@ -95,7 +95,7 @@ export class App {
         pick,
       }),
       main,
-      statusView(store, () => void this.retryGpu()),
+      statusView(store, () => this.retryGpu()),
       this.camera.element,
       this.models.element,
       this.announcer.notes,
@@ -282,16 +282,17 @@ export class App {
     });
   }
 
-  private async retryGpu(): Promise<void> {
-    await this.guard(
-      (async () => {
-        const {model} = this.store.state;
-        if (!model) return;
-        const cutter = await this.engine.cutterFor(model);
-        await cutter.retryGpu();
-        this.engine.noteBinding(cutter.binding);
-      })(),
-    );
+  private async retryGpu(): Promise<string> {
+    const {model} = this.store.state;
+    if (!model) return '';
+    try {
+      const cutter = await this.engine.cutterFor(model);
+      await cutter.retryGpu();
+      this.engine.noteBinding(cutter.binding);
+      return '';
+    } catch (thrown) {
+      return thrown instanceof Error ? thrown.message : String(thrown);
+    }
   }
 
   private async guard(work: Promise<void>, done = ''): Promise<void> {

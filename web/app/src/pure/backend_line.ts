@@ -59,7 +59,8 @@ export function bindingRows(binding: Binding): DetailRow[] {
   };
   add('Asked for', binding.requested === 'auto' ? 'GPU, then CPU' : binding.requested);
   add('Runs on', `${binding.bound} (${binding.evidence})`);
-  add('Because', binding.reason);
+  const failed = binding.bound === 'cpu' && binding.failovers.length > 0;
+  add('Because', failed ? `the GPU failed while it worked; before that, ${binding.reason}` : binding.reason);
   if (object(binding['adapter'])['present'] === true) add('Adapter', adapterName(binding));
   add('Threads', String(binding.threads));
   add('Instructions', text(binding['instruction_set']));

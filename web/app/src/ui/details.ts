@@ -6,7 +6,8 @@ import {makeDialog} from './dialog.js';
 import {button, h, replaceChildren} from './dom.js';
 import {icon} from './icons.js';
 
-export function statusView(store: Store, retryGpu: () => void): HTMLElement {
+/** `retryGpu` gives a sentence when the GPU is not back, else "". */
+export function statusView(store: Store, retryGpu: () => Promise<string>): HTMLElement {
   const dialog = makeDialog('details', 'What ran, and why');
   const text = h('span', {class: 'status-text'});
   const line = button(
@@ -38,7 +39,7 @@ export function statusView(store: Store, retryGpu: () => void): HTMLElement {
   );
 }
 
-function fill(body: HTMLElement, state: AppState, retryGpu: () => void): void {
+function fill(body: HTMLElement, state: AppState, retryGpu: () => Promise<string>): void {
   const {engine, isolation, model} = state;
   const {binding} = engine;
   const rows = binding ? bindingRows(binding) : [];
@@ -79,7 +80,7 @@ function fill(body: HTMLElement, state: AppState, retryGpu: () => void): void {
     body,
     ...sentences,
     table,
-    failed ? button([icon('retry'), 'Try the GPU again'], retryGpu, {class: 'button button-small'}) : null,
+    failed ? retryView(retryGpu) : null,
     binding
       ? list(
           'What happened',
@@ -100,4 +101,22 @@ function fill(body: HTMLElement, state: AppState, retryGpu: () => void): void {
       : null,
     binding ? h('pre', {class: 'console', attrs: {tabindex: 0, 'aria-label': 'Console line'}}, binding.console) : null,
   );
+}
+
+// The answer stands beside the button: notes on the page lie behind the dialog.
+function retryView(retryGpu: () => Promise<string>): HTMLElement {
+  const answer = h('p', {class: 'hint', attrs: {role: 'status'}});
+  const again = button(
+    [icon('retry'), 'Try the GPU again'],
+    () => {
+      again.disabled = true;
+      answer.textContent = 'Testing the GPU…';
+      void retryGpu().then(sentence => {
+        again.disabled = false;
+        answer.textContent = sentence;
+      });
+    },
+    {class: 'button button-small'},
+  );
+  return h('div', {}, again, answer);
 }
