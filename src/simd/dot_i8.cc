@@ -385,13 +385,14 @@ void single_row(const DotTile& tile) {
   operands.a = tile.a;
   operands.offsets = tile.offsets;
   operands.depth = tile.depth;
+  const DotKernel most = kernel_of(1, kVectorsHeld);
   for (int64_t x = 0; x < width;) {
     const auto vectors =
         static_cast<int>(std::min<int64_t>(kVectorsHeld, (width - x + lanes - 1) / lanes));
     for (int v = 0; v < 3; ++v) {
       operands.columns[static_cast<size_t>(v)] = tile.b + x + (v < vectors ? v : 0) * lanes;
     }
-    kernel_of(1, vectors)(operands, sums.data());
+    (vectors == kVectorsHeld ? most : kernel_of(1, vectors))(operands, sums.data());
     for (int v = 0; v < vectors; ++v, x += lanes) {
       const auto count = static_cast<size_t>(std::min(lanes, width - x));
       const bool whole = count == static_cast<size_t>(lanes);

@@ -313,11 +313,13 @@ Result<void> convolve(KernelContext& context, const ConvGeometry& g, const Form&
   SLUICE_ASSIGN(int32_t* const row_add, scratch<int32_t>(context, size(2 * g.out_channels)));
   int32_t* const row_factor = row_add + g.out_channels;
   bool corrects = false;
+  const int64_t zeros = job.w_zero == nullptr ? 0 : job.w_zero->elements();
+  const int32_t only = zeros == 1 ? zero_of(job.w_zero, 0) : 0;
   for (int64_t m = 0; m < g.out_channels; ++m) {
     row_add[m] = static_cast<int32_t>(
         (job.bias == nullptr ? 0u : static_cast<uint32_t>(job.bias[m])) -
         static_cast<uint32_t>(job.x_zero) * static_cast<uint32_t>(weight_sums[m]));
-    row_factor[m] = bases[m] - zero_of(job.w_zero, m);
+    row_factor[m] = bases[m] - (zeros > 1 ? zero_of(job.w_zero, m) : only);
     corrects = corrects || row_factor[m] != 0;
   }
   const int32_t* sums_of_windows = nullptr;
@@ -696,11 +698,13 @@ Result<void> qlinear_conv_dot(KernelContext& context) {
   job.packed = context.prepared().data<int32_t>();
   job.bias = bias == nullptr ? nullptr : bias->data<int32_t>();
   SLUICE_ASSIGN(float* const factors, scratch<float>(context, size(g.out_channels)));
+  const float* const steps = w_scale->data<float>();
+  const bool one_step = w_scale->elements() == 1;
+  const auto x_step = static_cast<double>(x_scale->data<float>()[0]);
+  const float y_step = y_scale->data<float>()[0];
   for (int64_t m = 0; m < g.out_channels; ++m) {
-    const double product =
-        static_cast<double>(x_scale->data<float>()[0]) *
-        static_cast<double>(w_scale->data<float>()[w_scale->elements() == 1 ? 0 : m]);
-    factors[m] = static_cast<float>(product) / y_scale->data<float>()[0];
+    const double product = x_step * static_cast<double>(steps[one_step ? 0 : m]);
+    factors[m] = static_cast<float>(product) / y_step;
   }
   job.byte_factor = factors;
   job.byte_zero = byte_value(*y_zero, 0);
