@@ -28,6 +28,7 @@
 
 // needs packed_dot
 // use grid
+// use places
 // use activation
 
 alias B = i32; // knob: i32 f32
@@ -85,11 +86,6 @@ struct Params {
 
 var<workgroup> a_tile : array<vec2<u32>, 2u * PAIRS * TM>;
 var<workgroup> b_tile : array<vec2<u32>, 2u * PAIRS * TN>;
-
-fn unflatten(i : u32, dims : vec4<u32>) -> vec3<u32> {
-  let row = i / dims.z;
-  return vec3<u32>(row / dims.y, row % dims.y, i % dims.z);
-}
 
 // A word of one position: of x, or four times its zero point outside. `at` is the place in word 0.
 fn word_at(word : u32, met : bool, at : u32, outside : u32) -> u32 {

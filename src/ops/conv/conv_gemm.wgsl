@@ -31,6 +31,7 @@
 // Precision: products and sums in A: float32 whatever T is, or exact int32.
 
 // use grid
+// use places
 // use activation
 
 alias T = f32; // knob: f32 f16 i32 u32
@@ -103,11 +104,6 @@ var<private> x_zero : A;
 
 var<workgroup> a_tile : array<vec4<A>, 2u * A_VECS>;
 var<workgroup> b_tile : array<vec4<A>, 2u * B_VECS>;
-
-fn unflatten(i : u32, dims : vec4<u32>) -> vec3<u32> {
-  let row = i / dims.z;
-  return vec3<u32>(row / dims.y, row % dims.y, i % dims.z);
-}
 
 // What tap `tap` adds to a position's place in x. TRANSPOSED: meaningful only when hits() is true.
 fn tap_offset(tap : u32, phase : vec3<u32>) -> vec3<i32> {
