@@ -34,7 +34,7 @@ void BackendOptions::add_to(CLI::App& app) {
       ->check(CLI::IsMember({"guaranteed", "adapter"}))
       ->capture_default_str();
   app.add_option("--kernel", kernels,
-                 "a WebGPU kernel to take wherever it can be (conv.winograd); -NAME: never");
+                 "a WebGPU kernel to take wherever it can be (conv.winograd); =-NAME: never");
   app.add_option("--threads", threads, "threads (0: one per core)")->check(CLI::Range(0, 64));
 }
 

@@ -165,21 +165,22 @@ class Compiler {
   // compiler's own are in `slots`.
   Result<bool> try_candidates(const ir::Graph& graph, const ir::Node& node,
                               const std::vector<SlotId>* slots, Lowered& out) {
+    const auto named = [&](std::string_view name) {
+      return std::ranges::count(options_.kernels, name) != 0;
+    };
     std::vector<op::GpuCandidate> candidates;
-    for (const op::GpuCandidate& candidate : ops::gpu_candidates(node.domain, node.op)) {
-      if (std::ranges::count(options_.kernels, cat("-", candidate.name)) == 0) {
-        candidates.push_back(candidate);
-      } else {
-        out.refused.push_back(cat(candidate.name, ": it is not wanted"));
+    for (const bool forced : {true, false}) {
+      for (const op::GpuCandidate& candidate : ops::gpu_candidates(node.domain, node.op)) {
+        if (named(candidate.name) == forced) candidates.push_back(candidate);
       }
     }
-    const auto forced = [&](const op::GpuCandidate& candidate) {
-      return std::ranges::count(options_.kernels, candidate.name) != 0;
-    };
-    std::ranges::stable_partition(candidates, forced);
     for (const op::GpuCandidate& candidate : candidates) {
+      if (named(cat("-", candidate.name))) {
+        out.refused.push_back(cat(candidate.name, ": it is not wanted"));
+        continue;
+      }
       op::LowerContext context(graph, node, *plan_, slots);
-      context.forced = forced(candidate);
+      context.forced = named(candidate.name);
       const size_t slots_before = plan_->slots.size();
       const auto lowered = candidate.lower(context);
       if (lowered.ok() && context.made.requests.empty()) {
