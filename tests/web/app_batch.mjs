@@ -237,6 +237,19 @@ await web.test('cancelled, retried, changed: every picture once', async () => {
   // Another background for all of them.
   await page.idle();
   await page.click('input[name=background][value=colour]');
+  // Packing can be cancelled, and begun again.
+  const said = await (
+    await page.button('Download all')
+  ).evaluate(async button => {
+    button.click();
+    await Promise.resolve();
+    const text = button.getAttribute('aria-label');
+    button.click();
+    return text;
+  });
+  web.check(/^Packing.*: cancel$/.test(said), `the button says ${said}`);
+  await page.waitForFunction(() => /Download all/.test(document.querySelector('.export').textContent));
+  web.check((await page.downloads()).length === 0, 'what was cancelled is downloaded');
   const {bytes} = await page.download(async () => (await page.button('Download all')).click());
   const {names} = unzip(bytes);
   web.check(names.length === 25, `${names.length} entries`);

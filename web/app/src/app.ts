@@ -172,6 +172,7 @@ export class App {
         save: () => void this.guard(this.exporter.saveOpen()),
         copy: () => void this.guard(this.exporter.copyOpen(), 'The picture is on the clipboard.'),
         saveAll: () => void this.guard(this.exporter.saveAll()),
+        cancelAll: () => this.exporter.cancel(),
       },
       job: {
         cancel: () => this.queue.cancel(),

@@ -10,6 +10,7 @@ export interface ExportActions {
   readonly save: () => void;
   readonly copy: () => void;
   readonly saveAll: () => void;
+  readonly cancelAll: () => void;
 }
 
 const names: Record<ExportFormat, string> = {png: 'PNG', webp: 'WebP', jpeg: 'JPEG'};
@@ -28,7 +29,15 @@ export function exportPanel(store: Store, actions: ExportActions): HTMLElement {
   copy.hidden = typeof ClipboardItem === 'undefined';
   const allText = h('span', {class: 'wide-only'});
   const allShort = h('span', {class: 'narrow-only', attrs: {'aria-hidden': 'true'}});
-  const all = button([icon('zip'), allText, allShort], actions.saveAll, {class: 'button grow'});
+  const packing = (): boolean => store.state.exporting.startsWith('Packing');
+  const all = button(
+    [icon('zip'), allText, allShort],
+    () => {
+      if (packing()) actions.cancelAll();
+      else actions.saveAll();
+    },
+    {class: 'button grow'},
+  );
   const allRow = h('div', {class: 'export-row'}, all);
   store.watch(
     state => [state.background.kind, state.format],
@@ -51,10 +60,9 @@ export function exportPanel(store: Store, actions: ExportActions): HTMLElement {
       const ready = pictures.some(one => one.id === openId && one.result !== undefined);
       save.disabled = copy.disabled = !ready || exporting !== '';
       allRow.hidden = pictures.length < 2;
-      all.disabled = done === 0 || exporting !== '';
-      const packing = exporting.startsWith('Packing');
-      allText.textContent = packing ? exporting : `Download all ${done} (ZIP)`;
-      allShort.textContent = packing ? exporting.replace('Packing ', '') : 'ZIP';
+      all.disabled = done === 0 || (exporting !== '' && !packing());
+      allText.textContent = packing() ? `${exporting}: cancel` : `Download all ${done} (ZIP)`;
+      allShort.textContent = packing() ? 'Stop' : 'ZIP';
       all.setAttribute('aria-label', allText.textContent);
     },
   );

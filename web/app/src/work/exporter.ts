@@ -29,6 +29,7 @@ export class Exporter {
     private readonly opener: Opener,
   ) {}
 
+  /** Ends saveAll(). */
   cancel(): void {
     this.controller?.abort(new DOMException('The export was cancelled', 'AbortError'));
   }
@@ -56,55 +57,22 @@ export class Exporter {
 
   /** All finished pictures, in order, and record.json. */
   async saveAll(): Promise<void> {
+    if (this.store.state.exporting) return;
     this.controller = new AbortController();
     const {signal} = this.controller;
-    await this.task('Packing', async tell => {
-      await this.opener.commit();
-      const {pictures, format, background, model, engine} = this.store.state;
-      const names = planNames(
-        pictures.map(one => one.name),
-        extensionOf(format),
-      );
-      const zip = new ZipWriter();
-      const scratch: Blob[] = [];
-      const records: PictureRecord[] = [];
-      const total = pictures.filter(one => one.result).length;
-      let count = 0;
-      for (const [i, picture] of pictures.entries()) {
-        signal.throwIfAborted();
-        const name = names[i] ?? `${i + 1}${extensionOf(format)}`;
-        const current = this.store.picture(picture.id)?.result ?? picture.result;
-        if (!current) {
-          records.push(recordOf(picture, null, name));
-          continue;
-        }
-        tell(`Packing ${++count} of ${total}`);
-        const result = await this.withFeather(picture, current, signal);
-        const plain = background.kind === 'transparent' && format === 'png';
-        let data = plain
-          ? result.cut
-          : await this.pixels.call('compose', {cut: result.cut, original: picture.file, background, format});
-        if (!plain) {
-          data = await this.pixels.call('keep', data);
-          scratch.push(data);
-        }
-        await zip.add({name, data}, signal);
-        records.push(recordOf(picture, result, name));
-      }
-      const facts = {
-        model: model?.kind === 'catalogue' ? model.manifest.name : (model?.file.name ?? ''),
-        file: model?.kind === 'catalogue' ? model.manifest.file : (model?.file.name ?? ''),
-        licence: model?.kind === 'catalogue' ? model.manifest.licence : '',
-        binding: engine.binding ?? null,
-      };
-      await zip.add({name: 'record.json', data: new Blob([recordJson(facts, records)], {type: 'application/json'})});
-      download(zip.finish(), 'cutouts.zip');
-      // The download reads from the parts for a while.
-      setTimeout(() => {
-        void this.pixels.call('drop', scratch);
-      }, 600_000);
-    });
-    this.controller = null;
+    const scratch: Blob[] = [];
+    const drop = (): void => {
+      void this.pixels.call('drop', scratch);
+    };
+    try {
+      await this.task('Packing', tell => this.pack(tell, scratch, signal));
+      setTimeout(drop, 600_000); // the download reads from the parts for a while
+    } catch (thrown) {
+      drop();
+      throw thrown;
+    } finally {
+      this.controller = null;
+    }
   }
 
   private async openBlob(format: ExportFormat): Promise<Blob> {
@@ -113,6 +81,50 @@ export class Exporter {
     const picture = this.store.picture(openId);
     if (!picture?.result) throw new Error('This picture has no cut-out yet.');
     return this.pixels.call('compose', {cut: picture.result.cut, original: picture.file, background, format});
+  }
+
+  // `scratch`: gets what is made for this ZIP alone.
+  private async pack(tell: (text: string) => void, scratch: Blob[], signal: AbortSignal): Promise<void> {
+    await this.opener.commit();
+    const {pictures, format, background, model, engine} = this.store.state;
+    const names = planNames(
+      pictures.map(one => one.name),
+      extensionOf(format),
+    );
+    const zip = new ZipWriter();
+    const records: PictureRecord[] = [];
+    const total = pictures.filter(one => one.result).length;
+    let count = 0;
+    for (const [i, picture] of pictures.entries()) {
+      signal.throwIfAborted();
+      const name = names[i] ?? `${i + 1}${extensionOf(format)}`;
+      const current = this.store.picture(picture.id)?.result ?? picture.result;
+      if (!current) {
+        records.push(recordOf(picture, null, name));
+        continue;
+      }
+      tell(`Packing ${++count} of ${total}`);
+      const result = await this.withFeather(picture, current, signal);
+      const plain = background.kind === 'transparent' && format === 'png';
+      let data = plain
+        ? result.cut
+        : await this.pixels.call('compose', {cut: result.cut, original: picture.file, background, format});
+      if (!plain) {
+        data = await this.pixels.call('keep', data);
+        scratch.push(data);
+      }
+      await zip.add({name, data}, signal);
+      records.push(recordOf(picture, result, name));
+    }
+    const facts = {
+      model: model?.kind === 'catalogue' ? model.manifest.name : (model?.file.name ?? ''),
+      file: model?.kind === 'catalogue' ? model.manifest.file : (model?.file.name ?? ''),
+      licence: model?.kind === 'catalogue' ? model.manifest.licence : '',
+      binding: engine.binding ?? null,
+    };
+    await zip.add({name: 'record.json', data: new Blob([recordJson(facts, records)], {type: 'application/json'})});
+    signal.throwIfAborted();
+    download(zip.finish(), 'cutouts.zip');
   }
 
   // A result that was made with another feather gets its edges and colours anew.
