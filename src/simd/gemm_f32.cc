@@ -313,6 +313,7 @@ void all_rows(const GemmTile& tile, const Column* columns, Fetch& fetch) {
     micro<kRows, kVectors>(tile, a, columns, row, usual);
   }
   if (row < tile.rows) {
+    fetch.some();
     const float* a = tile.a + (row / kPanelRows) * kPanelRows * tile.depth + row % kPanelRows;
     micro_tail<kVectors>(static_cast<int>(tile.rows - row), tile, a, columns, row, usual);
   }
@@ -390,7 +391,8 @@ void GemmTileKernel(const GemmTile& tile) {
   int64_t left_over = (tile.width + lanes - 1) / lanes * tile.lines;
   std::array<Column, 3> columns;
   Fetch fetch;
-  fetch.plan(tile, (left_over + kVectorsHeld - 1) / kVectorsHeld * (tile.rows / kRows));
+  fetch.plan(tile,
+             (left_over + kVectorsHeld - 1) / kVectorsHeld * ((tile.rows + kRows - 1) / kRows));
   int held = 0;
   for (int64_t line = 0; line < tile.lines; ++line) {
     int64_t from = 0;
