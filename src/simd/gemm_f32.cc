@@ -168,9 +168,9 @@ HWY_NOINLINE void finish_slowly(const GemmTile& tile, const float* sums, int row
 // 3. bias, addition to C and clip on registers, the rest in one function through memory: the loop
 // is
 //    not left through 24 copies of a branching epilogue;
-// 4. what comes next is fetched a few lines a tile: B's first rows no longer wait for the
-// third-level
-//    cache (gemm).
+// 4. what comes next is fetched a few lines a tile: B no longer waits for the third-level cache;
+// 5. a B that fits the first-level cache is read where it lies: small products are not copied
+// first.
 //
 // kM rows x kVectors vectors. `a` points at the first row's weight of depth 0; `usual`: whole
 // vectors, no more than a bias by row before and a clip after.
@@ -188,7 +188,7 @@ HWY_NOINLINE void micro(const GemmTile& tile, const float* HWY_RESTRICT a, const
   if (tile.b_step != 0) {
     const auto by = static_cast<size_t>(tile.b_step);
     auto left = static_cast<size_t>(tile.depth);
-    // Four steps a turn; one in WebAssembly, where more made V8 spill sums (half the speed).
+    // Four steps a turn; one in WebAssembly, where V8 runs more at half the speed.
 #if !HWY_ARCH_WASM
     for (; left >= 4; left -= 4) {
       step<kM, kVectors>(s, a, p0, p1, p2);
