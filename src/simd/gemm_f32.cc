@@ -165,9 +165,8 @@ HWY_NOINLINE void finish_slowly(const GemmTile& tile, const float* sums, int row
 // What made it faster, one after the other:
 // 1. sums of 8 x 48 in registers: 24 multiply-adds for 11 loads;
 // 2. B's steps evenly spaced and four a turn: no list of offsets is read between multiply-adds;
-// 3. bias, addition to C and clip on registers, the rest in one function through memory: the loop
-// is
-//    not left through 24 copies of a branching epilogue;
+// 3. bias, addition to C and clip on registers, the rest in one function through memory, where each
+// of 24 rows and vectors had a branching epilogue of its own;
 // 4. what comes next is fetched a few lines a tile: B no longer waits for the third-level cache;
 // 5. a B that fits the first-level cache is read where it lies: small products are not copied
 // first.
