@@ -64,7 +64,7 @@ function sluice() {
       const made = {};
       for (const name of fs.readdirSync(out)) {
         const found = /^\d+_(.*)\.npy$/.exec(name);
-        if (found) made[found[1]] = sampled(readNpy(fs.readFileSync(path.join(out, name))).data);
+        if (found) made[found[1].replace(/[^\w]/g, '_')] = sampled(readNpy(fs.readFileSync(path.join(out, name))).data);
       }
       return made;
     },
