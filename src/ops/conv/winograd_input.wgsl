@@ -72,7 +72,7 @@ fn main(@builtin(workgroup_id) wid : vec3<u32>, @builtin(num_workgroups) nwg : v
   }
   let step = p.channels * p.pitch;
   for (var k = 0u; k < 6u; k++) {
-    let row = transformed(array<f32, 6>(half[0][k], half[1][k], half[2][k], half[3][k], half[4][k],
+    var row = transformed(array<f32, 6>(half[0][k], half[1][k], half[2][k], half[3][k], half[4][k],
                                         half[5][k]));
     for (var j = 0u; j < 6u; j++) { v[(k * 6u + j) * step + i] = row[j]; }
   }

@@ -74,7 +74,7 @@ fn main(@builtin(workgroup_id) wid : vec3<u32>, @builtin(num_workgroups) nwg : v
   let base = (image * p.channels + channel) * p.rows * p.columns;
   for (var k = 0u; k < 4u; k++) {
     if (y0 + k < p.rows) {
-      let row = transformed(array<f32, 6>(half[0][k], half[1][k], half[2][k], half[3][k],
+      var row = transformed(array<f32, 6>(half[0][k], half[1][k], half[2][k], half[3][k],
                                           half[4][k], half[5][k]));
       for (var j = 0u; j < 4u; j++) {
         if (x0 + j < p.columns) {
