@@ -23,8 +23,8 @@ class ReferenceContext final : public plan::KernelContext {
     return node_.subgraph(name) != nullptr;
   }
 
-  Result<std::vector<Value>> run_subgraph(std::string_view name,
-                                          std::span<const Value> inputs) override {
+  Result<std::span<Value>> run_subgraph(std::string_view name,
+                                        std::span<const Value> inputs) override {
     const ir::Subgraph* sub = node_.subgraph(name);
     if (sub == nullptr) {
       return invalid_model(cat("In ", node_.label(), ": there is no subgraph ", quoted(name)));
@@ -43,7 +43,8 @@ class ReferenceContext final : public plan::KernelContext {
         return options_.observe_branch(sub->graph->value(id).name, value);
       };
     }
-    return interpret(registry_, *sub->graph, feeds, inner);
+    SLUICE_ASSIGN(results_, interpret(registry_, *sub->graph, feeds, inner));
+    return std::span(results_);
   }
 
  private:
@@ -51,6 +52,7 @@ class ReferenceContext final : public plan::KernelContext {
   const ir::Node& node_;
   const std::function<Value(ir::ValueId)>& capture_;
   const InterpretOptions& options_;
+  std::vector<Value> results_;  // of the latest subgraph
 };
 
 }  // namespace

@@ -3,7 +3,12 @@
 // output by shape, and fills it. Kernels keep no state and know neither graph nor plan.
 #pragma once
 
+#include <array>
 #include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -14,6 +19,32 @@
 #include "tensor/value.h"
 
 namespace sluice::plan {
+
+// What a step keeps from one run to the next: what follows from its attributes, from the dtypes and
+// shapes of its inputs, and from the contents of a few small ones. Made anew when those change.
+class Kept {
+ public:
+  // The entry of that type, made for inputs like these; null when there is none. Bit i of
+  // `contents`: the elements of input i count, too.
+  const void* find(const void* type, std::span<const Value> inputs, uint32_t contents) const;
+  void put(const void* type, std::span<const Value> inputs, uint32_t contents,
+           std::shared_ptr<const void> value);
+
+ private:
+  struct Operand {
+    Value::Kind kind;
+    DType dtype;
+    Shape shape;
+    std::vector<std::byte> elements;  // of those whose contents count
+  };
+  struct Entry {
+    const void* type;
+    uint32_t contents;
+    std::vector<Operand> operands;
+    std::shared_ptr<const void> value;
+  };
+  std::vector<Entry> entries_;
+};
 
 class KernelContext {
  public:
@@ -48,8 +79,9 @@ class KernelContext {
   // Whether the node has a subgraph in attribute `name` (those of FlexAttention are optional).
   virtual bool has_subgraph(std::string_view name) const;
   // Runs the subgraph held in attribute `name` (If: then_branch, else_branch; Loop, Scan: body).
-  virtual Result<std::vector<Value>> run_subgraph(std::string_view name,
-                                                  std::span<const Value> inputs);
+  // Its results are there to be moved from, until the next call.
+  virtual Result<std::span<Value>> run_subgraph(std::string_view name,
+                                                std::span<const Value> inputs);
 
   // Calls body(begin, end) over a partition of [0, count) into ranges of at least `grain`, perhaps
   // on several threads. The partition depends on count and grain only, never on the number of
@@ -68,15 +100,39 @@ class KernelContext {
   // has none.
   virtual const Tensor& prepared() const;
 
+  // The T that make() -> Result<T> gives, kept for the runs that follow while attributes, dtypes
+  // and shapes of the inputs, and the elements of the inputs listed in `contents` stay the same:
+  // geometry, offsets, tables. make() may use nothing else. One T per step.
+  template <class T, class Make>
+  Result<const T*> kept(Make&& make, std::initializer_list<int> contents = {}) {
+    static char type = 0;  // its address stands for T and the place in the code
+    uint32_t mask = 0;
+    for (const int i : contents) mask |= uint32_t{1} << i;
+    Kept& store = keep();
+    if (const void* found = store.find(&type, inputs_, mask)) return static_cast<const T*>(found);
+    SLUICE_ASSIGN(T made, make());
+    auto value = std::make_shared<const T>(std::move(made));
+    const T* const at = value.get();
+    store.put(&type, inputs_, mask, std::move(value));
+    return at;
+  }
+
  protected:
   // Memory for output i; the default allocates.
   virtual Result<Tensor> make_output(int i, DType dtype, const Shape& shape);
+  // Output i as it was made in an earlier run, when its memory serves again; null otherwise.
+  virtual Tensor* same_output(int i, DType dtype, const Shape& shape);
+  // Memory for an output that nobody asked for.
+  virtual Result<Tensor> make_spare(DType dtype, const Shape& shape);
+  // Where `kept` keeps; the default forgets with the context.
+  virtual Kept& keep();
 
  private:
   const AttrMap& attrs_;
   std::span<const Value> inputs_;
   std::span<Value> outputs_;
-  Tensor spare_;  // backs outputs nobody asked for
+  std::array<std::optional<Tensor>, 4> spares_;  // back outputs nobody asked for
+  std::unique_ptr<Kept> keep_;
   std::vector<Tensor> scratch_;
 };
 

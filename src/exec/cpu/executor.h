@@ -1,6 +1,9 @@
 // Executor: walks a CPU Plan. Looks every kernel up once, packs constants once (`prepare`), sets
 // the arena aside once per set of input shapes, then runs steps in order, each perhaps on several
-// threads. Knows kernels by name only; operators, graphs and files are nothing to it.
+// threads. Whatever lies in the arena stays bound to the steps that read and write it, and the
+// memory of results serves again once the caller has let go of them, so that a run over shapes seen
+// before allocates nothing. Knows kernels by name only; operators, graphs and files are nothing to
+// it.
 #pragma once
 
 #include <functional>
@@ -33,6 +36,9 @@ class Executor {
   // `inputs` in the order of plan.inputs, then plan.captures; results in that of plan.outputs.
   // Results own their memory, or share that of inputs and constants.
   Result<std::vector<Value>> run(std::span<const Value> inputs, const Observer& observer = {});
+  // The same into `outputs`, whose earlier contents are given up first.
+  Result<void> run_into(std::span<const Value> inputs, std::vector<Value>& outputs,
+                        const Observer& observer = {});
 
   const plan::Plan& plan() const;
   // The layout of the latest run; null before the first.

@@ -336,7 +336,7 @@ namespace {
 Result<void> modify(plan::KernelContext& context, std::string_view name, Tensor& scores) {
   if (!context.has_subgraph(name)) return {};
   const Value input(scores);
-  SLUICE_ASSIGN(std::vector<Value> made, context.run_subgraph(name, std::span(&input, 1)));
+  SLUICE_ASSIGN(const std::span<Value> made, context.run_subgraph(name, std::span(&input, 1)));
   if (made.size() != 1 || !made[0].is_tensor() || made[0].tensor().dtype() != scores.dtype() ||
       !(made[0].tensor().shape() == scores.shape())) {
     return invalid_model(

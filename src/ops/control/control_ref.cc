@@ -80,7 +80,7 @@ Result<Tensor> stacked(const KernelContext& context, size_t index, std::vector<T
 Result<void> if_reference(KernelContext& context) {
   if (!context.has(0)) return usage_error("If has no condition");
   SLUICE_ASSIGN(const bool condition, truth(context.input_value(0), "If's condition"));
-  SLUICE_ASSIGN(Values results,
+  SLUICE_ASSIGN(const std::span<Value> results,
                 context.run_subgraph(condition ? "then_branch" : "else_branch", {}));
   if (static_cast<int>(results.size()) < context.output_count()) {
     return invalid_model(cat("A branch of If has ", results.size(), " outputs (",
@@ -116,7 +116,7 @@ Result<void> loop_reference(KernelContext& context) {
     Values feeds = {Value(Tensor::of<int64_t>(iteration_shape, {trip})),
                     Value(Tensor::of<bool>(condition_shape, {true}))};
     feeds.insert(feeds.end(), carried.begin(), carried.end());
-    SLUICE_ASSIGN(Values results, context.run_subgraph("body", feeds));
+    SLUICE_ASSIGN(const std::span<Value> results, context.run_subgraph("body", feeds));
     if (results.size() < 1 + states + scans.size()) {
       return invalid_model(cat("Loop's body has ", results.size(), " outputs (at least ",
                                1 + states + scans.size(), ")"));
@@ -168,7 +168,7 @@ Result<ScanResult> run_scan(KernelContext& context, Values states,
                     element_of(input.tensor, input.axis, input.reverse ? length - 1 - t : t));
       feeds.emplace_back(std::move(element));
     }
-    SLUICE_ASSIGN(Values results, context.run_subgraph("body", feeds));
+    SLUICE_ASSIGN(const std::span<Value> results, context.run_subgraph("body", feeds));
     if (results.size() < state_count + output_count) {
       return invalid_model(cat("Scan's body has ", results.size(), " outputs (at least ",
                                state_count + output_count, ")"));
@@ -333,7 +333,7 @@ Result<void> sequence_map_reference(KernelContext& context) {
       }
       feeds.push_back(value.items()[n]);
     }
-    SLUICE_ASSIGN(Values results, context.run_subgraph("body", feeds));
+    SLUICE_ASSIGN(const std::span<Value> results, context.run_subgraph("body", feeds));
     if (results.size() < outputs.size()) {
       return invalid_model(cat("SequenceMap's body has ", results.size(), " outputs (",
                                outputs.size(), " are used)"));
