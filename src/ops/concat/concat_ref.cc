@@ -87,7 +87,10 @@ Result<void> concat_reference(KernelContext& context) {
   return {};
 }
 
-Result<void> split_reference(KernelContext& context) {
+namespace {
+
+// Extents of the parts along the axis.
+Result<std::vector<int64_t>> split_parts(const KernelContext& context) {
   SLUICE_ASSIGN(const Tensor* in, input_tensor(context, 0));
   SLUICE_ASSIGN(const int axis, op::normalized_axis(context.attrs().int_or("axis", 0), in->rank()));
   std::vector<int64_t> parts;
@@ -113,10 +116,20 @@ Result<void> split_reference(KernelContext& context) {
     return invalid_model(cat("Split of ", in->shape().text(), " at axis ", axis, " into [",
                              join(parts, ","), "] leaves ", left, " over"));
   }
+  return parts;
+}
+
+}  // namespace
+
+Result<void> split_reference(KernelContext& context) {
+  SLUICE_ASSIGN(const auto* parts,
+                context.kept<std::vector<int64_t>>([&] { return split_parts(context); }, {1}));
+  const Tensor* const in = &context.in(0);
+  SLUICE_ASSIGN(const int axis, op::normalized_axis(context.attrs().int_or("axis", 0), in->rank()));
   const op::AxisSplit split = op::split_at(in->shape(), axis);
   int64_t at = 0;
   for (int i = 0; i < context.output_count(); ++i) {
-    const int64_t part = parts[static_cast<size_t>(i)];
+    const int64_t part = (*parts)[static_cast<size_t>(i)];
     if (context.wants(i)) {
       Shape shape = in->shape();
       shape[axis] = part;
@@ -131,7 +144,14 @@ Result<void> split_reference(KernelContext& context) {
   return {};
 }
 
-Result<void> slice_reference(KernelContext& context) {
+namespace {
+
+struct SlicedView {
+  Shape shape, strides;
+  int64_t base = 0;
+};
+
+Result<SlicedView> sliced_view(const KernelContext& context) {
   SLUICE_ASSIGN(const Tensor* in, input_tensor(context, 0));
   SLUICE_ASSIGN(const std::vector<int64_t> starts, op::input_ints(context, 1));
   SLUICE_ASSIGN(const std::vector<int64_t> ends, op::input_ints(context, 2));
@@ -150,21 +170,28 @@ Result<void> slice_reference(KernelContext& context) {
                              axes.size(), " axes and ", steps.size(), " steps"));
   }
   SLUICE_TRY(op::normalized_axes(axes, in->rank()));
-  Shape shape = in->shape();
-  Shape strides = shape.strides();
-  int64_t base = 0;
+  SlicedView view{in->shape(), in->shape().strides()};
   for (size_t i = 0; i < axes.size(); ++i) {
     if (steps[i] == 0) return invalid_model(cat("Slice has the step 0 for axis ", axes[i]));
     const auto axis = static_cast<int>(axes[i]);
     const SliceRange range = clamped_range(starts[i], ends[i], steps[i], in->dim(axis));
-    shape[axis] = range.count;
+    view.shape[axis] = range.count;
     if (range.count == 0) continue;
-    base += range.start * strides[axis];
+    view.base += range.start * view.strides[axis];
     // A single element needs no stride, and a huge step would overflow.
-    strides[axis] = range.count == 1 ? 0 : range.step * strides[axis];
+    view.strides[axis] = range.count == 1 ? 0 : range.step * view.strides[axis];
   }
-  SLUICE_ASSIGN(Tensor * out, context.out(0, in->dtype(), shape));
-  op::copy_strided(*in, base, strides, *out);
+  return view;
+}
+
+}  // namespace
+
+Result<void> slice_reference(KernelContext& context) {
+  SLUICE_ASSIGN(const SlicedView* view,
+                context.kept<SlicedView>([&] { return sliced_view(context); }, {1, 2, 3, 4}));
+  const Tensor& in = context.in(0);
+  SLUICE_ASSIGN(Tensor * out, context.out(0, in.dtype(), view->shape));
+  op::copy_strided(in, view->base, view->strides, *out);
   return {};
 }
 
@@ -210,7 +237,17 @@ std::vector<int64_t> sources(int64_t begin, int64_t extent, int64_t low, int64_t
 
 }  // namespace
 
-Result<void> pad_reference(KernelContext& context) {
+namespace {
+
+struct PadPlan {
+  Shape shape;
+  Tensor constant;                         // one element of the input's type
+  std::vector<std::vector<int64_t>> from;  // by axis, as `sources` has it
+  std::vector<Run> runs;                   // of a row
+};
+
+Result<PadPlan> plan_pad(const KernelContext& context) {
+  PadPlan plan;
   SLUICE_ASSIGN(const Tensor* in, input_tensor(context, 0));
   SLUICE_ASSIGN(const std::vector<int64_t> pads, op::input_ints(context, 1));
   SLUICE_ASSIGN(const PadMode mode, pad_mode(context.attrs()));
@@ -226,7 +263,8 @@ Result<void> pad_reference(KernelContext& context) {
     return invalid_model(
         cat("Pad has ", pads.size(), " pads for ", axes.size(), " axes (two each)"));
   }
-  SLUICE_ASSIGN(Tensor constant, Tensor::allocate(in->dtype(), Shape{}));
+  SLUICE_ASSIGN(plan.constant, Tensor::allocate(in->dtype(), Shape{}));
+  Tensor& constant = plan.constant;
   if (context.has(2) && mode == PadMode::kConstant) {
     SLUICE_ASSIGN(const Tensor* given, input_tensor(context, 2));
     if (given->elements() != 1) {
@@ -263,20 +301,17 @@ Result<void> pad_reference(KernelContext& context) {
     }
     dims.push_back(extent);
   }
-  SLUICE_ASSIGN(const Shape shape, op::checked_shape(dims));
-  SLUICE_ASSIGN(Tensor * out, context.out(0, in->dtype(), shape));
-  if (out->elements() == 0) return {};
-  if (rank == 0) {
-    op::copy_elements(*in, 0, *out, 0, 1);
-    return {};
-  }
-  std::vector<std::vector<int64_t>> from(static_cast<size_t>(rank));
+  SLUICE_ASSIGN(plan.shape, op::checked_shape(dims));
+  const Shape& shape = plan.shape;
+  if (shape.elements() == 0 || rank == 0) return plan;
+  std::vector<std::vector<int64_t>>& from = plan.from;
+  from.resize(static_cast<size_t>(rank));
   for (int i = 0; i < rank; ++i) {
     const int64_t begin = begins[static_cast<size_t>(i)], end = ends[static_cast<size_t>(i)];
     from[static_cast<size_t>(i)] = sources(begin, shape[i], std::max<int64_t>(-begin, 0),
                                            in->dim(i) - std::max<int64_t>(-end, 0), mode);
   }
-  std::vector<Run> runs;
+  std::vector<Run>& runs = plan.runs;
   const std::vector<int64_t>& last = from.back();
   for (int64_t i = 0; i < shape[-1]; ++i) {
     const int64_t source = last[static_cast<size_t>(i)];
@@ -288,6 +323,25 @@ Result<void> pad_reference(KernelContext& context) {
       }
     }
     runs.push_back({i, source, 1});
+  }
+  return plan;
+}
+
+}  // namespace
+
+Result<void> pad_reference(KernelContext& context) {
+  SLUICE_ASSIGN(const PadPlan* plan,
+                context.kept<PadPlan>([&] { return plan_pad(context); }, {1, 2, 3}));
+  const Tensor* const in = &context.in(0);
+  const Shape& shape = plan->shape;
+  const Tensor& constant = plan->constant;
+  const std::vector<std::vector<int64_t>>& from = plan->from;
+  const int rank = in->rank();
+  SLUICE_ASSIGN(Tensor * out, context.out(0, in->dtype(), shape));
+  if (out->elements() == 0) return {};
+  if (rank == 0) {
+    op::copy_elements(*in, 0, *out, 0, 1);
+    return {};
   }
   const Shape strides = in->shape().strides();
   Shape outer = shape;
@@ -305,7 +359,7 @@ Result<void> pad_reference(KernelContext& context) {
       op::fill_elements(constant, 0, *out, to, shape[-1]);
       continue;
     }
-    for (const Run& run : runs) {
+    for (const Run& run : plan->runs) {
       if (run.from < 0) {
         op::fill_elements(constant, 0, *out, to + run.to, run.count);
       } else {

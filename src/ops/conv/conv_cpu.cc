@@ -224,14 +224,27 @@ Result<void> convolve_in_place(KernelContext& context, const TiledConv& cut, con
   return {};
 }
 
-Result<void> convolve(KernelContext& context, const ConvGeometry& g, const Plane& plane,
-                      const Job& job) {
-  if (is_thin(g, plane)) return convolve_thin(context, g, plane, job);
-  const TiledConv cut(g, plane, g.in_channels_per_group());
+// How the work is cut, and where taps lie in a tile.
+struct Cut {
+  ConvGeometry geometry;
+  TiledConv tiled;
+  std::vector<uint32_t> offsets;
+
+  Cut(const ConvGeometry& g, const Plane& plane)
+      : geometry(g), tiled(g, plane, g.in_channels_per_group()) {
+    if (is_thin(g, plane) || reads_in_place(tiled)) return;
+    offsets.resize(static_cast<size_t>(tiled.offset_count()));
+    tiled.write_offsets(offsets.data());
+  }
+};
+
+Result<void> convolve(KernelContext& context, const Cut& how, const Job& job) {
+  const TiledConv& cut = how.tiled;
+  const std::vector<uint32_t>& offsets = how.offsets;
+  const Plane& plane = cut.plane;
+  if (is_thin(how.geometry, plane)) return convolve_thin(context, how.geometry, plane, job);
   if (reads_in_place(cut)) return convolve_in_place(context, cut, job);
   const int64_t depth = cut.channels * cut.taps;
-  std::vector<uint32_t> offsets(static_cast<size_t>(cut.offset_count()));
-  cut.write_offsets(offsets.data());
   const int64_t slot_floats = cut.tile_elems + round_up(cut.flat_elems(), 16);
   const int slots = std::clamp(context.threads(), 1, 64);
   const Checked bytes =
@@ -294,7 +307,7 @@ Result<void> convolve(KernelContext& context, const ConvGeometry& g, const Plane
 
 Result<void> run_conv(KernelContext& context, bool fused) {
   SLUICE_ASSIGN(const FloatOperands operands, float_operands(context, fused));
-  const ConvGeometry& g = operands.geometry;
+  const ConvGeometry& g = *operands.geometry;
   const Tensor *x = operands.x, *w = operands.w;
   const std::optional<Plane> plane = as_plane(g);
   // A weight that is not packed only: also one without elements, where the bias alone is left.
@@ -329,7 +342,8 @@ Result<void> run_conv(KernelContext& context, bool fused) {
     pack_weights(w->data<float>(), g.groups, g.out_channels_per_group(), taps, chunks, packed);
     job.weights = packed;
   }
-  return convolve(context, g, *plane, job);
+  SLUICE_ASSIGN(const Cut* cut, context.kept<Cut>([&]() -> Result<Cut> { return Cut(g, *plane); }));
+  return convolve(context, *cut, job);
 }
 
 Result<void> conv_f32(KernelContext& context) { return run_conv(context, false); }
@@ -397,9 +411,11 @@ Result<void> conv_transpose_f32(KernelContext& context) {
   if (context.has(2)) {
     SLUICE_ASSIGN(bias, op::input_tensor(context, 2, {DType::kFloat32}));
   }
-  SLUICE_ASSIGN(const ConvGeometry g,
-                conv_transpose_geometry(context.attrs(), x->shape(), w->shape(),
-                                        bias != nullptr ? &bias->shape() : nullptr));
+  SLUICE_ASSIGN(const ConvGeometry* geometry, context.kept<ConvGeometry>([&] {
+    return conv_transpose_geometry(context.attrs(), x->shape(), w->shape(),
+                                   bias != nullptr ? &bias->shape() : nullptr);
+  }));
+  const ConvGeometry& g = *geometry;
   if (g.axes.size() > 2) {
     return unsupported(
         cat("This kernel convolves one or two spatial axes (the input has ", g.axes.size(), ")"));
@@ -543,7 +559,10 @@ Result<void> conv_integer_8bit(KernelContext& context) {
   if (context.has(3)) {
     SLUICE_ASSIGN(w_zero, op::input_tensor(context, 3, kBytes));
   }
-  SLUICE_ASSIGN(const ConvGeometry g, conv_geometry(context.attrs(), x->shape(), w->shape()));
+  SLUICE_ASSIGN(const ConvGeometry* geometry, context.kept<ConvGeometry>([&] {
+    return conv_geometry(context.attrs(), x->shape(), w->shape());
+  }));
+  const ConvGeometry& g = *geometry;
   const int64_t taps = g.kernel_elems();
   const int64_t in_elems = g.in_elems(), out_elems = g.out_elems();
   if (g.groups != 1 || taps < 1 || taps > kExactDepth || x->elements() == 0 || w->elements() == 0 ||
@@ -568,6 +587,19 @@ Result<void> conv_integer_8bit(KernelContext& context) {
   SLUICE_ASSIGN(float* weights, floats(size(g.out_channels) * size(step) * size(taps)));
   SLUICE_ASSIGN(float* packed,
                 floats(size(round_up(g.out_channels, simd::kPanelRows)) * size(step) * size(taps)));
+  const auto cut_parts = [&]() -> Result<std::vector<Cut>> {
+    std::vector<Cut> made;
+    for (int64_t c = 0; c < g.in_channels; c += step) {
+      ConvGeometry part = g;
+      part.batch = 1;
+      part.in_channels = std::min(step, g.in_channels - c);
+      const std::optional<Plane> plane = as_plane(part);
+      if (!plane) return internal_error("A chunk of channels has another geometry than the whole");
+      made.emplace_back(part, *plane);
+    }
+    return made;
+  };
+  SLUICE_ASSIGN(const auto* parts, context.kept<std::vector<Cut>>(cut_parts));
   const float zero_of_x = x_zero == nullptr ? 0 : static_cast<float>(x_zero->get_int(0));
   for (int64_t n = 0; n < g.batch; ++n) {
     const int64_t first = n * g.in_channels * in_elems;
@@ -576,28 +608,23 @@ Result<void> conv_integer_8bit(KernelContext& context) {
     });
     int32_t* out = y->mutable_data<int32_t>() + n * g.out_channels * out_elems;
     for (int64_t c = 0; c < g.in_channels; c += step) {
-      ConvGeometry part = g;
-      part.batch = 1;
-      part.in_channels = std::min(step, g.in_channels - c);
-      const std::optional<Plane> plane = as_plane(part);
-      if (!plane) return internal_error("A chunk of channels has another geometry than the whole");
+      const Cut& part = (*parts)[static_cast<size_t>(c / step)];
+      const int64_t channels = part.tiled.channels;
       for (int64_t m = 0; m < g.out_channels; ++m) {
         const float zero =
             w_zero == nullptr
                 ? 0
                 : static_cast<float>(w_zero->get_int(w_zero->elements() == 1 ? 0 : m));
         const int64_t from = (m * g.in_channels + c) * taps;
-        float* to = weights + m * part.in_channels * taps;
-        for (int64_t k = 0; k < part.in_channels * taps; ++k) to[k] = centred(*w, from + k, zero);
+        float* to = weights + m * channels * taps;
+        for (int64_t k = 0; k < channels * taps; ++k) to[k] = centred(*w, from + k, zero);
       }
-      pack_weights(weights, 1, g.out_channels, plane->y.kernel * plane->x.kernel,
-                   Chunks(part.in_channels, plane->y.kernel, plane->x.kernel, plane->x.dilation),
-                   packed);
+      pack_weights(weights, 1, g.out_channels, taps, part.tiled.chunks, packed);
       Job job;
       job.x = image + c * in_elems;
       job.y = sums;
       job.weights = packed;
-      SLUICE_TRY(convolve(context, part, *plane, job));
+      SLUICE_TRY(convolve(context, part, job));
       // Wraps like the int32 sum that the operator is defined as.
       context.parallel_for(g.out_channels * out_elems, 1 << 14, [&](int64_t begin, int64_t end) {
         for (int64_t i = begin; i < end; ++i) {

@@ -303,7 +303,10 @@ Result<const int32_t*> window_sums(KernelContext& context, const ConvGeometry& g
 Result<void> convolve(KernelContext& context, const ConvGeometry& g, const Form& form,
                       const Job& job) {
   const Plane& plane = form.plane;
-  const TiledConv cut(g, plane, form.channels);
+  SLUICE_ASSIGN(const TiledConv* tiled, context.kept<TiledConv>([&]() -> Result<TiledConv> {
+    return TiledConv(g, plane, form.channels);
+  }));
+  const TiledConv& cut = *tiled;
   const int64_t out_w = plane.x.out;
 
   // What zero points add, see the top of this file.
@@ -589,7 +592,10 @@ Result<Form> form_of(const KernelContext& context, const ConvGeometry& g) {
 Result<void> conv_integer_dot(KernelContext& context) {
   SLUICE_ASSIGN(const Tensor* x, op::input_tensor(context, 0, kBytes));
   SLUICE_ASSIGN(const Tensor* w, op::input_tensor(context, 1, kBytes));
-  SLUICE_ASSIGN(const ConvGeometry g, conv_geometry(context.attrs(), x->shape(), w->shape()));
+  SLUICE_ASSIGN(const ConvGeometry* geometry, context.kept<ConvGeometry>([&] {
+    return conv_geometry(context.attrs(), x->shape(), w->shape());
+  }));
+  const ConvGeometry& g = *geometry;
   SLUICE_ASSIGN(const Form form, form_of(context, g));
   Job job;
   SLUICE_ASSIGN(job.x_zero, zero_of_input(context, 2, *x));
@@ -610,15 +616,19 @@ Result<void> dynamic_quantized_conv_dot(KernelContext& context) {
   if (context.has(4)) {
     SLUICE_ASSIGN(bias, op::input_tensor(context, 4, {DType::kFloat32}));
   }
-  SLUICE_ASSIGN(const ConvGeometry g, conv_geometry(context.attrs(), x->shape(), w->shape(),
-                                                    bias != nullptr ? &bias->shape() : nullptr));
+  SLUICE_ASSIGN(const ConvGeometry* geometry, context.kept<ConvGeometry>([&] {
+    return conv_geometry(context.attrs(), x->shape(), w->shape(),
+                         bias != nullptr ? &bias->shape() : nullptr);
+  }));
+  const ConvGeometry& g = *geometry;
   SLUICE_ASSIGN(const Form form, form_of(context, g));
   if (w_scale->elements() != 1) {
     return usage_error(cat("The scale of w has ", w_scale->elements(), " elements (needs 1)"));
   }
   Job job;
-  SLUICE_ASSIGN(const op::Activation activation, fused_activation(context.attrs()));
-  job.activation = vector_form(activation);
+  SLUICE_ASSIGN(const op::Activation* activation,
+                context.kept<op::Activation>([&] { return fused_activation(context.attrs()); }));
+  job.activation = vector_form(*activation);
   SLUICE_ASSIGN(job.w_zero, zero_of_weights(context, 3, *w));
   SLUICE_ASSIGN(Tensor * y, context.out(0, DType::kFloat32, conv_output_shape(g)));
   if (y->elements() == 0) return {};
@@ -676,8 +686,11 @@ Result<void> qlinear_conv_dot(KernelContext& context) {
   if (context.has(8)) {
     SLUICE_ASSIGN(bias, op::input_tensor(context, 8, {DType::kInt32}));
   }
-  SLUICE_ASSIGN(const ConvGeometry g, conv_geometry(context.attrs(), x->shape(), w->shape(),
-                                                    bias != nullptr ? &bias->shape() : nullptr));
+  SLUICE_ASSIGN(const ConvGeometry* geometry, context.kept<ConvGeometry>([&] {
+    return conv_geometry(context.attrs(), x->shape(), w->shape(),
+                         bias != nullptr ? &bias->shape() : nullptr);
+  }));
+  const ConvGeometry& g = *geometry;
   SLUICE_ASSIGN(const Form form, form_of(context, g));
   Job job;
   SLUICE_ASSIGN(job.x_zero, zero_of_input(context, 2, *x));

@@ -6,6 +6,14 @@
 
 namespace sluice::ops::conv {
 
+namespace {
+struct Fixed {
+  ConvGeometry geometry;
+  Shape shape;
+  simd::Activation activation;
+};
+}  // namespace
+
 Result<FloatOperands> float_operands(plan::KernelContext& context, bool fused) {
   FloatOperands o;
   SLUICE_ASSIGN(o.x, op::input_tensor(context, 0, {DType::kFloat32}));
@@ -15,13 +23,22 @@ Result<FloatOperands> float_operands(plan::KernelContext& context, bool fused) {
     SLUICE_ASSIGN(bias, op::input_tensor(context, 2, {DType::kFloat32}));
     o.bias = bias->data<float>();
   }
-  SLUICE_ASSIGN(o.geometry, conv_geometry(context.attrs(), o.x->shape(), o.w->shape(),
-                                          bias != nullptr ? &bias->shape() : nullptr));
-  o.shape = conv_output_shape(o.geometry);
-  if (!fused) return o;
-  SLUICE_ASSIGN(const op::Activation activation, fused_activation(context.attrs()));
-  o.activation = vector_form(activation);
-  if (context.has(3)) {
+  const auto make = [&]() -> Result<Fixed> {
+    Fixed made;
+    SLUICE_ASSIGN(made.geometry, conv_geometry(context.attrs(), o.x->shape(), o.w->shape(),
+                                               bias != nullptr ? &bias->shape() : nullptr));
+    made.shape = conv_output_shape(made.geometry);
+    if (fused) {
+      SLUICE_ASSIGN(const op::Activation activation, fused_activation(context.attrs()));
+      made.activation = vector_form(activation);
+    }
+    return made;
+  };
+  SLUICE_ASSIGN(const Fixed* fixed, context.kept<Fixed>(make));
+  o.geometry = &fixed->geometry;
+  o.shape = fixed->shape;
+  o.activation = fixed->activation;
+  if (fused && context.has(3)) {
     SLUICE_ASSIGN(const Tensor* z, op::input_tensor(context, 3, {DType::kFloat32}));
     if (!(z->shape() == o.shape)) {
       return usage_error(

@@ -11,10 +11,10 @@ namespace sluice::ops::conv {
 struct FloatOperands {
   const Tensor* x = nullptr;
   const Tensor* w = nullptr;
-  const float* bias = nullptr;      // null: none
-  const float* residual = nullptr;  // of the output's shape; null: none
-  ConvGeometry geometry;
-  Shape shape;  // of the output
+  const float* bias = nullptr;             // null: none
+  const float* residual = nullptr;         // of the output's shape; null: none
+  const ConvGeometry* geometry = nullptr;  // kept by the step
+  Shape shape;                             // of the output
   simd::Activation activation;
 };
 // fused: sluice.FusedConv, with its residual and activation.

@@ -28,7 +28,7 @@ bool takes(const WindowAxis& y, const WindowAxis& x) {
 
 Result<void> run_depthwise(KernelContext& context, bool fused) {
   SLUICE_ASSIGN(const FloatOperands operands, float_operands(context, fused));
-  const ConvGeometry& g = operands.geometry;
+  const ConvGeometry& g = *operands.geometry;
   if (g.axes.size() != 2 || g.in_channels_per_group() != 1 || g.out_channels_per_group() != 1 ||
       !takes(g.axes[0], g.axes[1])) {
     return unsupported(cat("A convolution of ", operands.x->shape().text(), " by ",

@@ -135,7 +135,9 @@ struct Transformed {
 
 class Convolution {
  public:
-  Convolution(KernelContext& context, const ConvGeometry& g, const Job& job)
+  // offsets: of the channels in a panel of V.
+  Convolution(KernelContext& context, const ConvGeometry& g, const Job& job,
+              const std::vector<uint32_t>& offsets)
       : context_(context),
         g_(g),
         job_(job),
@@ -144,12 +146,8 @@ class Convolution {
         channels_(g.in_channels_per_group()),
         made_(g.out_channels_per_group()),
         tiling_(y_.out, x_.out, y_.dilation, x_.dilation),
-        slots_(std::clamp(context.threads(), 1, 64)) {
-    offsets_.resize(static_cast<size_t>(channels_));
-    for (size_t c = 0; c < offsets_.size(); ++c) {
-      offsets_[c] = static_cast<uint32_t>(c * kWinogradPanel);
-    }
-  }
+        slots_(std::clamp(context.threads(), 1, 64)),
+        offsets_(offsets) {}
 
   Result<void> run() {
     // From here on the input as a whole would leave the caches between its uses.
@@ -577,12 +575,12 @@ class Convolution {
   const int64_t channels_, made_;
   const Tiling tiling_;
   const int slots_;
-  std::vector<uint32_t> offsets_;  // of the channels in a panel of V
+  const std::vector<uint32_t>& offsets_;
 };
 
 Result<void> run_winograd(KernelContext& context, bool fused) {
   SLUICE_ASSIGN(const FloatOperands operands, float_operands(context, fused));
-  const ConvGeometry& g = operands.geometry;
+  const ConvGeometry& g = *operands.geometry;
   if (g.axes.size() != 2 || g.kernel_elems() != kTaps || !context.prepared().defined()) {
     return unsupported(cat("A convolution of ", operands.x->shape().text(), " by ",
                            operands.w->shape().text(),
@@ -597,7 +595,14 @@ Result<void> run_winograd(KernelContext& context, bool fused) {
   job.residual = operands.residual;
   job.activation = operands.activation;
   job.taps = context.prepared().data<float>();
-  return Convolution(context, g, job).run();
+  const int64_t channels = g.in_channels_per_group();
+  const auto make = [&]() -> Result<std::vector<uint32_t>> {
+    std::vector<uint32_t> made(static_cast<size_t>(channels));
+    for (size_t c = 0; c < made.size(); ++c) made[c] = static_cast<uint32_t>(c * kWinogradPanel);
+    return made;
+  };
+  SLUICE_ASSIGN(const auto* offsets, context.kept<std::vector<uint32_t>>(make));
+  return Convolution(context, g, job, *offsets).run();
 }
 
 }  // namespace

@@ -15,14 +15,17 @@ using plan::KernelContext;
 
 namespace {
 
-// Indices counted from the front and checked against `extent`.
+// An index counted from the front and checked against `extent`.
+Result<int64_t> placed_index(int64_t index, int64_t extent) {
+  if (index < -extent || index >= extent) {
+    return usage_error(cat("The index ", index, " is out of range (", extent, " elements)"));
+  }
+  return index < 0 ? index + extent : index;
+}
 Result<std::vector<int64_t>> placed_indices(const Tensor& indices, int64_t extent) {
   std::vector<int64_t> out = indices.to_ints();
   for (int64_t& index : out) {
-    if (index < -extent || index >= extent) {
-      return usage_error(cat("The index ", index, " is out of range (", extent, " elements)"));
-    }
-    if (index < 0) index += extent;
+    SLUICE_ASSIGN(index, placed_index(index, extent));
   }
   return out;
 }
@@ -40,14 +43,17 @@ Result<void> gather_reference(KernelContext& context) {
     return unsupported(cat("Gather's result has too many axes (limit ", kMaxRank, ")"));
   }
   const op::AxisSplit split = op::split_at(data->shape(), axis);
-  SLUICE_ASSIGN(const std::vector<int64_t> at, placed_indices(*indices, split.extent));
+  for (int64_t i = 0; i < indices->elements(); ++i) {
+    SLUICE_TRY(placed_index(indices->get_int(i), split.extent));
+  }
   Shape shape = data->shape();
   shape.erase(axis);
   for (int i = 0; i < indices->rank(); ++i) shape.insert(axis + i, indices->dim(i));
   SLUICE_ASSIGN(Tensor * out, context.out(0, data->dtype(), shape));
   int64_t to = 0;
   for (int64_t o = 0; o < split.outer; ++o) {
-    for (const int64_t index : at) {
+    for (int64_t i = 0; i < indices->elements(); ++i) {
+      const int64_t given = indices->get_int(i), index = given < 0 ? given + split.extent : given;
       op::copy_elements(*data, (o * split.extent + index) * split.inner, *out, to, split.inner);
       to += split.inner;
     }

@@ -77,19 +77,24 @@ Result<void> matmul_f32(KernelContext& context) {
     gemm.m *= batch;
     return run_product(context, gemm);
   }
-  std::vector<int64_t> a_offsets, b_offsets, c_offsets;
-  a_offsets.reserve(static_cast<size_t>(batch));
-  b_offsets.reserve(static_cast<size_t>(batch));
-  c_offsets.reserve(static_cast<size_t>(batch));
-  for (Odometer at(shape.batch); !at.done(); at.next()) {
-    c_offsets.push_back(static_cast<int64_t>(a_offsets.size()) * shape.m * shape.n);
-    a_offsets.push_back(at.dot(shape.a_strides));
-    b_offsets.push_back(at.dot(shape.b_strides));
-  }
+  struct Offsets {
+    std::vector<int64_t> a, b, c;
+  };
+  const auto make = [&]() -> Result<Offsets> {
+    Offsets made;
+    for (auto* list : {&made.a, &made.b, &made.c}) list->reserve(static_cast<size_t>(batch));
+    for (Odometer at(shape.batch); !at.done(); at.next()) {
+      made.c.push_back(static_cast<int64_t>(made.a.size()) * shape.m * shape.n);
+      made.a.push_back(at.dot(shape.a_strides));
+      made.b.push_back(at.dot(shape.b_strides));
+    }
+    return made;
+  };
+  SLUICE_ASSIGN(const Offsets* offsets, context.kept<Offsets>(make));
   gemm.batch = batch;
-  gemm.a_offsets = a_offsets;
-  gemm.b_offsets = b_offsets;
-  gemm.c_offsets = c_offsets;
+  gemm.a_offsets = offsets->a;
+  gemm.b_offsets = offsets->b;
+  gemm.c_offsets = offsets->c;
   return run_product(context, gemm);
 }
 

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <vector>
+#include <span>
 
 #include "base/text.h"
 #include "op/operand.h"
@@ -53,9 +53,11 @@ Result<void> batch_norm_f32(KernelContext& context) {
   SLUICE_ASSIGN(const float* mean, vector_input(context, 3, channels, "mean"));
   SLUICE_ASSIGN(const float* variance, vector_input(context, 4, channels, "variance"));
   const double epsilon = context.attrs().float_or("epsilon", 1e-5f);
-  std::vector<float> factor(static_cast<size_t>(channels));
+  SLUICE_ASSIGN(const std::span<std::byte> memory,
+                context.scratch(static_cast<size_t>(channels) * sizeof(float)));
+  auto* const factor = reinterpret_cast<float*>(memory.data());
   for (int64_t c = 0; c < channels; ++c) {
-    factor[static_cast<size_t>(c)] =
+    factor[c] =
         static_cast<float>(scale[c] / std::sqrt(static_cast<double>(variance[c]) + epsilon));
   }
   SLUICE_ASSIGN(Tensor * y, context.out(0, DType::kFloat32, x->shape()));
@@ -66,7 +68,7 @@ Result<void> batch_norm_f32(KernelContext& context) {
   context.parallel_for(x->dim(0) * channels, grain, [&](int64_t begin, int64_t end) {
     for (int64_t plane = begin; plane < end; ++plane) {
       const int64_t c = plane % channels;
-      const float f = factor[static_cast<size_t>(c)];
+      const float f = factor[c];
       if (elems == 1) {
         out[plane] = (in[plane] - mean[c]) * f + bias[c];
       } else {

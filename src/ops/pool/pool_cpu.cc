@@ -70,10 +70,15 @@ Result<void> pool_rows(KernelContext& context, const Tensor& x, const PoolGeomet
                 context.scratch(simd::scratch_bytes(bytes.value())));
   simd::ScratchSlots scratch(reinterpret_cast<float*>(memory.data()), slots, slot_floats);
 
-  std::vector<float> x_counts;
-  for (int64_t o = 0; o < ax.out; ++o) {
-    x_counts.push_back(static_cast<float>(taps_counted(ax, o, kind)));
-  }
+  const auto count_taps = [&]() -> Result<std::vector<float>> {
+    std::vector<float> made;
+    for (int64_t o = 0; o < ax.out; ++o) {
+      made.push_back(static_cast<float>(taps_counted(ax, o, kind)));
+    }
+    return made;
+  };
+  SLUICE_ASSIGN(const auto* counted, context.kept<std::vector<float>>(count_taps));
+  const std::vector<float>& x_counts = *counted;
   // A window may lie wholly in the padding only at an edge.
   const bool may_be_empty = x_counts.front() == 0 || x_counts.back() == 0;
 
@@ -157,7 +162,10 @@ bool is_small(const PoolGeometry& g) {
 
 Result<void> max_pool_f32(KernelContext& context) {
   SLUICE_ASSIGN(const Tensor* x, op::input_tensor(context, 0, {DType::kFloat32}));
-  SLUICE_ASSIGN(const PoolGeometry g, pool_geometry(context.attrs(), x->shape()));
+  SLUICE_ASSIGN(const PoolGeometry* geometry, context.kept<PoolGeometry>([&] {
+    return pool_geometry(context.attrs(), x->shape());
+  }));
+  const PoolGeometry& g = *geometry;
   const bool indices = context.output_count() > 1 && context.wants(1);
   if (indices || !is_small(g) || x->elements() == 0) return max_pool_reference(context);
   return pool_rows(context, *x, g, Kind::kMax);
@@ -165,7 +173,10 @@ Result<void> max_pool_f32(KernelContext& context) {
 
 Result<void> average_pool_f32(KernelContext& context) {
   SLUICE_ASSIGN(const Tensor* x, op::input_tensor(context, 0, {DType::kFloat32}));
-  SLUICE_ASSIGN(const PoolGeometry g, pool_geometry(context.attrs(), x->shape()));
+  SLUICE_ASSIGN(const PoolGeometry* geometry, context.kept<PoolGeometry>([&] {
+    return pool_geometry(context.attrs(), x->shape());
+  }));
+  const PoolGeometry& g = *geometry;
   if (!is_small(g) || x->elements() == 0) return average_pool_reference(context);
   const bool padding = context.attrs().int_or("count_include_pad", 0) != 0;
   return pool_rows(context, *x, g, padding ? Kind::kAverageWithPadding : Kind::kAverage);
@@ -173,7 +184,9 @@ Result<void> average_pool_f32(KernelContext& context) {
 
 Result<void> global_pool(KernelContext& context, bool is_max) {
   SLUICE_ASSIGN(const Tensor* x, op::input_tensor(context, 0, {DType::kFloat32}));
-  SLUICE_ASSIGN(const PoolGeometry g, global_pool_geometry(x->shape()));
+  SLUICE_ASSIGN(const PoolGeometry* geometry,
+                context.kept<PoolGeometry>([&] { return global_pool_geometry(x->shape()); }));
+  const PoolGeometry& g = *geometry;
   const int64_t each = g.in_elems();
   if (each == 0) {
     return is_max ? global_max_pool_reference(context) : global_average_pool_reference(context);

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 #include <array>
-#include <vector>
+#include <span>
 
 #include "base/text.h"
 #include "op/operand.h"
@@ -38,15 +38,18 @@ void for_each_run(KernelContext& context, const QuantLayout& layout, Body&& body
   });
 }
 
-Result<std::vector<int32_t>> zero_points(const KernelContext& context, int64_t count) {
-  std::vector<int32_t> out(static_cast<size_t>(count), 0);
+Result<const int32_t*> zero_points(KernelContext& context, int64_t count) {
+  SLUICE_ASSIGN(const std::span<std::byte> memory,
+                context.scratch(static_cast<size_t>(count) * sizeof(int32_t)));
+  auto* const out = reinterpret_cast<int32_t*>(memory.data());
+  std::fill_n(out, count, 0);
   if (!context.has(2)) return out;
   const Tensor& zero = context.in(2);
   if (zero.elements() != count) {
     return invalid_model(cat("There are ", zero.elements(), " zero points for ", count, " scales"));
   }
   for (int64_t i = 0; i < count; ++i) {
-    out[static_cast<size_t>(i)] = static_cast<int32_t>(zero.get_int(i));
+    out[i] = static_cast<int32_t>(zero.get_int(i));
   }
   return out;
 }
@@ -67,12 +70,12 @@ Result<void> quantize_f32(KernelContext& context) {
       (precision != 0 && precision != static_cast<int64_t>(DType::kFloat32))) {
     return quantize_linear_reference(context);
   }
-  SLUICE_ASSIGN(const std::vector<int32_t> zeros, zero_points(context, scale.elements()));
+  SLUICE_ASSIGN(const int32_t* const zeros, zero_points(context, scale.elements()));
   SLUICE_ASSIGN(Tensor * y, context.out(0, dtype, x.shape()));
   const float* const in = x.data<float>();
   const float* const scales = scale.data<float>();
   for_each_run(context, layout, [&](int64_t begin, int64_t end, int64_t p) {
-    const int32_t zero = zeros[static_cast<size_t>(p)];
+    const int32_t zero = zeros[p];
     if (dtype == DType::kUInt8) {
       simd::quantize(in + begin, scales[p], zero, y->mutable_data<uint8_t>() + begin, end - begin);
     } else {
@@ -96,12 +99,12 @@ Result<void> dequantize_f32(KernelContext& context) {
       (named != 0 && named != static_cast<int64_t>(DType::kFloat32))) {
     return dequantize_linear_reference(context);
   }
-  SLUICE_ASSIGN(const std::vector<int32_t> zeros, zero_points(context, scale.elements()));
+  SLUICE_ASSIGN(const int32_t* const zeros, zero_points(context, scale.elements()));
   SLUICE_ASSIGN(Tensor * y, context.out(0, DType::kFloat32, x.shape()));
   float* const out = y->mutable_data<float>();
   const float* const scales = scale.data<float>();
   for_each_run(context, layout, [&](int64_t begin, int64_t end, int64_t p) {
-    const int32_t zero = zeros[static_cast<size_t>(p)];
+    const int32_t zero = zeros[p];
     if (x.dtype() == DType::kUInt8) {
       simd::dequantize(x.data<uint8_t>() + begin, scales[p], zero, out + begin, end - begin);
     } else {

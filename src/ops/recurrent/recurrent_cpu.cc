@@ -150,14 +150,31 @@ Result<void> input_gates(KernelContext& context, const float* x, const float* w,
   return {};
 }
 
+struct Layer {
+  RecurrentAttrs attrs;
+  RecurrentShape shape;
+  std::vector<int64_t> lengths;
+};
+
+template <Cell kCell>
+Result<Layer> read_layer(const KernelContext& context) {
+  Layer layer;
+  SLUICE_ASSIGN(layer.attrs, recurrent_attrs(kCell, context.attrs()));
+  SLUICE_ASSIGN(layer.shape,
+                recurrent_shape(kCell, layer.attrs, context.in(0).shape(), context.in(1).shape(),
+                                context.in(2).shape(), context.attrs().int_or("hidden_size", 0)));
+  SLUICE_ASSIGN(layer.lengths, sequence_lengths(kCell, layer.attrs, layer.shape, context));
+  return layer;
+}
+
 template <Cell kCell>
 Result<void> run(KernelContext& context) {
   SLUICE_TRY(op::require_numbers(context, {0, 1, 2}));
-  SLUICE_ASSIGN(const RecurrentAttrs attrs, recurrent_attrs(kCell, context.attrs()));
-  SLUICE_ASSIGN(const RecurrentShape s,
-                recurrent_shape(kCell, attrs, context.in(0).shape(), context.in(1).shape(),
-                                context.in(2).shape(), context.attrs().int_or("hidden_size", 0)));
-  SLUICE_ASSIGN(const std::vector<int64_t> lengths, sequence_lengths(kCell, attrs, s, context));
+  SLUICE_ASSIGN(const Layer* layer,
+                context.kept<Layer>([&] { return read_layer<kCell>(context); }, {4}));
+  const RecurrentAttrs& attrs = layer->attrs;
+  const RecurrentShape& s = layer->shape;
+  const std::vector<int64_t>& lengths = layer->lengths;
   bool floats = true;
   for (int i = 0; i < context.input_count(); ++i) {
     if (i == 4 || !context.has(i)) continue;

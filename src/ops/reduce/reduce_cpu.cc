@@ -102,8 +102,14 @@ void reduce_columns(Kind kind, const float* x, int64_t rows, int64_t stride, int
   if (kind == Kind::kL2) simd::apply({simd::Function::kSqrt}, out, out, n);
 }
 
-template <Kind kKind, plan::KernelFn kReference>
-Result<void> run(KernelContext& context) {
+struct Plan {
+  bool takes = false;  // else the reference kernel runs
+  Split split;
+  Shape shape;
+};
+
+Result<Plan> plan_reduction(const KernelContext& context) {
+  Plan plan;
   SLUICE_ASSIGN(const Tensor* x, op::input_tensor(context, 0, {DType::kFloat32}));
   std::vector<int64_t> axes;
   if (context.has(1)) {
@@ -113,23 +119,31 @@ Result<void> run(KernelContext& context) {
   const int rank = x->rank();
   std::vector<bool> goes(static_cast<size_t>(rank), axes.empty());
   if (axes.empty() && context.attrs().int_or("noop_with_empty_axes", 0) != 0) {
-    return kReference(context);
+    return plan;
   }
   SLUICE_ASSIGN(const std::vector<int> reduced, op::normalized_axes(axes, rank));
   for (const int axis : reduced) goes[static_cast<size_t>(axis)] = true;
-  Split split;
-  if (x->elements() == 0 || !split_axes(x->shape(), goes, split)) return kReference(context);
+  if (x->elements() == 0 || !split_axes(x->shape(), goes, plan.split)) return plan;
 
   const bool keep = context.attrs().int_or("keepdims", 1) != 0;
-  Shape shape;
   for (int i = 0; i < rank; ++i) {
     if (!goes[static_cast<size_t>(i)]) {
-      shape.push_back(x->dim(i));
+      plan.shape.push_back(x->dim(i));
     } else if (keep) {
-      shape.push_back(1);
+      plan.shape.push_back(1);
     }
   }
-  SLUICE_ASSIGN(Tensor * y, context.out(0, DType::kFloat32, shape));
+  plan.takes = true;
+  return plan;
+}
+
+template <Kind kKind, plan::KernelFn kReference>
+Result<void> run(KernelContext& context) {
+  SLUICE_ASSIGN(const Tensor* x, op::input_tensor(context, 0, {DType::kFloat32}));
+  SLUICE_ASSIGN(const Plan* plan, context.kept<Plan>([&] { return plan_reduction(context); }, {1}));
+  if (!plan->takes) return kReference(context);
+  const Split& split = plan->split;
+  SLUICE_ASSIGN(Tensor * y, context.out(0, DType::kFloat32, plan->shape));
   const float* const in = x->data<float>();
   float* const out = y->mutable_data<float>();
   constexpr int64_t kGrainElems = 32 * 1024;

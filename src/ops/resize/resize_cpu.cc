@@ -32,6 +32,7 @@ struct Table {
   std::vector<int32_t> index;
   std::vector<float> weight;
 
+  Table() = default;
   explicit Table(const ResizeAxis& axis) : in(axis.in), out(axis.out), identity(axis.identity) {
     if (identity) return;
     taps = axis.taps;
@@ -56,7 +57,15 @@ Result<std::vector<double>> reals_or_none(const KernelContext& context, int i) {
   return op::reals(*tensor);
 }
 
-Result<void> resize_f32(KernelContext& context) {
+// What follows from shapes, attributes and the operands that say how large the result is.
+struct Plan {
+  bool takes = false;  // else the reference kernel runs
+  Shape shape;
+  Table rows, columns;
+};
+
+Result<Plan> plan_resize(const KernelContext& context) {
+  Plan plan;
   SLUICE_ASSIGN(const Tensor* x, op::input_tensor(context, 0, {DType::kFloat32}));
   SLUICE_ASSIGN(const ResizeAttrs attrs, read_resize_attrs(context.attrs()));
   SLUICE_ASSIGN(const std::vector<double> roi, reals_or_none(context, 1));
@@ -67,21 +76,24 @@ Result<void> resize_f32(KernelContext& context) {
   }
   SLUICE_ASSIGN(const std::vector<ResizeExtent> extents,
                 resize_sizes(context.attrs(), x->shape(), roi, scales, sizes));
-  const Shape shape = resize_output_shape(extents);
+  plan.shape = resize_output_shape(extents);
+  const Shape& shape = plan.shape;
   if (shape.rank() < 2 || shape.elements() == 0 || x->dim(-1) >= (int64_t{1} << 31) ||
       x->dim(-2) >= (int64_t{1} << 31)) {
-    return resize_reference(context);
+    return plan;
   }
   std::vector<ResizeAxis> axes;
   for (const ResizeExtent& extent : extents) {
     SLUICE_ASSIGN(ResizeAxis axis, resize_axis(attrs, extent));
     const bool outer = static_cast<int>(axes.size()) < shape.rank() - 2;
     if ((outer && !axis.identity) || !axis.beyond.empty() || (!axis.identity && axis.taps > 4096)) {
-      return resize_reference(context);
+      return plan;
     }
     axes.push_back(std::move(axis));
   }
-  const Table rows(axes[axes.size() - 2]), columns(axes.back());
+  plan.rows = Table(axes[axes.size() - 2]);
+  plan.columns = Table(axes.back());
+  const Table& rows = plan.rows;
   // Rows are kept by their number modulo the number of taps: a line's must be neighbours.
   for (int64_t o = 0; o < rows.out; ++o) {
     int64_t low = rows.source(o, 0), high = low;
@@ -89,8 +101,19 @@ Result<void> resize_f32(KernelContext& context) {
       low = std::min(low, rows.source(o, t));
       high = std::max(high, rows.source(o, t));
     }
-    if (high - low >= rows.taps) return resize_reference(context);
+    if (high - low >= rows.taps) return plan;
   }
+  plan.takes = true;
+  return plan;
+}
+
+Result<void> resize_f32(KernelContext& context) {
+  SLUICE_ASSIGN(const Tensor* x, op::input_tensor(context, 0, {DType::kFloat32}));
+  SLUICE_ASSIGN(const Plan* plan,
+                context.kept<Plan>([&] { return plan_resize(context); }, {1, 2, 3}));
+  if (!plan->takes) return resize_reference(context);
+  const Shape& shape = plan->shape;
+  const Table &rows = plan->rows, &columns = plan->columns;
   SLUICE_ASSIGN(Tensor * y, context.out(0, DType::kFloat32, shape));
   const int64_t planes = shape.elements(0, shape.rank() - 2);
 

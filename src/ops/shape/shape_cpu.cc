@@ -112,21 +112,34 @@ void move(KernelContext& context, const Walk& walk, const T* in, T* out) {
   });
 }
 
+struct Transposed {
+  Shape shape;
+  Walk walk;
+};
+Result<Transposed> plan_transpose(const AttrMap& attrs, const Shape& in) {
+  SLUICE_ASSIGN(const std::vector<int> perm, permutation(attrs, in.rank()));
+  const Shape in_strides = in.strides();
+  Transposed out;
+  Shape strides;
+  for (const int axis : perm) {
+    out.shape.push_back(in[axis]);
+    strides.push_back(in_strides[axis]);
+  }
+  out.walk = joined(out.shape, strides);
+  return out;
+}
+
 Result<void> transpose_tiled(KernelContext& context) {
   SLUICE_ASSIGN(const Tensor* in, op::input_tensor(context, 0));
-  SLUICE_ASSIGN(const std::vector<int> perm, permutation(context.attrs(), in->rank()));
+  SLUICE_ASSIGN(const Transposed* plan, context.kept<Transposed>([&] {
+    return plan_transpose(context.attrs(), in->shape());
+  }));
   const int bits = dtype_bits(in->dtype());
   if ((bits != 8 && bits != 16 && bits != 32 && bits != 64) || in->elements() == 0) {
     return transpose_reference(context);
   }
-  const Shape in_strides = in->shape().strides();
-  Shape shape, strides;
-  for (const int axis : perm) {
-    shape.push_back(in->dim(axis));
-    strides.push_back(in_strides[axis]);
-  }
-  SLUICE_ASSIGN(Tensor * out, context.out(0, in->dtype(), shape));
-  const Walk walk = joined(shape, strides);
+  SLUICE_ASSIGN(Tensor * out, context.out(0, in->dtype(), plan->shape));
+  const Walk& walk = plan->walk;
   const auto run = [&]<class T>(T) {
     move(context, walk, reinterpret_cast<const T*>(in->bytes().data()),
          reinterpret_cast<T*>(out->mutable_bytes().data()));

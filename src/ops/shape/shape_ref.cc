@@ -159,10 +159,12 @@ Result<void> size_reference(KernelContext& context) {
 
 Result<void> reshape_reference(KernelContext& context) {
   SLUICE_ASSIGN(const Tensor* in, input_tensor(context, 0));
-  SLUICE_ASSIGN(const std::vector<int64_t> wanted, op::input_ints(context, 1));
-  SLUICE_ASSIGN(const Shape shape,
-                reshaped_shape(in->shape(), wanted, context.attrs().int_or("allowzero", 0) != 0));
-  context.set_out(0, Value(in->reshaped(shape)));
+  const auto make = [&]() -> Result<Shape> {
+    SLUICE_ASSIGN(const std::vector<int64_t> wanted, op::input_ints(context, 1));
+    return reshaped_shape(in->shape(), wanted, context.attrs().int_or("allowzero", 0) != 0);
+  };
+  SLUICE_ASSIGN(const Shape* shape, context.kept<Shape>(make, {1}));
+  context.set_out(0, Value(in->reshaped(*shape)));
   return {};
 }
 
@@ -181,20 +183,26 @@ Result<void> flatten_reference(KernelContext& context) {
 
 Result<void> squeeze_reference(KernelContext& context) {
   SLUICE_ASSIGN(const Tensor* in, input_tensor(context, 0));
-  std::vector<int64_t> axes;
-  if (context.has(1)) {
-    SLUICE_ASSIGN(axes, op::input_ints(context, 1));
-  }
-  SLUICE_ASSIGN(const Shape shape, squeezed_shape(in->shape(), axes, !context.has(1)));
-  context.set_out(0, Value(in->reshaped(shape)));
+  const auto make = [&]() -> Result<Shape> {
+    std::vector<int64_t> axes;
+    if (context.has(1)) {
+      SLUICE_ASSIGN(axes, op::input_ints(context, 1));
+    }
+    return squeezed_shape(in->shape(), axes, !context.has(1));
+  };
+  SLUICE_ASSIGN(const Shape* shape, context.kept<Shape>(make, {1}));
+  context.set_out(0, Value(in->reshaped(*shape)));
   return {};
 }
 
 Result<void> unsqueeze_reference(KernelContext& context) {
   SLUICE_ASSIGN(const Tensor* in, input_tensor(context, 0));
-  SLUICE_ASSIGN(const std::vector<int64_t> axes, op::input_ints(context, 1));
-  SLUICE_ASSIGN(const Shape shape, unsqueezed_shape(in->shape(), axes));
-  context.set_out(0, Value(in->reshaped(shape)));
+  const auto make = [&]() -> Result<Shape> {
+    SLUICE_ASSIGN(const std::vector<int64_t> axes, op::input_ints(context, 1));
+    return unsqueezed_shape(in->shape(), axes);
+  };
+  SLUICE_ASSIGN(const Shape* shape, context.kept<Shape>(make, {1}));
+  context.set_out(0, Value(in->reshaped(*shape)));
   return {};
 }
 
@@ -214,13 +222,17 @@ Result<void> transpose_reference(KernelContext& context) {
 
 Result<void> expand_reference(KernelContext& context) {
   SLUICE_ASSIGN(const Tensor* in, input_tensor(context, 0));
-  SLUICE_ASSIGN(const std::vector<int64_t> wanted, op::input_ints(context, 1));
-  SLUICE_ASSIGN(const Shape target, op::checked_shape(wanted));
-  const auto shape = broadcast(in->shape(), target);
-  if (!shape) {
-    return invalid_model(
-        cat("Expand of ", in->shape().text(), " to ", target.text(), ", which don't broadcast"));
-  }
+  const auto make = [&]() -> Result<Shape> {
+    SLUICE_ASSIGN(const std::vector<int64_t> wanted, op::input_ints(context, 1));
+    SLUICE_ASSIGN(const Shape target, op::checked_shape(wanted));
+    const auto joined = broadcast(in->shape(), target);
+    if (!joined) {
+      return invalid_model(
+          cat("Expand of ", in->shape().text(), " to ", target.text(), ", which don't broadcast"));
+    }
+    return *joined;
+  };
+  SLUICE_ASSIGN(const Shape* shape, context.kept<Shape>(make, {1}));
   SLUICE_ASSIGN(Tensor * out, context.out(0, in->dtype(), *shape));
   op::copy_strided(*in, 0, broadcast_strides(in->shape(), *shape), *out);
   return {};
@@ -262,16 +274,23 @@ Result<void> tile_reference(KernelContext& context) {
 }
 
 Result<void> constant_of_shape_reference(KernelContext& context) {
-  SLUICE_ASSIGN(const std::vector<int64_t> dims, op::input_ints(context, 0));
-  SLUICE_ASSIGN(const Shape shape, op::checked_shape(dims));
+  struct Filled {
+    Shape shape;
+    Tensor value;
+  };
   const Tensor* given = context.attrs().tensor("value");
   if (given != nullptr && given->elements() != 1) {
     return invalid_model(
         cat("ConstantOfShape's value has ", given->elements(), " elements (must be 1)"));
   }
-  const Tensor value = given != nullptr ? *given : Tensor::scalar(0.0f);
-  SLUICE_ASSIGN(Tensor * out, context.out(0, value.dtype(), shape));
-  op::fill_elements(value, 0, *out, 0, out->elements());
+  const auto make = [&]() -> Result<Filled> {
+    SLUICE_ASSIGN(const std::vector<int64_t> dims, op::input_ints(context, 0));
+    SLUICE_ASSIGN(const Shape shape, op::checked_shape(dims));
+    return Filled{shape, given != nullptr ? *given : Tensor::scalar(0.0f)};
+  };
+  SLUICE_ASSIGN(const Filled* filled, context.kept<Filled>(make, {0}));
+  SLUICE_ASSIGN(Tensor * out, context.out(0, filled->value.dtype(), filled->shape));
+  op::fill_elements(filled->value, 0, *out, 0, out->elements());
   return {};
 }
 
