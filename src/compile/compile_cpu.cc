@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "compile/place_slices.h"
 
 namespace sluice::compile {
 
@@ -75,6 +76,7 @@ class Compiler {
     root_last_use_ = last_use_;
     share_views_with_outputs();
     for (size_t n = 0; n < graph_.nodes().size(); ++n) SLUICE_TRY(add_step(static_cast<int>(n)));
+    if (options_.reuse_memory) place_parts(*plan_);
     set_lifetimes();
     return std::move(plan_);
   }

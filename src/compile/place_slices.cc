@@ -16,9 +16,9 @@ namespace {
 
 // Bytes of one index along `axis`, or nothing when the part is no contiguous range of the whole:
 // extents before the axis must be 1, and all must be numbers.
-std::optional<uint64_t> row_bytes(const Slot& slot, size_t axis) {
+std::optional<uint64_t> row_bytes(const Slot& slot, size_t axis, uint64_t element_bytes) {
   if (!slot.type.dims || axis >= slot.type.dims->size()) return std::nullopt;
-  uint64_t bytes = plan::element_bytes(slot.format);
+  uint64_t bytes = element_bytes;
   for (size_t i = 0; i < slot.type.dims->size(); ++i) {
     const Dim& dim = (*slot.type.dims)[i];
     if (!dim.is_known() || dim.value() < 1) return std::nullopt;
@@ -28,6 +28,12 @@ std::optional<uint64_t> row_bytes(const Slot& slot, size_t axis) {
     }
   }
   return bytes;
+}
+
+size_t axis_of(const Plan& plan, const Step& step, SlotId whole) {
+  const size_t rank = plan.slot(whole).type.dims->size();
+  const int64_t given = step.attrs.int_or("axis", 0);
+  return static_cast<size_t>(given < 0 ? given + static_cast<int64_t>(rank) : given);
 }
 
 class Placer {
@@ -68,14 +74,13 @@ class Placer {
     Step& step = plan_.steps[index];
     const SlotId whole = concat ? step.outputs[0] : step.inputs[0];
     const std::vector<SlotId> parts = concat ? step.inputs : step.outputs;
-    const size_t rank = plan_.slot(whole).type.dims->size();
-    const int64_t given = step.attrs.int_or("axis", 0);
-    const auto axis = static_cast<size_t>(given < 0 ? given + static_cast<int64_t>(rank) : given);
+    const size_t axis = axis_of(plan_, step, whole);
     uint64_t offset = 0;
     int dropped = 0;
     for (const SlotId part : parts) {
       if (part == kNoSlot) return dropped;  // what follows has no known place
-      const auto row = row_bytes(plan_.slot(part), axis);
+      const auto row =
+          row_bytes(plan_.slot(part), axis, plan::element_bytes(plan_.slot(part).format));
       if (!row) return dropped;
       const uint64_t begin = offset;
       offset += *row * static_cast<uint64_t>((*plan_.slot(part).type.dims)[axis].value());
@@ -144,8 +149,157 @@ class Placer {
   std::set<Where> dropped_;
 };
 
+// The same on the CPU, where a step stands for a dispatch. What lies in one root's memory is its
+// tree: the root, its views, and what was written over it.
+class PartPlacer {
+ public:
+  explicit PartPlacer(Plan& plan) : plan_(plan), trees_(plan.slots.size()), live_() {
+    const auto tree = [&](SlotId id) -> Tree& { return trees_[index(plan_.root(id))]; };
+    for (size_t n = 0; n < plan.steps.size(); ++n) {
+      const auto now = static_cast<int>(n);
+      const Step& step = plan.steps[n];
+      const auto read = [&](SlotId id) {
+        if (id != kNoSlot) tree(id).last_read = std::max(tree(id).last_read, now);
+      };
+      std::ranges::for_each(step.inputs, read);
+      for (const plan::Subplan& sub : step.subplans) std::ranges::for_each(sub.captures, read);
+      for (const SlotId id : step.outputs) {
+        if (id == kNoSlot) continue;
+        Tree& made = tree(id);
+        if (made.first < 0) made.first = now;
+        if (!step.view) made.last_written = now;
+      }
+    }
+    live_.assign(plan.steps.size(), 0);
+    for (size_t s = 0; s < trees_.size(); ++s) {
+      Tree& own = trees_[s];
+      const Slot& slot = plan.slots[s];
+      if (slot.storage != Storage::kArena || own.first < 0) continue;
+      own.bytes = slot_bytes(slot);
+      add(own.bytes, own.first, own.last());
+    }
+  }
+
+  int run() {
+    int placed = 0;
+    for (size_t n = 0; n < plan_.steps.size(); ++n) {
+      if (plan_.steps[n].kernel == "concat.copy") placed += place(static_cast<int>(n));
+    }
+    return placed;
+  }
+
+ private:
+  struct Tree {
+    int first = -1, last_read = -1, last_written = -1;
+    uint64_t bytes = 0;  // 0: not known
+    int last() const { return std::max({first, last_read, last_written}); }
+  };
+
+  static size_t index(SlotId id) { return static_cast<size_t>(id); }
+
+  static uint64_t slot_bytes(const Slot& slot) {
+    if (!slot.type.dims || dtype_bits(slot.type.dtype) % 8 != 0) return 0;
+    // Extents in front of axis 0 are none, so this is the whole.
+    const uint64_t element = static_cast<uint64_t>(dtype_bits(slot.type.dtype)) / 8;
+    if (slot.type.dims->empty()) return element;
+    const auto row = row_bytes(slot, 0, element);
+    uint64_t bytes = 0;
+    if (!row ||
+        __builtin_mul_overflow(*row, static_cast<uint64_t>((*slot.type.dims)[0].value()), &bytes)) {
+      return 0;
+    }
+    return bytes;
+  }
+
+  void add(uint64_t bytes, int first, int last) {
+    for (int step = first; step <= last; ++step) live_[static_cast<size_t>(step)] += bytes;
+  }
+  uint64_t most(int first, int last) const {
+    return *std::max_element(live_.begin() + first, live_.begin() + last + 1);
+  }
+
+  int place(int now) {
+    const Step& step = plan_.steps[static_cast<size_t>(now)];
+    const SlotId whole = step.outputs[0];
+    if (whole == kNoSlot || !plan_.slot(whole).type.dims) return 0;
+    const size_t axis = axis_of(plan_, step, whole);
+    uint64_t offset = 0;
+    int placed = 0;
+    for (const SlotId part : step.inputs) {
+      if (part == kNoSlot) return placed;
+      const Slot& slot = plan_.slot(part);
+      const auto row =
+          row_bytes(slot, axis, static_cast<uint64_t>(dtype_bits(slot.type.dtype)) / 8);
+      if (!row) return placed;  // what follows has no known place
+      const uint64_t begin = offset;
+      offset += *row * static_cast<uint64_t>((*slot.type.dims)[axis].value());
+      if (may_move(step, part, whole, now, begin)) placed += move(part, whole, begin) ? 1 : 0;
+    }
+    return placed;
+  }
+
+  bool may_move(const Step& step, SlotId part, SlotId whole, int now, uint64_t begin) const {
+    const SlotId own = plan_.root(part), root = plan_.root(whole);
+    const Tree &mine = trees_[index(own)], &all = trees_[index(root)];
+    // Vectors are loaded fastest from their alignment.
+    if (begin % 64 != 0 || own == root || mine.bytes == 0 || all.bytes == 0) return false;
+    if (plan_.slot(own).storage != Storage::kArena) return false;
+    if (plan_.slot(root).storage != Storage::kArena) return false;
+    if (slot_bytes(plan_.slot(part)) != mine.bytes || offset_of(part) != 0) return false;
+    const auto shares = [&](SlotId other) { return other != kNoSlot && plan_.root(other) == own; };
+    if (std::ranges::count_if(step.inputs, shares) != 1) return false;
+    // Whatever is written over the part later would be written over the whole, and the other way
+    // round, where the part is still read.
+    if (mine.first < 0 || mine.last_written > now) return false;
+    return mine.last_read <= now || all.last_written <= now;
+  }
+
+  // Bytes from the beginning of the root's memory.
+  uint64_t offset_of(SlotId id) const {
+    uint64_t offset = 0;
+    for (; plan_.slot(id).storage == Storage::kAlias; id = plan_.slot(id).alias_of) {
+      offset += plan_.slot(id).alias_offset_bytes;
+    }
+    return offset;
+  }
+
+  bool move(SlotId part, SlotId whole, uint64_t offset) {
+    const SlotId own = plan_.root(part);
+    Tree& mine = trees_[index(own)];
+    Tree& all = trees_[index(plan_.root(whole))];
+    const int first = std::min(mine.first, all.first), last = std::max(mine.last(), all.last());
+    const uint64_t before = most(first, last);
+    const auto take = [&](uint64_t sign) {
+      add(sign * mine.bytes, mine.first, mine.last());
+      add(sign * all.bytes, all.first, all.last());
+    };
+    take(~uint64_t{0});  // subtracts
+    add(all.bytes, first, last);
+    if (most(first, last) > before) {
+      add(~uint64_t{0} * all.bytes, first, last);
+      take(1);
+      return false;
+    }
+    Slot& slot = plan_.slots[index(own)];
+    slot.storage = Storage::kAlias;
+    slot.alias_of = whole;
+    slot.alias_offset_bytes = offset;
+    all.first = first;
+    all.last_read = std::max(all.last_read, mine.last_read);
+    all.last_written = std::max(all.last_written, mine.last_written);
+    mine = Tree{};
+    return true;
+  }
+
+  Plan& plan_;
+  std::vector<Tree> trees_;     // by root slot
+  std::vector<uint64_t> live_;  // bytes in use, by step
+};
+
 }  // namespace
 
 int place_slices(Plan& plan) { return Placer(plan).run(); }
+
+int place_parts(Plan& plan) { return PartPlacer(plan).run(); }
 
 }  // namespace sluice::compile
