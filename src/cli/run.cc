@@ -320,6 +320,7 @@ Result<void> bench(const ModelArgs& args, int runs, bool profile, bool json) {
     int count = 0;
   };
   std::map<std::string, Row> by_kernel;
+  session::NamedValues results;
   for (int i = 0; i <= runs; ++i) {
     session::Observer observer;
     if (profile && i != 0) {
@@ -332,7 +333,7 @@ Result<void> bench(const ModelArgs& args, int runs, bool profile, bool json) {
       };
     }
     const double cpu_before = cpu_seconds();
-    SLUICE_ASSIGN(const auto results, session->run(feeds, observer));
+    SLUICE_TRY(session->run_into(feeds, results, observer));
     const double cpu = cpu_seconds() - cpu_before;
     watch.update();
     if (i == 0) continue;

@@ -133,6 +133,7 @@ struct Binding {
  private:
   static constexpr size_t kSteadyWindow = 1024;
   std::vector<float> samples_;  // of the steady runs, a ring
+  std::vector<float> sorted_;   // for the median
 };
 
 // Reads what to_json wrote; unknown members are ignored, absent ones keep their defaults.

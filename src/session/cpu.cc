@@ -55,13 +55,14 @@ Result<std::unique_ptr<Cpu>> Cpu::create(std::unique_ptr<ir::Graph> graph, const
   auto pool = std::make_shared<exec::cpu::ThreadPool>(options.threads);
   state->threads = pool->threads();
   const auto table = compile::cpu_kernel_table(ops::registry());
-  SLUICE_ASSIGN(state->executor, exec::cpu::Executor::create(plan, table, pool));
+  // The plan alone holds the weights: each leaves memory when its kernels have packed it.
   for (size_t v = 0; v < g.value_count(); ++v) {
     auto& constant = g.value(static_cast<ir::ValueId>(v)).constant;
     if (constant && constant->size_bytes() > kSmallConstantBytes) {
       constant = Tensor::shape_only(constant->dtype(), constant->shape());
     }
   }
+  SLUICE_ASSIGN(state->executor, exec::cpu::Executor::create(plan, table, pool));
   state->prepare_seconds = seconds_since(start);
   return std::unique_ptr<Cpu>(new Cpu(std::move(state)));
 }
@@ -78,6 +79,13 @@ void Cpu::describe(Binding& binding) const {
 }
 
 Result<std::vector<Value>> Cpu::run(std::span<const Value> feeds, const Observer& observer) {
+  std::vector<Value> outputs;
+  SLUICE_TRY(run_into(feeds, outputs, observer));
+  return outputs;
+}
+
+Result<void> Cpu::run_into(std::span<const Value> feeds, std::vector<Value>& outputs,
+                           const Observer& observer) {
   const plan::Plan& plan = state_->executor->plan();
   exec::cpu::Observer inner;
   if (observer.value) {
@@ -96,7 +104,7 @@ Result<std::vector<Value>> Cpu::run(std::span<const Value> feeds, const Observer
       observer.step(what.node, what.op, what.kernel, seconds, what.flops);
     };
   }
-  return state_->executor->run(feeds, inner);
+  return state_->executor->run_into(feeds, outputs, inner);
 }
 
 Result<Dim::Environment> bind_inputs(std::span<const IoInfo> declared,

@@ -26,6 +26,8 @@ class Cpu {
 
   // `inputs` in the order of the graph's inputs, results in that of its outputs.
   Result<std::vector<Value>> run(std::span<const Value> inputs, const Observer& observer = {});
+  Result<void> run_into(std::span<const Value> inputs, std::vector<Value>& outputs,
+                        const Observer& observer = {});
 
   // Writes what this side is into the record: bound, threads, instruction set, precision, times.
   void describe(Binding& binding) const;

@@ -4,6 +4,10 @@
 #include <chrono>
 #include <thread>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/text.h"
@@ -40,10 +44,13 @@ struct Session::State {
   // fails.
   std::shared_ptr<const ir::Graph> original;
   std::unique_ptr<Gpu> gpu;
-  std::unique_ptr<Cpu> cpu;  // holds the graph
+  std::unique_ptr<Cpu> cpu;                      // holds the graph
+  std::vector<Value> held_inputs, held_outputs;  // of the run that is on; empty between runs
+  std::vector<std::pair<DType, Shape>> checked;  // inputs of the latest run, when all are tensors
 
   Result<void> bind_gpu(std::string& why_not);
   Result<void> bind_cpu();
+  bool has_new_shapes(std::span<const Value> given) const;
   Result<std::vector<Value>> run_reference(std::span<const Value> inputs, const Observer& observer);
 };
 
@@ -106,14 +113,28 @@ Result<std::unique_ptr<Session>> Session::load(const std::string& path, const Op
   // Beside compilation, which waits for no bytes: on most machines a load is no longer for it.
   std::string model_sha256;
   WeightsHash hash(*graph);
+  // Weights first, so that those which a kernel has packed by then leave memory. The file's pages
+  // are given back as the hash goes on: all of it together would be as much as the packed weights.
+  file->release_pages();
   std::thread hashing([&] {
-    model_sha256 = sha256_hex(file->bytes());
     hash.advance(SIZE_MAX);
+    constexpr size_t kPiece = size_t{32} << 20;
+    Sha256 whole;
+    for (auto left = file->bytes(); !left.empty();) {
+      const auto piece = left.first(std::min(left.size(), kPiece));
+      whole.update(piece);
+      left = left.subspan(piece.size());
+      file->release_pages();
+    }
+    model_sha256 = hex(whole.finish());
   });
   auto session = from_graph(std::move(graph), path, rest);
   hashing.join();
   // What the backend computes with it has packed or uploaded; the rest is read again when needed.
   file->release_pages();
+#ifdef __GLIBC__
+  malloc_trim(0);  // weights that were packed have left holes
+#endif
   if (!session) return session;
   Binding& binding = (*session)->state_->binding;
   binding.read_seconds = read_seconds;
@@ -228,10 +249,40 @@ Result<void> Session::retry_gpu() {
   return {};
 }
 
+bool Session::State::has_new_shapes(std::span<const Value> given) const {
+  if (checked.size() != given.size()) return true;
+  for (size_t i = 0; i < given.size(); ++i) {
+    if (!given[i].is_tensor() || given[i].tensor().dtype() != checked[i].first ||
+        !(given[i].tensor().shape() == checked[i].second)) {
+      return true;
+    }
+  }
+  return false;
+}
+
 Result<NamedValues> Session::run(const NamedValues& feeds, const Observer& observer) {
+  NamedValues results;
+  SLUICE_TRY(run_into(feeds, results, observer));
+  return results;
+}
+
+Result<void> Session::run_into(const NamedValues& feeds, NamedValues& results,
+                               const Observer& observer) {
   State& s = *state_;
-  std::vector<Value> inputs(s.inputs.size());
-  for (const auto& [name, value] : feeds) {
+  for (auto& [name, value] : results) value = Value();
+  auto done = run_once(feeds, results, observer);
+  s.held_inputs.clear();
+  s.held_outputs.clear();
+  if (!done) results.clear();
+  return done;
+}
+
+Result<void> Session::run_once(const NamedValues& given, NamedValues& results,
+                               const Observer& observer) {
+  State& s = *state_;
+  std::vector<Value>& inputs = s.held_inputs;
+  inputs.resize(s.inputs.size());
+  for (const auto& [name, value] : given) {
     const auto at = std::ranges::find(s.inputs, name, &IoInfo::name);
     if (at == s.inputs.end()) {
       std::vector<std::string> known;
@@ -241,9 +292,15 @@ Result<NamedValues> Session::run(const NamedValues& feeds, const Observer& obser
     }
     inputs[static_cast<size_t>(at - s.inputs.begin())] = value;
   }
-  SLUICE_TRY(bind_inputs(s.inputs, inputs));
+  if (s.has_new_shapes(inputs)) {
+    s.checked.clear();
+    SLUICE_TRY(bind_inputs(s.inputs, inputs));
+    for (const Value& value : inputs) {
+      if (value.is_tensor()) s.checked.emplace_back(value.tensor().dtype(), value.tensor().shape());
+    }
+  }
   const auto start = Clock::now();
-  std::vector<Value> outputs;
+  std::vector<Value>& outputs = s.held_outputs;
   if (s.gpu != nullptr) {
     auto made = s.gpu->run(inputs, observer, s.binding);
     if (made.ok()) {
@@ -270,16 +327,17 @@ Result<NamedValues> Session::run(const NamedValues& feeds, const Observer& obser
       s.binding.record_failover(std::move(failover));
     }
   } else if (s.cpu != nullptr) {
-    SLUICE_ASSIGN(outputs, s.cpu->run(inputs, observer));
+    SLUICE_TRY(s.cpu->run_into(inputs, outputs, observer));
   } else {
     SLUICE_ASSIGN(outputs, s.run_reference(inputs, observer));
   }
   s.binding.record_run(seconds_since(start));
-  NamedValues named;
+  results.resize(outputs.size());
   for (size_t i = 0; i < outputs.size(); ++i) {
-    named.emplace_back(s.outputs[i].name, std::move(outputs[i]));
+    results[i].first = s.outputs[i].name;
+    results[i].second = std::move(outputs[i]);
   }
-  return named;
+  return {};
 }
 
 }  // namespace sluice::session

@@ -87,6 +87,10 @@ class Session {
 
   // `feeds` must name every input once. Results in the order of outputs().
   Result<NamedValues> run(const NamedValues& feeds, const Observer& observer = {});
+  // The same into `results`, whose earlier contents are given up first. Handed back run after run,
+  // steady runs on the CPU allocate nothing.
+  Result<void> run_into(const NamedValues& feeds, NamedValues& results,
+                        const Observer& observer = {});
 
   // After a failover: back to the GPU, through the whole gate, when the user asks for it. Never
   // done of its own accord, and refused (kDevice) within retry_interval_seconds of the last
@@ -104,6 +108,7 @@ class Session {
 
  private:
   struct State;
+  Result<void> run_once(const NamedValues& given, NamedValues& results, const Observer& observer);
   explicit Session(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };

@@ -48,6 +48,7 @@ bool WeightsHash::advance(size_t bytes) {
     }
     done_ = 0;
     named_ = false;
+    entries_[next_].tensor = Tensor();  // somebody else may have packed it meanwhile
     ++next_;
   }
   if (hex_.empty()) {
