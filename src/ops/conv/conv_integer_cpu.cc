@@ -483,10 +483,10 @@ Result<const uint32_t*> make_tap_words(KernelContext& context, const ConvGeometr
   const int64_t skip = std::max<int64_t>(0, -along.pad_begin);
   const int64_t count = std::clamp<int64_t>(along.in - skip, 0, padded - first);
   const auto padding = static_cast<uint8_t>(x_zero ^ flip);
-  std::vector<int64_t> taps_at;
+  SLUICE_ASSIGN(int64_t* const taps_at, scratch<int64_t>(context, size(along.kernel)));
   for (int64_t k = 0; k < along.kernel; ++k) {
     const int64_t at = k * along.dilation;
-    taps_at.push_back(at % stride * phase + at / stride);
+    taps_at[k] = at % stride * phase + at / stride;
   }
   context.parallel_for(
       images * chunks, std::max<int64_t>(1, (1 << 13) / (most * width * form.row_words)),
@@ -519,7 +519,7 @@ Result<const uint32_t*> make_tap_words(KernelContext& context, const ConvGeometr
           for (int64_t word = 0; word < form.row_words; ++word) {
             simd::PackWords pack;
             for (int64_t j = 0; j < 4 && word * 4 + j < along.kernel; ++j) {
-              pack.planes[j] = cut + taps_at[static_cast<size_t>(word * 4 + j)];
+              pack.planes[j] = cut + taps_at[word * 4 + j];
             }
             pack.flip = flip;
             pack.n = width;
@@ -596,7 +596,8 @@ Result<void> conv_integer_dot(KernelContext& context) {
     return conv_geometry(context.attrs(), x->shape(), w->shape());
   }));
   const ConvGeometry& g = *geometry;
-  SLUICE_ASSIGN(const Form form, form_of(context, g));
+  SLUICE_ASSIGN(const Form* made, context.kept<Form>([&] { return form_of(context, g); }));
+  const Form& form = *made;
   Job job;
   SLUICE_ASSIGN(job.x_zero, zero_of_input(context, 2, *x));
   SLUICE_ASSIGN(job.w_zero, zero_of_weights(context, 3, *w));
@@ -621,7 +622,8 @@ Result<void> dynamic_quantized_conv_dot(KernelContext& context) {
                          bias != nullptr ? &bias->shape() : nullptr);
   }));
   const ConvGeometry& g = *geometry;
-  SLUICE_ASSIGN(const Form form, form_of(context, g));
+  SLUICE_ASSIGN(const Form* made, context.kept<Form>([&] { return form_of(context, g); }));
+  const Form& form = *made;
   if (w_scale->elements() != 1) {
     return usage_error(cat("The scale of w has ", w_scale->elements(), " elements (needs 1)"));
   }
@@ -691,7 +693,8 @@ Result<void> qlinear_conv_dot(KernelContext& context) {
                          bias != nullptr ? &bias->shape() : nullptr);
   }));
   const ConvGeometry& g = *geometry;
-  SLUICE_ASSIGN(const Form form, form_of(context, g));
+  SLUICE_ASSIGN(const Form* made, context.kept<Form>([&] { return form_of(context, g); }));
+  const Form& form = *made;
   Job job;
   SLUICE_ASSIGN(job.x_zero, zero_of_input(context, 2, *x));
   SLUICE_ASSIGN(job.w_zero, zero_of_weights(context, 5, *w));

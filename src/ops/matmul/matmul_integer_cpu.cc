@@ -181,8 +181,8 @@ Result<void> multiply(KernelContext& context, const Product& p, const Ending& en
         }
       });
 
-  std::vector<uint32_t> offsets(static_cast<size_t>(words));
-  for (size_t i = 0; i < offsets.size(); ++i) offsets[i] = static_cast<uint32_t>(i * kPanelCols);
+  SLUICE_ASSIGN(uint32_t* const offsets, scratch<uint32_t>(context, size(words)));
+  for (int64_t i = 0; i < words; ++i) offsets[i] = static_cast<uint32_t>(i * kPanelCols);
   // Sums that become something else are kept for one block at a time.
   constexpr int64_t kBlockRows = 64, kBlockColumns = 4 * simd::kTileCols;
   const int64_t row_blocks = (p.m + kBlockRows - 1) / kBlockRows;
@@ -214,7 +214,7 @@ Result<void> multiply(KernelContext& context, const Product& p, const Ending& en
           }
           t.a = a_words + row0 * words;
           t.b = b.words + x0 * words;
-          t.offsets = offsets.data();
+          t.offsets = offsets;
           t.depth = words;
           simd::dot_tile(t);
           if (in_place) continue;
