@@ -460,7 +460,7 @@ TEST(GpuMutations, AreSeenInTheLayersOfModels) {
   if (models.size() < 6) GTEST_SKIP() << "not run: the models are not there";
   int planted = 0, effective = 0, killed = 0;
   std::vector<std::string> unseen, without_effect;
-  for (size_t number = 0; number < std::size(kMutations); number += every()) {
+  for (size_t number = 0; number < std::size(kMutations); number += every() == 1 ? 1 : 4) {
     const Mutation& m = kMutations[number];
     SCOPED_TRACE(cat(m.shader, ": ", m.what));
     bool present = false;
