@@ -66,6 +66,7 @@ inline session::Options software() {
   options.backend = session::Backend::kWebGpu;
   options.allow_software = true;
   options.threads = 1;
+  options.deadline_seconds = 60;  // compiling shares the cores with everybody else
   return options;
 }
 
