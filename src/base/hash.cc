@@ -77,34 +77,36 @@ void Sha256::block(const uint8_t* bytes) {
   static const bool by_instructions = has_sha_instructions();
   if (by_instructions) return block_by_instructions(state_.data(), bytes);
 #endif
-  std::array<uint32_t, 64> w;
+  // Sixteen rounds at a time, unrolled: the schedule then needs sixteen words, and instead of
+  // moving from variable to variable the state is looked at from another place.
+  std::array<uint32_t, 16> w;
   for (size_t i = 0; i < 16; ++i) {
     w[i] = static_cast<uint32_t>(bytes[4 * i]) << 24 |
            static_cast<uint32_t>(bytes[4 * i + 1]) << 16 |
            static_cast<uint32_t>(bytes[4 * i + 2]) << 8 | bytes[4 * i + 3];
   }
-  for (size_t i = 16; i < 64; ++i) {
-    const uint32_t s0 = std::rotr(w[i - 15], 7) ^ std::rotr(w[i - 15], 18) ^ (w[i - 15] >> 3);
-    const uint32_t s1 = std::rotr(w[i - 2], 17) ^ std::rotr(w[i - 2], 19) ^ (w[i - 2] >> 10);
-    w[i] = w[i - 16] + s0 + w[i - 7] + s1;
-  }
-  auto [a, b, c, d, e, f, g, h] = state_;
-  for (size_t i = 0; i < 64; ++i) {
-    const uint32_t s1 = std::rotr(e, 6) ^ std::rotr(e, 11) ^ std::rotr(e, 25);
-    const uint32_t t1 = h + s1 + ((e & f) ^ (~e & g)) + kRound[i] + w[i];
-    const uint32_t s0 = std::rotr(a, 2) ^ std::rotr(a, 13) ^ std::rotr(a, 22);
-    const uint32_t t2 = s0 + ((a & b) ^ (a & c) ^ (b & c));
-    h = g;
-    g = f;
-    f = e;
-    e = d + t1;
-    d = c;
-    c = b;
-    b = a;
-    a = t1 + t2;
-  }
-  const std::array<uint32_t, 8> sums = {a, b, c, d, e, f, g, h};
-  for (size_t i = 0; i < 8; ++i) state_[i] += sums[i];
+  std::array<uint32_t, 8> s = state_;
+  const auto sixteen_rounds = [&w, &s]<bool kExtends>(const uint32_t* constants) {
+#pragma GCC unroll 16
+    for (size_t i = 0; i < 16; ++i) {
+      if constexpr (kExtends) {
+        const uint32_t x = w[(i + 1) % 16], y = w[(i + 14) % 16];
+        w[i] += (std::rotr(x, 7) ^ std::rotr(x, 18) ^ (x >> 3)) + w[(i + 9) % 16] +
+                (std::rotr(y, 17) ^ std::rotr(y, 19) ^ (y >> 10));
+      }
+      const uint32_t a = s[(16 - i) % 8], b = s[(17 - i) % 8], c = s[(18 - i) % 8];
+      const uint32_t e = s[(20 - i) % 8], f = s[(21 - i) % 8], g = s[(22 - i) % 8];
+      uint32_t& d = s[(19 - i) % 8];
+      uint32_t& h = s[(23 - i) % 8];
+      const uint32_t sum = h + (std::rotr(e, 6) ^ std::rotr(e, 11) ^ std::rotr(e, 25)) +
+                           (g ^ (e & (f ^ g))) + constants[i] + w[i];
+      d += sum;
+      h = sum + (std::rotr(a, 2) ^ std::rotr(a, 13) ^ std::rotr(a, 22)) + ((a & b) | (c & (a | b)));
+    }
+  };
+  sixteen_rounds.operator()<false>(kRound.data());
+  for (size_t n = 16; n < 64; n += 16) sixteen_rounds.operator()<true>(kRound.data() + n);
+  for (size_t i = 0; i < 8; ++i) state_[i] += s[i];
 }
 
 void Sha256::update(std::span<const std::byte> bytes) {

@@ -9,7 +9,7 @@ namespace sluice::session {
 
 // The format is told by content, never by the file's name.
 Result<format::Model> read_model(std::shared_ptr<const MappedFile> file,
-                                 const ExternalData& external) {
+                                 const ExternalData& external, bool movable) {
   const auto bytes = file->bytes();
   const std::string_view head(reinterpret_cast<const char*>(bytes.data()),
                               std::min<size_t>(bytes.size(), 4));
@@ -27,6 +27,7 @@ Result<format::Model> read_model(std::shared_ptr<const MappedFile> file,
   }
   format::onnx::ReadOptions how;
   how.external = external;
+  how.movable = movable;
   if (!how.external) {
     how.external = [&](std::string_view location) {
       return MappedFile::open_inside(folder_of(file->path()), location);

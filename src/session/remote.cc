@@ -31,6 +31,8 @@ using Json = nlohmann::ordered_json;
 constexpr size_t kSmallConstantBytes = 4096;
 // Of the weights' hash, each time that the record is looked at: some ten milliseconds.
 constexpr size_t kHashPieceBytes = 4u << 20;
+// Of weights that are being packed, what may wait for the hash, and so in memory twice.
+constexpr size_t kUnhashedBytes = 16u << 20;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -241,7 +243,10 @@ DeviceHistory& device_history() {
 struct RemoteSession::State {
   std::string name;
   Options options;
-  std::shared_ptr<const ir::Graph> graph;  // as imported; what a failed job is finished from
+  // As imported; what a failed job is finished from. Null once it was given up.
+  std::shared_ptr<const ir::Graph> graph;
+  std::vector<std::string> wanted_outputs;  // to import it again
+  bool can_reopen = false;
   std::vector<IoInfo> inputs, outputs;
   Binding binding;
   Json noted = Json::object();
@@ -295,6 +300,8 @@ struct RemoteSession::State {
   std::vector<std::byte> scratch;
 
   Result<void> check_feeds() const;
+  Error weights_are_gone() const;
+  void hash_weights(size_t left);
   void reset_device();
   Result<void> bind_cpu();
   Result<Program*> program_for(bool fed);
@@ -315,30 +322,69 @@ const Value& RemoteSession::feed(size_t input) const { return state_->feeds[inpu
 const NamedValues& RemoteSession::results() const { return state_->results; }
 bool RemoteSession::saw_nonfinite() const { return state_->saw_nonfinite; }
 
-Result<std::unique_ptr<RemoteSession>> RemoteSession::open(
-    std::shared_ptr<const MappedFile> model, const std::string& name, const Options& options,
-    const std::map<std::string, std::shared_ptr<const MappedFile>>& files) {
-  const auto start = Clock::now();
+namespace {
+
+Result<std::unique_ptr<ir::Graph>> read_graph(const ModelFile& model, const ModelFiles& files,
+                                              const Options& options,
+                                              std::span<const std::string> outputs) {
   const ExternalData external =
       [&](std::string_view location) -> Result<std::shared_ptr<const MappedFile>> {
     const auto at = files.find(std::string(location));
-    if (at != files.end()) return at->second;
+    if (at != files.end()) return at->second.file;
     return usage_error(cat("The model keeps weights in the file ",
                            sluice::quoted(std::string(location)), ", which was not given"));
   };
-  SLUICE_ASSIGN(const format::Model read, read_model(model, external));
-  import::ImportOptions how;
-  how.input_shapes = options.input_shapes;
-  how.outputs = options.outputs;
-  SLUICE_ASSIGN(ir::Graph graph, import::import_model(read, ops::registry(), how));
+  std::unique_ptr<ir::Graph> graph;
+  {
+    SLUICE_ASSIGN(const format::Model read, read_model(model.file, external, model.movable));
+    import::ImportOptions how;
+    how.input_shapes = options.input_shapes;
+    how.outputs.assign(outputs.begin(), outputs.end());
+    SLUICE_ASSIGN(ir::Graph made, import::import_model(read, ops::registry(), how));
+    graph = std::make_unique<ir::Graph>(std::move(made));
+  }
+  std::vector<const ModelFile*> all = {&model};
+  for (const auto& [location, file] : files) all.push_back(&file);
+  SLUICE_TRY(own_parts(*graph, all));
+  return graph;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<RemoteSession>> RemoteSession::open(ModelFile model, const std::string& name,
+                                                           const Options& options, ModelFiles files,
+                                                           bool can_reopen) {
+  // First: reading may move bytes.
+  std::string sha256 =
+      model.sha256.empty() ? sha256_hex(model.file->bytes()) : std::move(model.sha256);
+  const auto start = Clock::now();
+  SLUICE_ASSIGN(auto graph, read_graph(model, files, options, options.outputs));
   const double read_seconds = seconds_since(start);
   Options rest = options;
   rest.outputs.clear();  // the importer has pruned already
-  SLUICE_ASSIGN(auto session,
-                from_graph(std::make_unique<ir::Graph>(std::move(graph)), name, rest));
-  session->state_->binding.read_seconds = read_seconds;
-  session->state_->binding.model_sha256 = sha256_hex(model->bytes());
+  SLUICE_ASSIGN(auto session, from_graph(std::move(graph), name, rest));
+  State& s = *session->state_;
+  s.binding.read_seconds = read_seconds;
+  s.binding.model_sha256 = std::move(sha256);
+  s.wanted_outputs = options.outputs;
+  s.can_reopen = can_reopen;
   return session;
+}
+
+bool RemoteSession::model_held() const { return state_->graph != nullptr; }
+
+Result<void> RemoteSession::reopen(ModelFile model, ModelFiles files) {
+  State& s = *state_;
+  if (s.graph != nullptr) return {};
+  const std::string sha256 =
+      model.sha256.empty() ? sha256_hex(model.file->bytes()) : std::move(model.sha256);
+  if (sha256 != s.binding.model_sha256) {
+    return invalid_model(
+        cat("The file is another than the session was opened with: its SHA-256 is ", sha256, " (",
+            s.binding.model_sha256, " is expected)"));
+  }
+  SLUICE_ASSIGN(s.graph, read_graph(model, files, s.options, s.wanted_outputs));
+  return {};
 }
 
 Result<std::unique_ptr<RemoteSession>> RemoteSession::from_graph(std::unique_ptr<ir::Graph> graph,
@@ -386,6 +432,22 @@ Result<void> RemoteSession::State::check_feeds() const {
   return {};
 }
 
+// Goes on with the weights' hash until at most `left` bytes are not taken.
+void RemoteSession::State::hash_weights(size_t left) {
+  if (!weights_hash) return;
+  const size_t missing = weights_hash->bytes_left();
+  if (!weights_hash->advance(missing - std::min(missing, left))) return;
+  binding.weights_sha256 = weights_hash->hex();
+  weights_hash.reset();
+}
+
+Error RemoteSession::State::weights_are_gone() const {
+  return usage_error(
+      "The model's weights were given up when the CPU had packed them: its file must be handed "
+      "over "
+      "again before a device is taken");
+}
+
 const NamedValues& RemoteSession::State::hand_out(std::vector<Value> values) {
   results.clear();
   for (size_t i = 0; i < values.size(); ++i) {
@@ -395,10 +457,20 @@ const NamedValues& RemoteSession::State::hand_out(std::vector<Value> values) {
 }
 
 Result<void> RemoteSession::State::bind_cpu() {
+  // Bound to a device, this only makes the CPU ready for a failover.
+  const bool on_device = device == Device::kBound || device == Device::kGate;
+  const bool gives_up = options.backend == Backend::kCpu || (can_reopen && !on_device);
   if (cpu == nullptr) {
-    SLUICE_ASSIGN(cpu, Cpu::create(graph->clone(), options));
+    if (graph == nullptr) return weights_are_gone();
+    auto own = graph->clone();
+    if (gives_up) {
+      graph = nullptr;
+      hash_weights(kUnhashedBytes);
+    }
+    SLUICE_ASSIGN(cpu, Cpu::create(std::move(own), options));
   }
-  if (device == Device::kBound || device == Device::kGate) return {};
+  if (gives_up) graph = nullptr;
+  if (on_device) return {};
   if (device == Device::kUndecided) {
     if (options.backend == Backend::kWebGpu) {
       return device_error("WebGPU was asked for, and no device has been offered");
@@ -466,6 +538,7 @@ Result<RemoteVerdict> RemoteSession::gpu_adapter(const AdapterFacts& facts) {
   if (s.options.backend == Backend::kCpu) {
     return usage_error("The CPU was asked for, so no device is taken");
   }
+  if (s.graph == nullptr) return s.weights_are_gone();
   DeviceHistory& history = device_history();
   if (s.acquired > 0) {
     const auto& since = s.idle_loss ? history.acquisition : history.failure;
@@ -984,9 +1057,9 @@ Result<void> RemoteSession::note(std::string_view text) {
 
 std::string RemoteSession::binding_json() {
   State& s = *state_;
-  if (s.weights_hash && s.weights_hash->advance(kHashPieceBytes)) {
-    s.binding.weights_sha256 = s.weights_hash->hex();
-    s.weights_hash.reset();
+  if (s.weights_hash) {
+    const size_t missing = s.weights_hash->bytes_left();
+    s.hash_weights(missing - std::min(missing, kHashPieceBytes));
   }
   Json out = Json::parse(s.binding.to_json(), nullptr, false);
   for (const auto& [key, value] : s.noted.items()) out[key] = value;

@@ -20,6 +20,7 @@
 #include "base/result.h"
 #include "plan/encode.h"
 #include "session/binding.h"
+#include "session/read_model_parts.h"
 #include "session/session.h"
 #include "tensor/value.h"
 
@@ -63,9 +64,14 @@ class RemoteSession {
   // cpu); a device's limits are asked for by the host. External data is looked up in `files`, by
   // the location that the model gives. The bytes must stay as long as their MappedFile
   // (MappedFile::adopt): weights are views into them.
-  static Result<std::unique_ptr<RemoteSession>> open(
-      std::shared_ptr<const MappedFile> model, const std::string& name, const Options& options = {},
-      const std::map<std::string, std::shared_ptr<const MappedFile>>& files = {});
+  //
+  // Weights that the CPU has packed for itself are given up when nothing else can need them: always
+  // where the CPU alone was requested; else where the host `can_reopen`, since a device may be
+  // taken again later.
+  static Result<std::unique_ptr<RemoteSession>> open(ModelFile model, const std::string& name,
+                                                     const Options& options = {},
+                                                     ModelFiles files = {},
+                                                     bool can_reopen = false);
   // A graph made in memory, for tests.
   static Result<std::unique_ptr<RemoteSession>> from_graph(std::unique_ptr<ir::Graph> graph,
                                                            const std::string& name,
@@ -73,6 +79,11 @@ class RemoteSession {
   ~RemoteSession();
   RemoteSession(const RemoteSession&) = delete;
   RemoteSession& operator=(const RemoteSession&) = delete;
+
+  // The same bytes once more, when model_held() is false and a device is to be taken. Error
+  // (invalid_model): it is another file.
+  Result<void> reopen(ModelFile model, ModelFiles files = {});
+  bool model_held() const;
 
   const std::string& name() const;
   const std::vector<IoInfo>& inputs() const;

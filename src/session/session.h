@@ -117,9 +117,10 @@ class Session {
 using ExternalData =
     std::function<Result<std::shared_ptr<const MappedFile>>(std::string_view location)>;
 // Reads ONNX or TFLite, told apart by content; the file stays mapped as long as weights view it.
-// Without `external`, external data is looked up beside the file.
+// Without `external`, external data is looked up beside the file. `movable`: as in
+// format::onnx::ReadOptions.
 Result<format::Model> read_model(std::shared_ptr<const MappedFile> file,
-                                 const ExternalData& external = {});
+                                 const ExternalData& external = {}, bool movable = false);
 // Reads and imports only (no backend): for `inspect`. Unknown operators stay as they are when
 // `allow_unknown`.
 Result<std::unique_ptr<ir::Graph>> load_graph(const std::string& path, const Options& options = {},

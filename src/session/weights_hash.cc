@@ -22,9 +22,15 @@ void WeightsHash::add(const ir::Graph& graph) {
   }
 }
 
+size_t WeightsHash::bytes_left() const {
+  size_t left = 0;
+  for (size_t i = next_; i < entries_.size(); ++i) left += entries_[i].tensor.size_bytes();
+  return left - done_;
+}
+
 bool WeightsHash::advance(size_t bytes) {
   while (next_ < entries_.size()) {
-    const Entry& entry = entries_[next_];
+    Entry& entry = entries_[next_];
     const Tensor& tensor = entry.tensor;
     if (!named_) {
       hash_.update(bytes_of(entry.name));
@@ -46,6 +52,7 @@ bool WeightsHash::advance(size_t bytes) {
       bytes -= piece;
       if (done_ < tensor.size_bytes()) return false;
     }
+    entry.tensor = Tensor();  // perhaps nobody else needs it any more
     done_ = 0;
     named_ = false;
     entries_[next_].tensor = Tensor();  // somebody else may have packed it meanwhile

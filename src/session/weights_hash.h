@@ -18,6 +18,8 @@ class WeightsHash {
   explicit WeightsHash(const ir::Graph& graph);
   // Takes about this many bytes more; true once all are taken.
   bool advance(size_t bytes);
+  // Of elements, that are not taken yet; strings count little.
+  size_t bytes_left() const;
   // Empty before.
   const std::string& hex() const { return hex_; }
 

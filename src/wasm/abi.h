@@ -25,8 +25,15 @@ extern "C" {
 // --- memory and text
 SLUICE_EXPORT(sluice_alloc) void* sluice_alloc(uint32_t bytes);  // aligned to 64; 0: out of memory
 SLUICE_EXPORT(sluice_free) void sluice_free(void* data);
+// The same bytes in a block of another size, which may have moved; 0: out of memory, `data` stays.
+SLUICE_EXPORT(sluice_resize) void* sluice_resize(void* data, uint32_t bytes);
 SLUICE_EXPORT(sluice_text_data) const char* sluice_text_data();
 SLUICE_EXPORT(sluice_text_size) uint32_t sluice_text_size();
+// SHA-256 of bytes as they arrive: begin gives a state, hash takes more, end writes 64 hexadecimal
+// digits to `text` of everything so far; the state may go on, and ends with sluice_free.
+SLUICE_EXPORT(sluice_hash_begin) void* sluice_hash_begin();  // 0: out of memory
+SLUICE_EXPORT(sluice_hash) void sluice_hash(void* state, const void* data, uint32_t bytes);
+SLUICE_EXPORT(sluice_hash_end) void sluice_hash_end(const void* state, char* text);
 
 // --- the module. What it imports from "env":
 //   memory: of as many pages as the module's import says; the maximum may be anything up to the
@@ -62,13 +69,19 @@ SLUICE_EXPORT(sluice_configure) int32_t sluice_configure(int32_t threads);
 //   {"name": "model.onnx", "requested": "auto" | "webgpu" | "cpu", "outputs": [names],
 //   "inputShapes": {name: [..]},
 //    "fuse": true, "strict": false, "allowSoftware": false, "limits": {..}, "files": {name:
-//    [pointer, bytes]}}
-// "files" holds external data, handed over. Reads and imports; compiles nothing. Returns a session
-// (> 0) and
+//    [pointer, bytes]}, "modelSha256": the model's, where the host knows it, "canReopen": false}
+// "files" holds external data, handed over. Reads and imports; compiles nothing. Weights that the
+// CPU has packed for itself are given up where the CPU alone was requested, and where the host says
+// that it can reopen: hand the same bytes over once more, before a device is taken while model_held
+// is 0. options of reopen: "files" and "modelSha256". Returns a session (> 0) and
 // {"inputs": [{"name", "dtype", "dims": [4, "batch", null]}], "outputs": [..], "modelSha256",
 // "readSeconds"}
 SLUICE_EXPORT(sluice_open)
 int32_t sluice_open(void* model, uint32_t bytes, const char* options, uint32_t options_bytes);
+SLUICE_EXPORT(sluice_reopen)
+int32_t sluice_reopen(int32_t session, void* model, uint32_t bytes, const char* options,
+                      uint32_t options_bytes);
+SLUICE_EXPORT(sluice_model_held) int32_t sluice_model_held(int32_t session);
 SLUICE_EXPORT(sluice_close) void sluice_close(int32_t session);
 
 // A feed stays until it is replaced, so that a job can be done again elsewhere. `data` is handed

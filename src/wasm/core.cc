@@ -2,8 +2,11 @@
 #include <cstdlib>
 #include <cstring>
 #include <map>
+#include <new>
+#include <type_traits>
 #include <utility>
 
+#include "base/hash.h"
 #include "base/text.h"
 #include "exec/cpu/thread_pool.h"
 #include "simd/target.h"
@@ -123,6 +126,23 @@ void* sluice_alloc(uint32_t bytes) {
   return std::aligned_alloc(kLine, (bytes / kLine + 1) * kLine);
 }
 void sluice_free(void* data) { std::free(data); }
+void* sluice_resize(void* data, uint32_t bytes) {
+  return bytes == 0 ? nullptr : std::realloc(data, bytes);
+}
+
+static_assert(std::is_trivially_destructible_v<Sha256>);  // ends with sluice_free
+void* sluice_hash_begin() {
+  void* const state = sluice_alloc(sizeof(Sha256));
+  return state == nullptr ? nullptr : new (state) Sha256();
+}
+void sluice_hash(void* state, const void* data, uint32_t bytes) {
+  static_cast<Sha256*>(state)->update({static_cast<const std::byte*>(data), bytes});
+}
+void sluice_hash_end(const void* state, char* text) {
+  Sha256 so_far = *static_cast<const Sha256*>(state);
+  const std::string digits = hex(so_far.finish());
+  std::memcpy(text, digits.data(), digits.size());
+}
 const char* sluice_text_data() { return text().data(); }
 uint32_t sluice_text_size() { return static_cast<uint32_t>(text().size()); }
 

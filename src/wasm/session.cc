@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "session/remote.h"
 #include "wasm/abi.h"
+#include "wasm/parted_block.h"
 #include "wasm/state.h"
 
 namespace sluice::wasm {
@@ -64,11 +65,19 @@ Result<std::vector<std::string>> strings_of(const Json& list, std::string_view w
   return out;
 }
 
-using Files = std::map<std::string, std::shared_ptr<const MappedFile>>;
+// Memory that was handed over with a model's bytes in it.
+session::ModelFile file_in(void* data, size_t bytes, const std::string& name) {
+  const auto block = PartedBlock::adopt(data, bytes);
+  session::ModelFile out(
+      MappedFile::adopt({static_cast<const std::byte*>(data), bytes}, block->rest(), name));
+  out.part = [block](std::span<const std::byte> stretch) { return block->part(stretch); };
+  out.movable = true;
+  return out;
+}
 
 // Takes the handed-over memory first, so that it is freed whatever else is wrong.
-Files files_of(const Json& json) {
-  Files files;
+session::ModelFiles files_of(const Json& json) {
+  session::ModelFiles files;
   const auto list = json.find("files");
   if (list == json.end() || !list->is_object()) return files;
   for (const auto& [name, place] : list->items()) {
@@ -76,8 +85,8 @@ Files files_of(const Json& json) {
         !place[1].is_number_unsigned()) {
       continue;
     }
-    auto* data = reinterpret_cast<std::byte*>(place[0].get<uintptr_t>());
-    files[name] = MappedFile::adopt({data, place[1].get<size_t>()}, owned(data), name);
+    files[name] =
+        file_in(reinterpret_cast<void*>(place[0].get<uintptr_t>()), place[1].get<size_t>(), name);
   }
   return files;
 }
@@ -140,18 +149,38 @@ Result<session::Options> options_of(const Json& json, std::string& name) {
   return options;
 }
 
-Result<std::unique_ptr<Session>> open(std::shared_ptr<const void> model, uint32_t bytes,
-                                      std::string_view options_text) {
-  SLUICE_ASSIGN(const Json json,
-                parse_object(options_text.data(), static_cast<uint32_t>(options_text.size()),
-                             "session's options"));
-  const Files files = files_of(json);
-  std::string name = "model";
-  SLUICE_ASSIGN(const session::Options options, options_of(json, name));
-  const auto* data = static_cast<const std::byte*>(model.get());
-  const auto file = MappedFile::adopt({data, bytes}, std::move(model), name);
+// What sluice_open and sluice_reopen are given; the memory is taken whatever else is wrong.
+struct HandedOver {
+  std::string name;  // of the model
+  Json options;
+  session::ModelFile model;
+  session::ModelFiles files;
+};
+
+Result<HandedOver> handed_over(void* model, uint32_t bytes, std::string_view options_text) {
+  auto parsed = parse_object(options_text.data(), static_cast<uint32_t>(options_text.size()),
+                             "session's options");
+  HandedOver out;
+  out.name = "model";
+  if (parsed && parsed->contains("name") && (*parsed)["name"].is_string()) {
+    out.name = (*parsed)["name"].get<std::string>();
+  }
+  out.model = file_in(model, bytes, out.name);
+  SLUICE_ASSIGN(out.options, std::move(parsed));
+  out.files = files_of(out.options);
+  SLUICE_TRY(read(out.options, "modelSha256", out.model.sha256));
+  return out;
+}
+
+Result<std::unique_ptr<Session>> open(void* model, uint32_t bytes, std::string_view options_text) {
+  SLUICE_ASSIGN(HandedOver given, handed_over(model, bytes, options_text));
+  SLUICE_ASSIGN(const session::Options options, options_of(given.options, given.name));
+  bool can_reopen = false;
+  SLUICE_TRY(read(given.options, "canReopen", can_reopen));
   auto out = std::make_unique<Session>();
-  SLUICE_ASSIGN(out->remote, session::RemoteSession::open(file, name, options, files));
+  SLUICE_ASSIGN(out->remote,
+                session::RemoteSession::open(std::move(given.model), given.name, options,
+                                             std::move(given.files), can_reopen));
   return out;
 }
 
@@ -195,7 +224,7 @@ using namespace sluice;
 using namespace sluice::wasm;
 
 int32_t sluice_open(void* model, uint32_t bytes, const char* options, uint32_t options_bytes) {
-  auto opened = open(owned(model), bytes, text_of(options, options_bytes));
+  auto opened = open(model, bytes, text_of(options, options_bytes));
   if (!opened) return fail(opened.error());
   const session::RemoteSession& remote = *(*opened)->remote;
   const session::Binding& binding = remote.binding();
@@ -204,6 +233,22 @@ int32_t sluice_open(void* model, uint32_t bytes, const char* options, uint32_t o
                      {"modelSha256", binding.model_sha256},
                      {"readSeconds", binding.read_seconds}};
   return reply(json, add(std::move(opened).value()));
+}
+
+int32_t sluice_reopen(int32_t handle, void* model, uint32_t bytes, const char* options,
+                      uint32_t options_bytes) {
+  auto given = handed_over(model, bytes, text_of(options, options_bytes));
+  if (!given) return fail(given.error());
+  Session* session = find(handle);
+  if (session == nullptr) return kNoSession;
+  const auto opened = session->remote->reopen(std::move(given->model), std::move(given->files));
+  return opened ? done() : fail(opened.error());
+}
+
+int32_t sluice_model_held(int32_t handle) {
+  Session* session = find(handle);
+  if (session == nullptr) return kNoSession;
+  return done(session->remote->model_held() ? 1 : 0);
 }
 
 int32_t sluice_feed(int32_t handle, uint32_t input, const char* tensor, uint32_t tensor_bytes,

@@ -1,7 +1,7 @@
 // Threads of the module. The host starts them (abi.h tells how); here lies what they need: a block
 // with their thread-local data and their stack, and an allocator that more than one thread may
-// call. Fast kernels don't allocate on workers, which the tests check by the count below; some
-// reference kernels do.
+// call, with large blocks apart. Fast kernels don't allocate on workers, which the tests check by
+// the count below; some reference kernels do.
 #include <atomic>
 #include <cstdint>
 #include <cstdlib>
@@ -9,10 +9,12 @@
 
 #include "exec/cpu/thread_pool.h"
 #include "wasm/abi.h"
+#include "wasm/pages.h"
 
 namespace {
 
 using sluice::exec::cpu::ThreadPool;
+using sluice::wasm::kLargeBlock;
 
 // Of a worker: kernels only, no recursion over graphs.
 constexpr uint32_t kStackBytes = 256 << 10;
@@ -41,29 +43,45 @@ void* __real_realloc(void* data, size_t size);
 void* __real_aligned_alloc(size_t alignment, size_t size);
 int __real_posix_memalign(void** out, size_t alignment, size_t size);
 
+// Large blocks are pages of their own (pages.h); where there are none any more, the heap may have a
+// hole left.
+static void* large(size_t size) {
+  return size < kLargeBlock ? nullptr : sluice::wasm::take_pages(size);
+}
+
 void* __wrap_malloc(size_t size) {
   const AllocatorLock lock;
-  return __real_malloc(size);
+  void* const pages = large(size);
+  return pages != nullptr ? pages : __real_malloc(size);
 }
 void __wrap_free(void* data) {
   const AllocatorLock lock;
+  if (sluice::wasm::is_pages(data)) return sluice::wasm::give_pages(data);
   __real_free(data);
 }
 void* __wrap_calloc(size_t count, size_t size) {
   const AllocatorLock lock;
-  return __real_calloc(count, size);
+  size_t bytes = 0;
+  if (__builtin_mul_overflow(count, size, &bytes)) return nullptr;
+  void* const pages = large(bytes);
+  return pages != nullptr ? std::memset(pages, 0, bytes) : __real_calloc(count, size);
 }
 void* __wrap_realloc(void* data, size_t size) {
   const AllocatorLock lock;
-  return __real_realloc(data, size);
+  if (!sluice::wasm::is_pages(data)) return __real_realloc(data, size);
+  return sluice::wasm::resize_pages(data, size);
 }
 void* __wrap_aligned_alloc(size_t alignment, size_t size) {
   const AllocatorLock lock;
-  return __real_aligned_alloc(alignment, size);
+  void* const pages = alignment <= sluice::wasm::kPageUnit ? large(size) : nullptr;
+  return pages != nullptr ? pages : __real_aligned_alloc(alignment, size);
 }
 int __wrap_posix_memalign(void** out, size_t alignment, size_t size) {
   const AllocatorLock lock;
-  return __real_posix_memalign(out, alignment, size);
+  void* const pages = alignment <= sluice::wasm::kPageUnit ? large(size) : nullptr;
+  if (pages == nullptr) return __real_posix_memalign(out, alignment, size);
+  *out = pages;
+  return 0;
 }
 
 }  // extern "C"

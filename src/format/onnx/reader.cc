@@ -135,10 +135,12 @@ size_t alignment_of(DType dtype) {
 
 class Reader {
  public:
-  Reader(std::span<const std::byte> bytes, Owner owner, const ExternalData* external)
+  Reader(std::span<const std::byte> bytes, Owner owner, const ExternalData* external,
+         bool movable = false)
       : bytes_(bytes),
         owner_(std::move(owner)),
         external_(external),
+        movable_(movable && owner_ != nullptr),
         memory_limit_((Checked(bytes.size()) * caps::kMemoryFactor + caps::kMemorySlack).value()) {}
 
   Result<void> model(Model& out);
@@ -206,12 +208,14 @@ class Reader {
                                    uint64_t elements);
   Result<Tensor> tensor_bytes(const TensorFields& fields, std::span<const std::byte> bytes,
                               const Owner& owner, size_t offset);
+  std::span<const std::byte> aligned(std::span<const std::byte> raw, DType dtype);
   Result<Tensor> tensor_external(const TensorFields& fields, uint64_t need);
   Result<TensorDecl> sparse_tensor(const Field& message);
 
   std::span<const std::byte> bytes_;
   Owner owner_;
   const ExternalData* external_;
+  bool movable_;
   uint64_t memory_limit_;
   uint64_t memory_used_ = 0;
   size_t nodes_ = 0;
@@ -362,6 +366,19 @@ Result<Tensor> Reader::tensor_bytes(const TensorFields& fields, std::span<const 
     for (std::byte& b : out.mutable_bytes()) b = b == std::byte{0} ? std::byte{0} : std::byte{1};
   }
   return out;
+}
+
+// The bytes of a field, moved down to the next address that suits `dtype` where that is allowed and
+// where only the field's tag and length lie in between: they have been read, and nothing reads a
+// tensor's message twice.
+std::span<const std::byte> Reader::aligned(std::span<const std::byte> raw, DType dtype) {
+  // A tag and a length of more than 2^14 are 4 bytes at least.
+  constexpr size_t kLarge = 1 << 14, kHeader = 4;
+  const size_t by = reinterpret_cast<uintptr_t>(raw.data()) % alignment_of(dtype);
+  if (!movable_ || by == 0 || by > kHeader || raw.size() < kLarge) return raw;
+  auto* const from = const_cast<std::byte*>(raw.data());
+  std::memmove(from - by, from, raw.size());
+  return {from - by, raw.size()};
 }
 
 Result<Tensor> Reader::tensor_external(const TensorFields& fields, uint64_t need) {
@@ -539,7 +556,7 @@ Result<Tensor> Reader::tensor_data(const Field& message, const TensorFields& fie
                                fields.raw.size(), " bytes (", *need, " are needed for ",
                                dtype_name(fields.dtype), fields.shape.text(), ")"));
     }
-    return tensor_bytes(fields, fields.raw, owner_, fields.raw_offset);
+    return tensor_bytes(fields, aligned(fields.raw, fields.dtype), owner_, fields.raw_offset);
   }
   return tensor_typed_data(message, fields, static_cast<uint64_t>(*elements));
 }
@@ -1389,7 +1406,7 @@ Result<Value> Reader::optional_value(const Field& message, int depth) {
 
 Result<Model> read_onnx(std::span<const std::byte> bytes, std::shared_ptr<const void> owner,
                         std::string source, const ReadOptions& options) {
-  Reader reader(bytes, std::move(owner), &options.external);
+  Reader reader(bytes, std::move(owner), &options.external, options.movable);
   Model out;
   out.format = Format::kOnnx;
   out.source = std::move(source);

@@ -25,6 +25,9 @@ using ExternalData =
 struct ReadOptions {
   // Without it, external data is refused.
   ExternalData external;
+  // Nobody else looks at the file's bytes. A large weight that lies where its dtype can't be read
+  // is then moved by a few bytes, over the header of its own field, instead of being copied.
+  bool movable = false;
   // Filled in when not null: the bytes asked for while reading (weights viewed in place are free).
   uint64_t* memory_used = nullptr;
 };
