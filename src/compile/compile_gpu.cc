@@ -135,6 +135,7 @@ class Compiler {
           SLUICE_ASSIGN(plan::Dispatch dispatch, accept(std::move(request), node));
           step.dispatches.push_back(std::move(dispatch));
         }
+        program_.packs.merge(lowered.packs);
         SLUICE_TRY(flush_island());
         const int index = static_cast<int>(plan_->steps.size());
         for (const SlotId temp : lowered.temps) {
@@ -158,6 +159,7 @@ class Compiler {
     std::vector<std::string> refused;  // why the candidates before it did not take it
     std::vector<plan::DispatchRequest> requests;
     std::vector<SlotId> temps;
+    std::map<SlotId, op::LowerContext::Pack> packs;
     bool too_large = false;  // something exceeds a binding
   };
 
@@ -181,6 +183,8 @@ class Compiler {
       }
       op::LowerContext context(graph, node, *plan_, slots);
       context.forced = named(candidate.name);
+      context.forced = forced(candidate);
+      context.made.defer_packing = options_.defer_packing;
       const size_t slots_before = plan_->slots.size();
       const auto lowered = candidate.lower(context);
       if (lowered.ok() && context.made.requests.empty()) {
@@ -193,6 +197,7 @@ class Compiler {
           out.kernel = std::string(candidate.name);
           std::ranges::move(context.made.requests, std::back_inserter(out.requests));
           std::ranges::copy(context.made.temps, std::back_inserter(out.temps));
+          out.packs.insert(context.made.packs.begin(), context.made.packs.end());
           return true;
         }
         out.too_large = true;
@@ -265,6 +270,7 @@ class Compiler {
       out.kernel = std::move(made.kernel);
       std::ranges::move(made.requests, std::back_inserter(out.requests));
       std::ranges::copy(made.temps, std::back_inserter(out.temps));
+      out.packs.merge(made.packs);
       out.refused.push_back(cat("cut into ", count, " parts"));
       return true;
     }
@@ -465,6 +471,7 @@ class Compiler {
       }
       if (!taken) return 0;
       out.kernel = std::move(made.kernel);
+      out.packs.merge(made.packs);
       share_temps(temps, made);
       std::ranges::move(made.requests, std::back_inserter(out.requests));
       for (const Copied& c : after) {

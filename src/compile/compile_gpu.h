@@ -5,12 +5,14 @@
 // small inputs) for fewer of them.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
 #include "ir/graph.h"
+#include "op/lower.h"
 #include "op/op.h"
 #include "plan/plan.h"
 
@@ -24,6 +26,8 @@ struct GpuOptions {
   bool reuse_memory = true;
   // Names of candidates that are tried first and take whatever they can; "-NAME": never tried.
   std::vector<std::string> kernels = {};
+  // True leaves the packing of weights to the caller: GpuProgram::packs.
+  bool defer_packing = false;
 };
 
 struct Refusal {
@@ -35,6 +39,9 @@ struct Refusal {
 struct GpuProgram {
   std::shared_ptr<plan::Plan> plan;
   std::vector<Refusal> refusals;  // one for each node on the CPU
+  // Constants of the plan that have no elements yet, and what makes them. Each may be made any
+  // number of times, and holds the model's own weights until then.
+  std::map<plan::SlotId, op::LowerContext::Pack> packs;
   // What stood in the way and a run would tell: concrete extents, contents of graph inputs (by
   // name). Empty when compiling again would change nothing.
   bool wants_static = false;

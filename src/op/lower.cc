@@ -85,6 +85,17 @@ plan::SlotId LowerContext::constant(Tensor tensor, std::string_view name) {
   return made.constants.back();
 }
 
+Result<plan::SlotId> LowerContext::packed_constant(DType dtype, const Shape& shape,
+                                                   std::string_view name, Pack pack) {
+  if (!made.defer_packing) {
+    SLUICE_ASSIGN(Tensor packed, pack());
+    return constant(std::move(packed), name);
+  }
+  const plan::SlotId slot = constant(Tensor::shape_only(dtype, shape), name);
+  made.packs.emplace_back(slot, std::move(pack));
+  return slot;
+}
+
 void LowerContext::add(plan::DispatchRequest request) {
   made.requests.push_back(std::move(request));
 }

@@ -7,8 +7,10 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -50,6 +52,12 @@ class LowerContext : public NodeView {
   // A constant of the lowering's own making: a packed weight, a table. float32, int32 or uint32
   // (and float16 where features().f16) are taken as they are.
   plan::SlotId constant(Tensor tensor, std::string_view name);
+  // One that `pack` makes out of the model's weights, and so about as large as they are. A compiler
+  // that is told to (GpuOptions::defer_packing) leaves the packing to whoever takes the elements to
+  // the device: the slot's constant has no elements then.
+  using Pack = std::function<Result<Tensor>()>;
+  Result<plan::SlotId> packed_constant(DType dtype, const Shape& shape, std::string_view name,
+                                       Pack pack);
 
   // Issues one dispatch. `call` is a generated Call struct. An absent (kNoSlot) read binding is
   // replaced by 16 zero bytes.
@@ -69,8 +77,10 @@ class LowerContext : public NodeView {
   struct Made {
     std::vector<plan::DispatchRequest> requests;
     std::vector<plan::SlotId> temps, constants;  // new slots, appended to the plan
-    bool wants_static = false;                   // symbolic extents were in the way
-    std::vector<ir::ValueId> wanted;             // values whose contents were asked for in vain
+    bool defer_packing = false;                  // set beforehand
+    std::vector<std::pair<plan::SlotId, Pack>> packs;
+    bool wants_static = false;        // symbolic extents were in the way
+    std::vector<ir::ValueId> wanted;  // values whose contents were asked for in vain
   } made;
 
  private:

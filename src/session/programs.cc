@@ -48,7 +48,7 @@ std::string key_of(const ir::Graph& graph, std::span<const Value> inputs,
 // Changes `graph`. The passes and the compilation of every GPU plan, whether it is run or only
 // shown.
 Result<compile::GpuProgram> optimize_and_compile(ir::Graph& graph, const Options& options,
-                                                 const plan::Features& features,
+                                                 const plan::Features& features, bool defer_packing,
                                                  std::vector<std::string>& pass_log) {
   passes::OptimizeOptions how;
   how.fuse = options.fuse;
@@ -61,6 +61,7 @@ Result<compile::GpuProgram> optimize_and_compile(ir::Graph& graph, const Options
   gpu.features = features;
   gpu.reuse_memory = options.fuse;
   gpu.kernels = options.kernels;
+  gpu.defer_packing = defer_packing;
   return compile::compile_gpu(ops::registry(), graph, gpu);
 }
 
@@ -79,6 +80,7 @@ struct Programs::State {
   Options options;
   plan::Features features;
   size_t most = 0;
+  bool defer_packing = false;
   std::shared_ptr<exec::cpu::ThreadPool> pool;     // of the islands; made when the first appears
   std::vector<std::unique_ptr<Program>> programs;  // latest first
   std::set<std::string> constants;                 // what runs have told so far
@@ -90,9 +92,10 @@ struct Programs::State {
 };
 
 Programs::Programs(std::shared_ptr<const ir::Graph> graph, const Options& options,
-                   const plan::Features& features, size_t most)
+                   const plan::Features& features, size_t most, bool defer_packing)
     : state_(std::make_unique<State>()) {
   state_->most = most;
+  state_->defer_packing = defer_packing;
   state_->graph = std::move(graph);
   state_->options = options;
   state_->features = features;
@@ -114,7 +117,7 @@ Result<std::unique_ptr<Program>> Programs::State::compile(std::span<const Value>
     SLUICE_TRY(passes::fix_inputs(ops::registry(), *g, inputs, constants, fixed_shapes));
   }
   SLUICE_ASSIGN(compile::GpuProgram compiled,
-                optimize_and_compile(*g, options, features, program->pass_log));
+                optimize_and_compile(*g, options, features, defer_packing, program->pass_log));
   // Whoever drives the session then asks for the adapter's own limits; with those, an island is the
   // last resort.
   if (!compiled.wants_larger.empty() && !options.limits) {
@@ -130,6 +133,7 @@ Result<std::unique_ptr<Program>> Programs::State::compile(std::span<const Value>
     program->feeds.push_back(static_cast<size_t>(at - graph->inputs().begin()));
   }
   program->plan = compiled.plan;
+  program->packs = std::move(compiled.packs);
   program->refusals = compiled.refusals;
   *made = std::move(compiled);
   return program;
@@ -270,7 +274,7 @@ Result<Planned> plan_for_gpu(const ir::Graph& graph, const Options& options,
   auto g = graph.clone();
   Planned planned;
   SLUICE_ASSIGN(compile::GpuProgram compiled,
-                optimize_and_compile(*g, options, features, planned.pass_log));
+                optimize_and_compile(*g, options, features, false, planned.pass_log));
   planned.plan = compiled.plan;
   planned.islands = islands_of(compiled.refusals);
   return planned;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <set>
 #include <span>
@@ -34,6 +35,8 @@ struct Program {
   bool fixed_shapes = false;
   std::vector<size_t> feeds;  // which of the graph's inputs the plan takes, in its order
   std::shared_ptr<plan::Plan> plan;
+  // Constants of the plan that are packed when they are asked for (compile::GpuProgram).
+  std::map<plan::SlotId, op::LowerContext::Pack> packs;
   std::vector<compile::Refusal> refusals;
   std::vector<std::string> pass_log;
   std::vector<std::unique_ptr<exec::cpu::Executor>> islands;  // by step
@@ -43,9 +46,9 @@ struct Program {
 class Programs {
  public:
   // `graph` as imported; it is kept, since later compilations start from it. Of programs that only
-  // some runs can use, the latest `most` stay.
+  // some runs can use, the latest `most` stay. `defer_packing`: Program::packs makes weights.
   Programs(std::shared_ptr<const ir::Graph> graph, const Options& options,
-           const plan::Features& features, size_t most = 4);
+           const plan::Features& features, size_t most = 4, bool defer_packing = false);
   ~Programs();
 
   // Makes a program's runner; gives the layout where sizes are known, else null.

@@ -32,7 +32,7 @@ constexpr size_t kSmallConstantBytes = 4096;
 // Of the weights' hash, each time that the record is looked at: some ten milliseconds.
 constexpr size_t kHashPieceBytes = 4u << 20;
 // Of weights that are being packed, what may wait for the hash, and so in memory twice.
-constexpr size_t kUnhashedBytes = 16u << 20;
+constexpr size_t kUnhashedBytes = 4u << 20;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -298,6 +298,8 @@ struct RemoteSession::State {
   std::optional<Clock::time_point> failed_at;
 
   std::vector<std::byte> scratch;
+  Tensor packed;  // the constant that was packed last, and whose it is
+  const void* packed_for = nullptr;
 
   Result<void> check_feeds() const;
   Error weights_are_gone() const;
@@ -512,6 +514,8 @@ Result<const NamedValues*> RemoteSession::run_cpu() {
 // --- the gate
 
 void RemoteSession::State::reset_device() {
+  packed = Tensor();
+  packed_for = nullptr;
   canaries.reset();
   big.reset();
   big_finding.reset();
@@ -705,7 +709,8 @@ Result<Program*> RemoteSession::State::compile(bool fed) {
   const auto make = [this](Program& made) { return load(made); };
   if (programs == nullptr) {
     // One: the host frees what it holds for another program, and so are its weights freed here.
-    programs = std::make_unique<Programs>(graph, options, features, 1);
+    // Weights are packed as the host takes them: beside the model's own lies one of them at a time.
+    programs = std::make_unique<Programs>(graph, options, features, 1, true);
     describe_precision(*graph, features, binding);
   }
   if (!tried_at_load) {
@@ -755,6 +760,8 @@ Result<RemotePrepared> RemoteSession::gpu_prepare() {
   s.in_job = false;
   s.runner = nullptr;  // of a program that may go now
   s.program = nullptr;
+  s.packed = Tensor();
+  s.packed_for = nullptr;
   SLUICE_ASSIGN(Program* const program, s.program_for(fed));
   Binding& binding = s.binding;
   if (binding.bound != Backend::kWebGpu) {
@@ -809,7 +816,17 @@ Result<std::span<const std::byte>> RemoteSession::gpu_constant(size_t constant) 
     return usage_error(cat("The program has no constant ", constant, " (",
                            s.runner->constants.size(), " there are)"));
   }
-  const plan::Slot& slot = s.runner->plan->slot(s.runner->constants[constant]);
+  const SlotId id = s.runner->constants[constant];
+  const plan::Slot& slot = s.runner->plan->slot(id);
+  if (const auto pack = s.program->packs.find(id); pack != s.program->packs.end()) {
+    // Hosts ask for large ones piece by piece.
+    if (s.packed_for != &*pack) {
+      s.packed = Tensor();
+      SLUICE_ASSIGN(s.packed, pack->second());
+      s.packed_for = &*pack;
+    }
+    return device_bytes(s.packed, slot.format, s.scratch);
+  }
   // What was given up knows its shape and has no elements.
   if (!slot.constant || slot.constant->elements() != slot.constant->shape().elements()) {
     return usage_error(cat("The elements of ", sluice::quoted(slot.name),

@@ -46,7 +46,12 @@ int __real_posix_memalign(void** out, size_t alignment, size_t size);
 // Large blocks are pages of their own (pages.h); where there are none any more, the heap may have a
 // hole left.
 static void* large(size_t size) {
-  return size < kLargeBlock ? nullptr : sluice::wasm::take_pages(size);
+  if (size < kLargeBlock) return nullptr;
+  // The heap takes all of memory that there is when it is first asked: it must come before pages.
+  static bool heap_begun = false;
+  if (!heap_begun) __real_free(__real_malloc(1));
+  heap_begun = true;
+  return sluice::wasm::take_pages(size);
 }
 
 void* __wrap_malloc(size_t size) {

@@ -259,8 +259,10 @@ Result<SlotId> tiled_weight(LowerContext& context, const WeightTiles& tiles, con
   if (const Tensor* known = static_cast<const op::NodeView&>(context).constant(w);
       known != nullptr && q.run_w_zero == kNoSlot) {
     const DType dtype = f16 ? DType::kFloat16 : integer ? DType::kInt32 : DType::kFloat32;
-    SLUICE_ASSIGN(Tensor packed, pack_weights(tiles, *known, q.w_zero, dtype));
-    return context.constant(std::move(packed), "tiled weight");
+    return context.packed_constant(dtype, Shape{*count}, "tiled weight",
+                                   [tiles, weight = *known, zero = q.w_zero, dtype] {
+                                     return pack_weights(tiles, weight, zero, dtype);
+                                   });
   }
   const SlotId slot = context.temp(format, *count);
   SlotId zero = q.run_w_zero;

@@ -22,9 +22,16 @@ export interface Call<Params, Result, Event = never> {
 /** Where a model's bytes come from. A Blob is read in the worker, piece by piece. */
 export type ModelSource = {readonly url: string} | {readonly bytes: Uint8Array} | {readonly blob: Blob};
 
+/** One file of external data. */
+export interface WireFile {
+  readonly source: ModelSource;
+  readonly sha256?: string;
+}
+
 /** Session options as they are posted: no functions, no signal. */
-export type WireOptions = Omit<SessionOptions, 'onProgress' | 'signal' | 'assets' | 'threads' | 'worker'> & {
+export type WireOptions = Omit<SessionOptions, 'onProgress' | 'signal' | 'assets' | 'threads' | 'worker' | 'files'> & {
   readonly name: string;
+  readonly files?: Readonly<Record<string, WireFile>>;
 };
 
 export interface OpenResult {

@@ -39,16 +39,19 @@ export class Runtime {
   private users = 0;
   private dead: SluiceError | null = null;
   private stop: () => void = () => {};
-  private readonly started: Promise<void>;
+  /** There is somebody to post to. What is posted before the module is loaded waits there for it. */
+  private readonly connected: Promise<void>;
 
   private constructor(
     private readonly key: string,
     options: RuntimeOptions,
   ) {
-    this.started = this.start(options);
-    this.started.catch((thrown: unknown) => {
-      this.die(asSluiceError(thrown));
-    });
+    this.connected = this.connect(options);
+    this.connected
+      .then(() => this.post('start', {assets: options.assets, threads: options.threads, lastDeviceFailure}, {}))
+      .catch((thrown: unknown) => {
+        this.die(asSluiceError(thrown));
+      });
   }
 
   /** The runtime of these options, shared; release() it once for each acquire(). */
@@ -76,22 +79,10 @@ export class Runtime {
     options: CallOptions<EventOf<K>> = {},
   ): Promise<ResultOf<K>> {
     throwIfAborted(options.signal, name);
-    if (name !== 'start') await this.waitForStart(options.signal, name);
+    await this.connected.catch(() => {}); // then it is dead
+    throwIfAborted(options.signal, name);
     if (this.dead) throw this.dead;
     return this.post(name, params, options);
-  }
-
-  private waitForStart(signal: AbortSignal | undefined, name: string): Promise<void> {
-    if (!signal) return this.started;
-    return new Promise((resolve, reject) => {
-      const onAbort = () => {
-        reject(abortedError(signal, name));
-      };
-      signal.addEventListener('abort', onAbort, {once: true});
-      this.started.then(resolve, reject).finally(() => {
-        signal.removeEventListener('abort', onAbort);
-      });
-    });
   }
 
   private post<K extends CallName>(name: K, params: Params<K>, options: CallOptions<EventOf<K>>): Promise<ResultOf<K>> {
@@ -137,12 +128,11 @@ export class Runtime {
     });
   }
 
-  private async start(options: RuntimeOptions): Promise<void> {
+  private async connect(options: RuntimeOptions): Promise<void> {
     this.port = options.worker ? this.startWorker(options) : await this.startHere();
     this.port.onMessage = message => {
       this.receive(message);
     };
-    await this.post('start', {assets: options.assets, threads: options.threads, lastDeviceFailure}, {});
   }
 
   private startWorker(options: RuntimeOptions): Port<ToWorker, ToPage> {

@@ -1,11 +1,12 @@
 // Session: the page's face of one model that is loaded in the worker.
 import {SluiceError, throwIfAborted} from './errors.js';
 import {ownedArray} from './protocol.js';
-import type {ModelSource, OpenResult, WireOptions} from './protocol.js';
+import type {ModelSource, OpenResult, WireFile, WireOptions} from './protocol.js';
 import {Runtime} from './runtime.js';
 import {persistStorage} from './store/manage.js';
 import type {
   Binding,
+  ExternalFile,
   Feeds,
   ModelInput,
   Results,
@@ -147,6 +148,45 @@ function sourceOf(model: ModelInput): ModelSource {
   throw new SluiceError('usage', 'A model is an address, a Blob, an ArrayBuffer or a Uint8Array');
 }
 
+// External data by name. Names alone are addresses beside the model's: only below its folder.
+function filesOf(files: SessionOptions['files'], model: ModelSource): Readonly<Record<string, WireFile>> | null {
+  if (!files) return null;
+  const out: Record<string, WireFile> = {};
+  if (isNames(files)) {
+    for (const name of files) {
+      if (!('url' in model)) {
+        throw new SluiceError('usage', `files names "${name}" beside a model that has no address`, {
+          hint: 'Give {name: where it is} instead of a list of names.',
+        });
+      }
+      const folder = new URL('.', model.url);
+      const url = new URL(name.split('/').map(encodeURIComponent).join('/'), folder);
+      if (!url.href.startsWith(folder.href)) {
+        throw new SluiceError('usage', `files names "${name}", which does not lie below the model's folder`);
+      }
+      out[name] = {source: {url: url.href}};
+    }
+    return out;
+  }
+  for (const [name, file] of Object.entries(files)) {
+    const {source, sha256} = isExternalFile(file) ? file : {source: file, sha256: undefined};
+    out[name] = {source: sourceOf(source), ...(sha256 !== undefined ? {sha256} : {})};
+  }
+  return out;
+}
+
+function isNames(files: NonNullable<SessionOptions['files']>): files is readonly string[] {
+  return Array.isArray(files);
+}
+
+function isExternalFile(file: ModelInput | ExternalFile): file is ExternalFile {
+  return (
+    typeof file === 'object' &&
+    'source' in file &&
+    !(file instanceof URL || file instanceof ArrayBuffer || ArrayBuffer.isView(file))
+  );
+}
+
 function nameOf(model: ModelInput, source: ModelSource): string {
   if ('url' in source) {
     const path = source.url.startsWith('data:') || source.url.startsWith('blob:') ? '' : new URL(source.url).pathname;
@@ -183,11 +223,13 @@ async function create(model: ModelInput, options: SessionOptions = {}): Promise<
   const {signal} = options;
   throwIfAborted(signal, 'Loading the model');
   const source = sourceOf(model);
+  const files = filesOf(options.files, source);
   const wire: WireOptions = {
     name: nameOf(model, source),
     ...(options.backends ? {backends: [...options.backends]} : {}),
     ...(options.cache !== undefined ? {cache: options.cache} : {}),
     ...(options.sha256 !== undefined ? {sha256: options.sha256} : {}),
+    ...(files ? {files} : {}),
     ...(options.dtype ? {dtype: options.dtype} : {}),
     ...(options.outputs ? {outputs: [...options.outputs]} : {}),
     ...(options.inputShapes ? {inputShapes: options.inputShapes} : {}),

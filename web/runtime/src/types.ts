@@ -43,6 +43,12 @@ export type Results = Record<string, Tensor>;
 /** A model: where it is, or its bytes. Blobs and files are read in the worker, without a copy in the page. */
 export type ModelInput = string | URL | Blob | ArrayBuffer | Uint8Array;
 
+/** One of a model's files of external data: where it is, and, if known, its SHA-256 in lower-case hexadecimal. */
+export interface ExternalFile {
+  readonly source: ModelInput;
+  readonly sha256?: string;
+}
+
 export type BackendName = 'webgpu' | 'cpu';
 
 /** What is going on, in order: a model's bytes arrive, it is read, the backend is chosen, weights move to it. */
@@ -52,6 +58,8 @@ export type ProgressEvent =
       readonly loadedBytes: number;
       readonly totalBytes?: number;
       readonly fromCache: boolean;
+      /** Which of the files of external data (options.files); absent for the model itself. */
+      readonly file?: string;
     }
   | {readonly phase: 'read' | 'gate' | 'compile' | 'upload' | 'first-run' | 'ready'};
 
@@ -76,6 +84,11 @@ export interface SessionOptions {
   readonly cache?: boolean | CacheOptions;
   /** Lower-case hexadecimal SHA-256 of the model file. A mismatch is an error after one re-fetch. */
   readonly sha256?: string;
+  /**
+   * External data (ONNX): the files in which the model keeps weights, under the names that it gives them. A list
+   * of names stands for files that lie beside the model's own address. No other file is ever fetched.
+   */
+  readonly files?: Readonly<Record<string, ModelInput | ExternalFile>> | readonly string[];
   /** 'float32' keeps float16 models from computing in float16 where the device could. Default 'auto'. */
   readonly dtype?: 'auto' | 'float32';
   /** Threads of the CPU path. Default: as many as the machine has, if the page is cross-origin isolated; else 1. */
@@ -136,7 +149,11 @@ export interface Session {
   run(feeds: Feeds, options?: RunOptions): Promise<Results>;
   /** A run on zeros, so that the first real one meets no compilation. */
   warmup(): Promise<void>;
-  /** After a failover: back to the GPU through the whole gate, at most once in two minutes. */
+  /**
+   * After a failover: back to the GPU through the whole gate, at most once in two minutes. The CPU has given the
+   * model's bytes up by then, so they come from the store, the file or the network once more; where they can't be
+   * had, the promise is rejected and the session stays on the CPU.
+   */
   retryGpu(): Promise<void>;
   dispose(): Promise<void>;
 }

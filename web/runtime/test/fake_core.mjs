@@ -92,6 +92,9 @@ export class FakeCore {
     return { y: { dtype: 'float32', dims: [this.x.length], data: expected(this.x) } };
   }
 
+  modelHeld() {
+    return true;
+  }
   gpuAdapter(_session, facts) {
     this.seen = false;
     this.log.push('gpuAdapter');

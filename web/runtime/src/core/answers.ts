@@ -9,6 +9,12 @@ export interface OpenOptions {
   readonly strict?: boolean;
   readonly allowSoftware?: boolean;
   readonly limits?: Readonly<Record<string, number>>;
+  /** Of the model's bytes, where it is known already. */
+  readonly modelSha256?: string;
+  /** External data by the name that the model gives: pointer and bytes, handed over. */
+  readonly files?: Readonly<Record<string, readonly [number, number]>>;
+  /** The model can be handed over once more (reopen), so that weights that were packed need not be kept. */
+  readonly canReopen?: boolean;
 }
 
 export interface OpenedModel {

@@ -47,6 +47,16 @@ export class Core extends ModuleCalls {
     return {...(this.json() as Omit<OpenedModel, 'session'>), session};
   }
 
+  /** The same bytes once more, where they were given up (modelHeld). They are handed over. */
+  reopen(session: number, model: number, bytes: number, options: Pick<OpenOptions, 'modelSha256' | 'files'>): void {
+    this.withText(options, (text, size) => this.call('sluice_reopen', session, model, bytes, text, size));
+  }
+
+  /** false: the CPU has packed the weights, and a device would need the model again. */
+  modelHeld(session: number): boolean {
+    return this.call('sluice_model_held', session) === 1;
+  }
+
   close(session: number): void {
     this.call('sluice_close', session);
   }

@@ -3,12 +3,18 @@
 export interface ModuleExports {
   sluice_alloc(bytes: number): number;
   sluice_free(data: number): void;
+  sluice_resize(data: number, bytes: number): number;
+  sluice_hash_begin(): number;
+  sluice_hash(state: number, data: number, bytes: number): void;
+  sluice_hash_end(state: number, text: number): void;
   sluice_text_data(): number;
   sluice_text_size(): number;
   sluice_initialize(): void;
   sluice_thread_block(): number;
   sluice_configure(threads: number): number;
   sluice_open(model: number, bytes: number, options: number, optionsBytes: number): number;
+  sluice_reopen(session: number, model: number, bytes: number, options: number, optionsBytes: number): number;
+  sluice_model_held(session: number): number;
   sluice_close(session: number): void;
   sluice_feed(session: number, input: number, tensor: number, tensorBytes: number, data: number, bytes: number): number;
   sluice_cpu_bind(session: number): number;

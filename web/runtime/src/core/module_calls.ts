@@ -36,6 +36,39 @@ export class ModuleCalls {
     });
   }
 
+  /** The same bytes in a block of another size, perhaps elsewhere. */
+  resize(pointer: number, bytes: number): number {
+    const moved = this.guard(() => this.exports.sluice_resize(pointer, Math.max(bytes, 1))) >>> 0;
+    if (moved === 0) throw new SluiceError('resource', `The module has no memory for ${bytes} bytes`);
+    return moved;
+  }
+
+  /** SHA-256 of bytes in the module's memory, as they come. The state is given back with free(). */
+  beginHash(): number {
+    const state = this.guard(() => this.exports.sluice_hash_begin()) >>> 0;
+    if (state === 0) throw new SluiceError('resource', 'The module has no memory for a hash');
+    return state;
+  }
+
+  hash(state: number, pointer: number, bytes: number): void {
+    this.guard(() => {
+      this.exports.sluice_hash(state, pointer, bytes);
+      return 0;
+    });
+  }
+
+  /** Lower-case hexadecimal, of everything so far. */
+  digest(state: number): string {
+    const text = this.alloc(64);
+    this.guard(() => {
+      this.exports.sluice_hash_end(state, text);
+      return 0;
+    });
+    const digits = this.memory.text(text, 64);
+    this.free(text);
+    return digits;
+  }
+
   /** A copy of `bytes` in the module's memory. */
   place(bytes: Uint8Array): number {
     const pointer = this.alloc(bytes.byteLength);

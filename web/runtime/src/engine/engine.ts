@@ -13,7 +13,8 @@ import type {Binding, Tensor} from '../types.js';
 import {extensions} from './extensions.js';
 import type {Host} from './host.js';
 import {LoadedSession, deviceOptions} from './loaded_session.js';
-import {placeModel} from './model_source.js';
+import {freePlaced, placeModel} from './model_source.js';
+import type {PlacedModel} from './model_source.js';
 import {Mutex} from './mutex.js';
 
 interface Entry {
@@ -25,6 +26,7 @@ interface Entry {
 }
 
 export class Engine {
+  private ready: Promise<Core> | null = null;
   private loadedModule: LoadedModule | null = null;
   private theCore: Core | null = null;
   private keeper: DeviceKeeper | null = null;
@@ -32,17 +34,33 @@ export class Engine {
   private readonly jobs = new Mutex();
 
   constructor(readonly host: Host) {
-    host.on('start', params => this.start(params));
+    host.on('start', async params => {
+      this.ready = this.start(params);
+      const {version, flavour, threads} = await this.ready;
+      return {version, flavour, threads};
+    });
     host.on('session.open', async ({source, options}, {signal, event}) => {
-      const {core} = this;
-      const placed = await placeModel(core, source, options, signal, event);
+      const {ready} = this;
+      if (!ready) throw new SluiceError('internal', 'The worker is not started');
+      const placed = await placeModel(ready, source, options, signal, event);
+      const core = await ready;
       return this.exclusive(async () => {
-        if (signal.aborted) core.free(placed.pointer);
-        throwIfAborted(signal, 'Loading the model');
+        let how: OpenOptions;
+        try {
+          throwIfAborted(signal, 'Loading the model');
+          how = {...(await this.openOptions(options)), ...handedOver(placed), canReopen: !('bytes' in source)};
+        } catch (thrown) {
+          freePlaced(core, placed);
+          throw thrown;
+        }
         event({phase: 'read'});
-        const opened = core.open(placed.pointer, placed.bytes, await this.openOptions(options));
+        const opened = core.open(placed.pointer, placed.bytes, how);
         core.note(opened.session, {download: placed.download});
-        const entry = this.add(new LoadedSession(core, opened, this.devices, options), options);
+        const reopen = async () => {
+          const again = await placeModel(core, source, options, undefined, () => {});
+          core.reopen(opened.session, again.pointer, again.bytes, handedOver(again));
+        };
+        const entry = this.add(new LoadedSession(core, opened, this.devices, options, reopen), options);
         try {
           await entry.loaded.bind(event, signal);
           throwIfAborted(signal, 'Loading the model');
@@ -132,11 +150,7 @@ export class Engine {
     return this.keeper;
   }
 
-  private async start({
-    assets,
-    threads,
-    lastDeviceFailure,
-  }: StartParams): Promise<{version: string; flavour: string; threads: number}> {
+  private async start({assets, threads, lastDeviceFailure}: StartParams): Promise<Core> {
     this.keeper = new DeviceKeeper(lastDeviceFailure, at => {
       this.host.tell({type: 'device-failure', at});
     });
@@ -144,8 +158,7 @@ export class Engine {
     this.theCore = new Core(this.loadedModule, error => {
       this.host.tell({type: 'poisoned', error: toWire(error)});
     });
-    const {version, flavour} = this.theCore;
-    return {version, flavour, threads: this.theCore.threads};
+    return this.theCore;
   }
 
   private async openOptions(options: WireOptions): Promise<OpenOptions> {
@@ -184,6 +197,16 @@ export class Engine {
     this.entries.get(session)?.loaded.close();
     this.entries.delete(session);
   }
+}
+
+// What the core is told of bytes that it gets. The hash is that of the very bytes, or of pieces that were checked.
+function handedOver(placed: PlacedModel): Pick<OpenOptions, 'modelSha256' | 'files'> {
+  const {sha256} = placed.download;
+  const files = Object.entries(placed.files).map(([name, {pointer, bytes}]) => [name, [pointer, bytes]] as const);
+  return {
+    ...(sha256 !== undefined ? {modelSha256: sha256} : {}),
+    ...(files.length > 0 ? {files: Object.fromEntries(files)} : {}),
+  };
 }
 
 function requestedOf(options: WireOptions): OpenOptions['requested'] {

@@ -37,6 +37,8 @@ export class LoadedSession {
     opened: OpenedModel,
     private readonly keeper: DeviceKeeper,
     private readonly options: WireOptions,
+    /** Hands the model's bytes to the core once more. */
+    private readonly reopen: () => Promise<void> = async () => {},
   ) {
     this.session = opened.session;
     this.inputs = opened.inputs;
@@ -155,6 +157,7 @@ export class LoadedSession {
     const begin = performance.now();
     progress({phase: 'gate'});
     const gpu = await this.keeper.acquire(deviceOptions(this.options));
+    if (!this.core.modelHeld(this.session)) await this.reopen();
     const bound = new GpuSession(this.core, this.session, gpu);
     this.gpu = bound;
     await bound.pass();

@@ -1,77 +1,106 @@
-// Brings a model's bytes into the core's memory, without a second copy where the length is known.
+// Brings a model's bytes into the core's memory, in one piece and without a second copy, also where their
+// number is told only at the end. Downloads begin while the core itself is still being compiled.
 import type {Core} from '../core/core.js';
 import {SluiceError} from '../errors.js';
-import type {ModelSource, WireOptions} from '../protocol.js';
+import type {ModelSource, WireFile, WireOptions} from '../protocol.js';
 import {loadModel} from '../store/index.js';
-import type {LoadedModel, ModelSink} from '../store/index.js';
+import type {Hasher, LoadedModel, ModelSink} from '../store/index.js';
 import type {ProgressEvent} from '../types.js';
 
 /** Bytes in the core's memory, to be handed over to it. */
-export interface PlacedModel {
+export interface PlacedFile {
   readonly pointer: number;
   readonly bytes: number;
   /** How they came, for the record. */
   readonly download: Omit<LoadedModel, 'bytes'> & {readonly seconds: number};
 }
 
-const FIRST_BYTES = 1 << 20; // where the length is unknown; doubled as more comes
+export interface PlacedModel extends PlacedFile {
+  /** External data, by the name that the model gives. */
+  readonly files: Readonly<Record<string, PlacedFile>>;
+}
 
-type Memory = Pick<Core, 'alloc' | 'free' | 'memory'>;
+// Where the length is unknown: the block grows in place, as a rule, by an eighth at a time.
+const STEP_BYTES = 1 << 20;
+
+type Memory = Pick<Core, 'alloc' | 'free' | 'resize' | 'memory' | 'beginHash' | 'hash' | 'digest'>;
 
 /** Takes chunks as they come, into one piece of the core's memory. */
 export class CoreSink implements ModelSink {
+  private core: Memory | null = null;
   private pointer = 0;
   private space = 0;
   private used = 0;
+  private readonly hashes: number[] = [];
 
-  constructor(private readonly core: Memory) {}
+  constructor(private readonly whenReady: Promise<Memory> | Memory) {}
 
-  begin(totalBytes?: number): void {
+  async begin(totalBytes?: number): Promise<void> {
+    this.core = await this.whenReady;
     this.used = 0;
     if (totalBytes !== undefined) this.reserve(totalBytes);
   }
 
   write(chunk: Uint8Array): void {
     const wanted = this.used + chunk.byteLength;
-    if (wanted > this.space) this.reserve(Math.max(wanted, this.space * 2, FIRST_BYTES));
-    this.core.memory.bytes.set(chunk, this.pointer + this.used);
+    if (wanted > this.space) this.reserve(Math.max(wanted, this.space + Math.max(STEP_BYTES, this.space >> 3)));
+    this.memory.memory.bytes.set(chunk, this.pointer + this.used);
     this.used = wanted;
+  }
+
+  /** Hashes what was written last where it lies now. */
+  hasher(): Hasher {
+    const core = this.memory;
+    const state = core.beginHash();
+    this.hashes.push(state);
+    return {
+      update: chunk => {
+        core.hash(state, this.pointer + this.used - chunk.byteLength, chunk.byteLength);
+      },
+      digest: () => core.digest(state),
+    };
   }
 
   /** The bytes belong to the caller from now on. */
   finish(): {readonly pointer: number; readonly bytes: number} {
     if (this.used === 0) throw new SluiceError('invalid-model', 'The model is empty (0 bytes)');
+    if (this.used < this.space) this.pointer = this.memory.resize(this.pointer, this.used);
     this.space = 0;
     return {pointer: this.pointer, bytes: this.used};
   }
 
-  /** Gives the memory back, unless finish() has. */
+  /** Gives all memory back; the bytes only if finish() has not given them away. */
   drop(): void {
-    if (this.space > 0) this.core.free(this.pointer);
+    if (this.space > 0) this.memory.free(this.pointer);
     this.space = 0;
+    for (const state of this.hashes.splice(0)) this.memory.free(state);
   }
 
   private reserve(bytes: number): void {
     if (bytes <= this.space) return;
-    const {core} = this;
+    const core = this.memory;
     // A restart keeps nothing, so the old piece may go first.
-    if (this.used === 0) this.drop();
-    const pointer = core.alloc(bytes);
-    core.memory.bytes.copyWithin(pointer, this.pointer, this.pointer + this.used);
-    this.drop();
-    this.pointer = pointer;
+    if (this.used === 0 && this.space > 0) {
+      core.free(this.pointer);
+      this.space = 0;
+    }
+    this.pointer = this.space > 0 ? core.resize(this.pointer, bytes) : core.alloc(bytes);
     this.space = bytes;
+  }
+
+  private get memory(): Memory {
+    if (!this.core) throw new SluiceError('internal', 'Bytes of a model come before their beginning');
+    return this.core;
   }
 }
 
-/** The model's bytes, placed. `options` say how they are kept and what their hash must be. */
-export async function placeModel(
-  core: Memory,
+async function placeFile(
+  core: Promise<Memory> | Memory,
   source: ModelSource,
-  options: WireOptions,
-  signal: AbortSignal,
+  options: Pick<WireOptions, 'cache' | 'sha256'>,
+  signal: AbortSignal | undefined,
   event: (event: ProgressEvent) => void,
-): Promise<PlacedModel> {
+): Promise<PlacedFile> {
   const sink = new CoreSink(core);
   const begin = performance.now();
   try {
@@ -79,7 +108,7 @@ export async function placeModel(
       'url' in source ? source.url : 'blob' in source ? source.blob : source.bytes,
       sink,
       {
-        signal,
+        ...(signal ? {signal} : {}),
         onProgress: event,
         ...(options.cache !== undefined ? {cache: options.cache} : {}),
         ...(options.sha256 !== undefined ? {sha256: options.sha256} : {}),
@@ -89,4 +118,37 @@ export async function placeModel(
   } finally {
     sink.drop();
   }
+}
+
+/**
+ * The model's bytes and its external data, placed one after another. `options` say how they are kept and what
+ * their hashes must be.
+ */
+export async function placeModel(
+  core: Promise<Memory> | Memory,
+  source: ModelSource,
+  options: WireOptions,
+  signal: AbortSignal | undefined,
+  event: (event: ProgressEvent) => void,
+): Promise<PlacedModel> {
+  const model = await placeFile(core, source, options, signal, event);
+  const files: Record<string, PlacedFile> = {};
+  try {
+    for (const [name, file] of Object.entries<WireFile>(options.files ?? {})) {
+      const {cache} = options;
+      const kept = {...(cache !== undefined ? {cache} : {}), ...(file.sha256 ? {sha256: file.sha256} : {})};
+      files[name] = await placeFile(core, file.source, kept, signal, progress => {
+        event(progress.phase === 'download' ? {...progress, file: name} : progress);
+      });
+    }
+  } catch (thrown) {
+    freePlaced(await core, {...model, files});
+    throw thrown;
+  }
+  return {...model, files};
+}
+
+/** Gives everything back that was placed and not handed over. */
+export function freePlaced(core: Pick<Memory, 'free'>, placed: PlacedModel): void {
+  for (const {pointer} of [placed, ...Object.values(placed.files)]) core.free(pointer);
 }

@@ -9,6 +9,7 @@ import {openOpfs} from './opfs.js';
 import {pieceBytes, sha256OfPiece} from './piece_digests.js';
 import {Sha256, sha256OfText} from './sha256.js';
 import type {Appender, Folder, StoredFile} from './storage.js';
+import type {Hasher} from './types.js';
 
 /** What the server said about a file's version. */
 export interface Version {
@@ -76,35 +77,47 @@ export class ModelStore {
   async readEntry(record: EntryRecord, take: (chunk: Uint8Array) => void): Promise<void> {
     const {pieces} = record;
     if (!pieces || pieces.length !== Math.ceil(record.bytes / pieceBytes)) {
-      await this.readHashed(record, take);
+      await this.readHashed(record, new Sha256(), take);
       return;
     }
-    const file = await this.folder.open(record.data);
-    let next = readPiece(file, record, 0);
-    for (let i = 0; i < pieces.length; ++i) {
-      const chunk = await next;
-      const digest = sha256OfPiece(chunk);
-      if (i + 1 < pieces.length) {
-        next = readPiece(file, record, (i + 1) * pieceBytes);
-        next.catch(() => {}); // awaited in the next round, if there is one
+    const file = await this.folder.open(record.data, true);
+    try {
+      let judged = Promise.resolve();
+      for (const [i, wanted] of pieces.entries()) {
+        const chunk = await readPiece(file, record, i * pieceBytes);
+        const digest = sha256OfPiece(chunk);
+        take(chunk);
+        await judged; // of the piece before, while this one's digest is under way
+        judged = digest.then(found => {
+          if (found !== wanted) {
+            throw new DamagedError(`The stored bytes from ${i * pieceBytes} on have changed`);
+          }
+        });
+        judged.catch(() => {}); // awaited in the next round
       }
-      take(chunk);
-      if ((await digest) !== pieces[i])
-        throw new DamagedError(`The stored bytes from ${i * pieceBytes} on have changed`);
+      await judged;
+    } finally {
+      file?.close?.();
     }
   }
 
-  /** The same for any record, with the hash of the whole, which may go on. */
-  async readHashed(record: EntryRecord | PartialRecord, take: (chunk: Uint8Array) => void): Promise<Sha256> {
-    const hash = new Sha256();
-    const file = await this.folder.open(record.data);
-    for (let at = 0; at < record.bytes; at += pieceBytes) {
-      const chunk = await readPiece(file, record, at);
-      hash.update(chunk);
-      take(chunk);
+  /** The same for any record, by the hash of the whole, which begins here and may go on. */
+  async readHashed(
+    record: EntryRecord | PartialRecord,
+    hash: Hasher,
+    take: (chunk: Uint8Array) => void,
+  ): Promise<void> {
+    const file = await this.folder.open(record.data, true);
+    try {
+      for (let at = 0; at < record.bytes; at += pieceBytes) {
+        const chunk = await readPiece(file, record, at);
+        take(chunk);
+        hash.update(chunk);
+      }
+    } finally {
+      file?.close?.();
     }
     if (hash.digest() !== record.sha256) throw new DamagedError('The stored bytes have another SHA-256');
-    return hash;
   }
 
   /** Appends to `from`, or begins anew. Whatever else there was under the key is removed. */

@@ -5,6 +5,7 @@ import type {Appender, Folder, StoredFile} from './storage.js';
 
 /** Known to dedicated workers only, hence not to the compiler's library for pages. */
 interface SyncAccessHandle {
+  read(bytes: Uint8Array, options: {at: number}): number;
   write(bytes: Uint8Array, options: {at: number}): number;
   truncate(size: number): void;
   getSize(): number;
@@ -53,9 +54,12 @@ class OpfsFolder implements Folder {
     }
   }
 
-  async open(name: string): Promise<StoredFile | undefined> {
-    const handle = await this.file(name);
+  async open(name: string, forReading = false): Promise<StoredFile | undefined> {
+    const handle: SyncFile | undefined = await this.file(name);
     if (handle === undefined) return undefined;
+    // Refused where somebody else has one; a File is always to be had, but each read makes a buffer of its own.
+    const direct = forReading ? await handle.createSyncAccessHandle?.().catch(() => undefined) : undefined;
+    if (direct) return new SyncFileReader(direct);
     const file = await handle.getFile();
     return {
       bytes: file.size,
@@ -99,6 +103,25 @@ class OpfsFolder implements Folder {
       if (isNotFound(thrown)) return undefined;
       throw thrown;
     }
+  }
+}
+
+class SyncFileReader implements StoredFile {
+  readonly bytes: number;
+  private buffer = new Uint8Array(0);
+
+  constructor(private readonly handle: SyncAccessHandle) {
+    this.bytes = handle.getSize();
+  }
+
+  async read(offset: number, length: number): Promise<Uint8Array> {
+    if (this.buffer.length < length) this.buffer = new Uint8Array(length);
+    const count = this.handle.read(this.buffer.subarray(0, length), {at: offset});
+    return this.buffer.subarray(0, count);
+  }
+
+  close(): void {
+    this.handle.close();
   }
 }
 

@@ -6,8 +6,11 @@ export interface Folder {
   /** undefined: there is no such file. */
   readText(name: string): Promise<string | undefined>;
   writeText(name: string, text: string): Promise<void>;
-  /** Bytes as they are now; a file that is written meanwhile or vanishes makes read() fail. */
-  open(name: string): Promise<StoredFile | undefined>;
+  /**
+   * Bytes as they are now; a file that is written meanwhile or vanishes makes read() fail. `forReading`: all of it
+   * will be read, so that it is worth while to open it in a way that leaves no garbage behind.
+   */
+  open(name: string, forReading?: boolean): Promise<StoredFile | undefined>;
   /** For appending: what there is behind `keepBytes` is dropped. The file is made if need be. */
   append(name: string, keepBytes: number): Promise<Appender>;
   /** No error when it is not there. */
@@ -17,8 +20,10 @@ export interface Folder {
 
 export interface StoredFile {
   readonly bytes: number;
-  /** `length` bytes from `offset` on; fewer only at the end. */
+  /** `length` bytes from `offset` on; fewer only at the end. Valid until the next read. */
   read(offset: number, length: number): Promise<Uint8Array>;
+  /** To be called when it was opened `forReading`. */
+  close?(): void;
 }
 
 export interface Appender {

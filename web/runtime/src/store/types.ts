@@ -11,9 +11,18 @@ export interface ModelSink {
    * (the server has another file by now, or what was stored turned out to be damaged).
    * @param totalBytes how many will come, if that is known
    */
-  begin(totalBytes?: number): void;
+  begin(totalBytes?: number): Promise<void> | void;
   /** To be copied before it returns: the chunk's memory is used again. */
   write(chunk: Uint8Array): void;
+  /** A faster hash than this package's own in JavaScript: its update() is called right after write() of the same chunk. */
+  hasher?(): Hasher;
+}
+
+/** SHA-256 of what comes in pieces. */
+export interface Hasher {
+  update(chunk: Uint8Array): unknown;
+  /** Lower-case hexadecimal, of everything so far; more may come afterwards. */
+  digest(): string;
 }
 
 export interface DownloadProgress {

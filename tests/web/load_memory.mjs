@@ -1,0 +1,178 @@
+// What a page's memory comes to while a model loads: at most 1.2 times the model and 64 MiB.
+// The figure is the peak of: the page's JavaScript heap, the worker's, the array buffers of both, and the
+// WebAssembly memory, which never shrinks. The heaps are asked for over the debugging protocol all the time: a
+// worker answers between two pieces of a download and between two steps of a load; while the module computes, its
+// JavaScript allocates nothing. The threads' workers allocate nothing of their own.
+// The models are chains of convolutions whose weights lie at odd addresses, as protobuf leaves them. Of a small one,
+// 64 MiB would hide a copy: its module may grow, beyond what a tiny model takes, by 1.2 times the model and as much
+// less than 64 MiB as it is smaller than IS-Net (168 MiB), while pieces on their way may take 40 MiB whatever the
+// model. With SLUICE_LONG, IS-Net itself, in float32, and the figure as it stands.
+import fs from 'node:fs';
+import path from 'node:path';
+import {need, root, start} from './harness.mjs';
+import {makePage, openPage} from './runtime_page.mjs';
+import {ONNX_FLOAT, onnxModel, tensorProto} from './onnx_writer.mjs';
+
+need('build/web/sluice-web/sluice-simd.wasm');
+const web = await start({timeout: 600_000});
+const MiB = 2 ** 20;
+const work = path.join(root, 'build/web/load_memory');
+fs.mkdirSync(work, {recursive: true});
+
+/** `layers` 3 x 3 convolutions of `channels` channels with holes between their taps; weights in `external`, if that is a name. */
+function chain(layers, channels, external) {
+  const nodes = [];
+  const initializers = [];
+  const data = [];
+  let state = 1;
+  for (let layer = 0; layer < layers; ++layer) {
+    const dims = [channels, channels, 3, 3];
+    const values = Float32Array.from({length: channels * channels * 9}, () => {
+      state = (Math.imul(state, 1664525) + 1013904223) | 0;
+      return state / 2 ** 36;
+    });
+    const name = `w${layer}${'_'.repeat(layer % 4)}`; // so that all four alignments come
+    initializers.push(
+      tensorProto(name, dims, values, external && {file: external, offset: data.length * values.byteLength}),
+    );
+    data.push(Buffer.from(values.buffer));
+    nodes.push({
+      op: 'Conv',
+      inputs: [`x${layer}`, name],
+      outputs: [`x${layer + 1}`],
+      attributes: {pads: [2, 2, 2, 2], dilations: [2, 2], kernel_shape: [3, 3]},
+    });
+  }
+  const value = (name, dims) => ({name, type: ONNX_FLOAT, dims});
+  const dims = [1, channels, 6, 6];
+  const model = onnxModel({
+    nodes,
+    initializers,
+    inputs: [value('x0', dims)],
+    outputs: [value(`x${layers}`, dims)],
+  });
+  return {model, data: Buffer.concat(data)};
+}
+
+const files = {};
+const add = (name, bytes) => {
+  files[name] = path.join(work, name);
+  fs.writeFileSync(files[name], bytes);
+};
+const whole = chain(12, 256);
+add('tiny.onnx', chain(1, 8).model);
+add('chain.onnx', whole.model);
+const parted = chain(12, 256, 'weights.bin');
+add('parted.onnx', parted.model);
+add('weights.bin', parted.data);
+const isnet = 'build/models/isnet_f32_1024.onnx';
+const long = process.env.SLUICE_LONG && fs.existsSync(isnet);
+if (long) files['isnet.onnx'] = isnet;
+const address = makePage(web, 'page', files);
+
+/** Bytes of one V8 isolate: its heap, and buffers beside it. */
+async function heapOf(client) {
+  const {usedSize, backingStorageSize = 0} = await client.send('Runtime.getHeapUsage');
+  return {used: usedSize, buffers: backingStorageSize};
+}
+
+/** The module's memory, found among the worker's objects. */
+async function moduleMemory(client) {
+  const {result} = await client.send('Runtime.evaluate', {expression: 'WebAssembly.Memory.prototype'});
+  const {objects} = await client.send('Runtime.queryObjects', {prototypeObjectId: result.objectId});
+  const sum = 'function() { return this.reduce((sum, memory) => sum + memory.buffer.byteLength, 0); }';
+  const call = {objectId: objects.objectId, functionDeclaration: sum, returnByValue: true};
+  return (await client.send('Runtime.callFunctionOn', call)).result.value;
+}
+
+const workerOf = page => page.workers().find(one => one.url().endsWith('/worker.js'));
+
+const inWords = bytes => `${(bytes / MiB).toFixed(1)} MiB`;
+
+/** Whether a model of `bytes` took no more than it may, `least` being what a tiny one took. */
+function judge({module, heaps}, bytes, least, what = '') {
+  const allowed = least.module + 1.2 * bytes + (64 * MiB * bytes) / (168 * MiB);
+  web.check(module <= allowed, `${what}the module has ${inWords(module)} (at most ${inWords(allowed)})`);
+  web.check(heaps <= 40 * MiB, `${what}the heaps have ${inWords(heaps)} (at most 40 MiB)`);
+}
+
+/** Loads, and gives the peak of everything. */
+async function load(model, options) {
+  const opened = await openPage(web, address);
+  const {page} = opened;
+  const own = await page.createCDPSession();
+  let over = false;
+  const peak = {page: 0, worker: 0};
+  const sample = async () => {
+    const inPage = await heapOf(own);
+    peak.page = Math.max(peak.page, inPage.used + inPage.buffers);
+    const worker = workerOf(page);
+    if (!worker) return;
+    const inside = await heapOf(worker.client).catch(() => null);
+    if (!inside) return;
+    peak.worker = Math.max(peak.worker, inside.used + inside.buffers);
+  };
+  const sampling = (async () => {
+    while (!over) {
+      await sample();
+      await new Promise(resolve => setTimeout(resolve, 5));
+    }
+  })();
+  const session = await opened.open(model, options);
+  over = true;
+  await sampling;
+  await sample();
+  const module = await moduleMemory(workerOf(page).client);
+  web.check(module > 0 && peak.worker > 0 && peak.page > 0, 'nothing was measured');
+  const mib = bytes => (bytes / MiB).toFixed(1);
+  const heaps = peak.page + peak.worker;
+  const total = heaps + module;
+  console.log(`        ${mib(total)} MiB: page ${mib(peak.page)}, worker ${mib(peak.worker)}, module ${mib(module)}`);
+  await opened.dispose(session.id);
+  await page.close();
+  return {total, module, heaps, session};
+}
+
+const cpu = {backends: ['cpu'], threads: 1};
+const ways = [
+  ['for the CPU', cpu],
+  ['for the CPU, with threads', {backends: ['cpu'], threads: 2}],
+  ['for the CPU, without a store', {...cpu, cache: false}],
+  ['for WebGPU', {backends: ['webgpu'], allowSoftware: true}],
+];
+for (const [how, options] of ways) {
+  let least;
+  const bound = options.backends[0];
+  await web.test(`a tiny model ${how}`, async () => {
+    least = await load('tiny.onnx', options);
+  });
+  await web.test(`a model of ${(whole.model.length / MiB).toFixed(0)} MiB ${how}`, async () => {
+    const loaded = await load('chain.onnx', options);
+    const {binding} = loaded.session;
+    web.check(binding.bound === bound, `bound to ${binding.bound}: ${binding.reason}`);
+    judge(loaded, whole.model.length, least);
+  });
+  if (!long) continue;
+  await web.test(`IS-Net ${how}`, async () => {
+    const bytes = fs.statSync(isnet).size;
+    const {total, session} = await load('isnet.onnx', options);
+    web.check(session.binding.bound === bound, `bound to ${session.binding.bound}: ${session.binding.reason}`);
+    const allowed = 1.2 * bytes + 64 * MiB;
+    web.check(total <= allowed, `${inWords(total)} (at most ${inWords(allowed)})`);
+  });
+}
+
+await web.test('the store instead of the network, and external data: no more', async () => {
+  const least = await load('tiny.onnx', cpu);
+  for (const [what, model, options] of [
+    ['again', 'chain.onnx', cpu],
+    ['external', 'parted.onnx', {...cpu, files: ['weights.bin']}],
+    ['external, again', 'parted.onnx', {...cpu, files: ['weights.bin']}],
+  ]) {
+    const loaded = await load(model, options);
+    const {from} = loaded.session.binding.download;
+    web.check(what !== 'again' || from === 'store', `${what}: it came from ${from}`);
+    judge(loaded, whole.model.length, least, `${what}: `);
+  }
+});
+await web.finish();
