@@ -92,6 +92,7 @@ export class FakeCore {
     return { y: { dtype: 'float32', dims: [this.x.length], data: expected(this.x) } };
   }
 
+  startThreads() {}
   modelHeld() {
     return true;
   }

@@ -29,10 +29,15 @@ export class Core extends ModuleCalls {
   readonly flavour: string;
   readonly version: string;
   readonly threads: number;
+  /** The threads are there when there is work for them; the first call counts. */
+  readonly startThreads: () => void;
 
   constructor(loaded: LoadedModule, onPoison: (error: SluiceError) => void = () => {}) {
     super(loaded, onPoison);
     this.flavour = loaded.flavour;
+    this.startThreads = () => {
+      loaded.team.start();
+    };
     this.call('sluice_configure', loaded.threads);
     const about = this.json() as {version: string; threads: number};
     this.version = about.version;

@@ -6,7 +6,7 @@ import type {ModuleExports} from './exports.js';
 import {chooseFlavour, detectFeatures} from './features.js';
 import type {Features, Flavour} from './features.js';
 import {hostImports} from './imports.js';
-import {startThreads} from './threads.js';
+import {threadTeam} from './threads.js';
 import type {ThreadTeam} from './threads.js';
 
 const PAGE_BYTES = 65536;
@@ -90,7 +90,7 @@ function makeMemory(shared: boolean, initial: number): WebAssembly.Memory {
   );
 }
 
-/** Fetches, compiles and starts the module, with its threads. */
+/** Fetches, compiles and starts the module; its threads wait to be started (team). */
 export async function loadModule(options: LoadOptions): Promise<LoadedModule> {
   const features = detectFeatures();
   const wanted = threadCount(options.threads, features);
@@ -110,6 +110,6 @@ export async function loadModule(options: LoadOptions): Promise<LoadedModule> {
   } catch (thrown) {
     throw new SluiceError('internal', `The module can not be started (${messageOf(thrown)})`, {cause: thrown});
   }
-  const team = startThreads(shared ? wanted - 1 : 0, {module, memory, exports, assets: options.assets});
+  const team = threadTeam(shared ? wanted - 1 : 0, {module, memory, exports, assets: options.assets});
   return {exports, memory, flavour, threads: team.size + 1, team, lines};
 }

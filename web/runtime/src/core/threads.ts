@@ -1,5 +1,5 @@
-// ThreadTeam: the workers that share the module's memory and run parts of kernels. They are started before
-// the module is configured, and not waited for: one that comes late or never costs speed only.
+// ThreadTeam: the workers that share the module's memory and run parts of kernels. They are started when there is
+// work for them, and not waited for: one that comes late or never costs speed only.
 import {threadWorker} from '../assets.js';
 import type {ModuleExports} from './exports.js';
 
@@ -14,7 +14,10 @@ export interface ThreadMessage {
 }
 
 export interface ThreadTeam {
+  /** How many there are to be. */
   readonly size: number;
+  /** Once; later calls do nothing. */
+  start(): void;
   stop(): void;
 }
 
@@ -25,21 +28,27 @@ export interface TeamOptions {
   readonly assets: string | null;
 }
 
-export function startThreads(count: number, {module, memory, exports, assets}: TeamOptions): ThreadTeam {
+export function threadTeam(size: number, {module, memory, exports, assets}: TeamOptions): ThreadTeam {
   const workers: Worker[] = [];
-  for (let index = 1; index <= count; ++index) {
-    const block = exports.sluice_thread_block() >>> 0;
-    if (block === 0) break; // out of memory: fewer threads
-    const worker = threadWorker(`sluice thread ${index}`, assets);
-    worker.onerror = event => {
-      event.preventDefault();
-      console.warn(`sluice · thread ${index} can not be started (${event.message || 'thread.js is not to be had'})`);
-    };
-    worker.postMessage({module, memory, block, index} satisfies ThreadMessage);
-    workers.push(worker);
-  }
+  let started = false;
   return {
-    size: workers.length,
+    size,
+    start: () => {
+      if (started) return;
+      started = true;
+      for (let index = 1; index <= size; ++index) {
+        const block = exports.sluice_thread_block() >>> 0;
+        if (block === 0) break; // out of memory: fewer threads
+        const worker = threadWorker(`sluice thread ${index}`, assets);
+        worker.onerror = event => {
+          event.preventDefault();
+          const why = event.message || 'thread.js is not to be had';
+          console.warn(`sluice · thread ${index} can not be started (${why})`);
+        };
+        worker.postMessage({module, memory, block, index} satisfies ThreadMessage);
+        workers.push(worker);
+      }
+    },
     stop: () => {
       for (const worker of workers) worker.terminate();
     },

@@ -17,6 +17,10 @@ import {freePlaced, placeModel} from './model_source.js';
 import type {PlacedModel} from './model_source.js';
 import {Mutex} from './mutex.js';
 
+// A model of so many bytes has work for threads from its first run on; of a smaller one, a first result comes sooner
+// without them, and they are started then.
+const LARGE_MODEL_BYTES = 8 << 20;
+
 interface Entry {
   readonly loaded: LoadedSession;
   readonly console: ConsoleSink | null;
@@ -53,6 +57,7 @@ export class Engine {
           freePlaced(core, placed);
           throw thrown;
         }
+        if (placed.bytes >= LARGE_MODEL_BYTES) core.startThreads();
         event({phase: 'read'});
         const opened = core.open(placed.pointer, placed.bytes, how);
         core.note(opened.session, {download: placed.download});

@@ -84,6 +84,7 @@ export class LoadedSession {
     if (this.gpu?.gpu.failure) await this.replaceIdleDevice();
     const results = await this.runAnywhere(signal);
     ++this.runs;
+    this.core.startThreads(); // for the next one
     return results;
   }
 
