@@ -54,6 +54,7 @@ async function freshCore() {
     trapped = true;
   });
   ({simd} = core.json()); // what configuring it has told
+  core.startThreads();
 }
 
 /** A device that has passed the whole gate, as a session's would. */
