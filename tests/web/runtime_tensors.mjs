@@ -32,53 +32,52 @@ export const ARRAYS = {
   bool: Uint8Array,
 };
 
+// Reads varints of `bytes` one after another.
+function varints(bytes) {
+  const reader = {
+    at: 0,
+    next() {
+      let value = 0n,
+        shift = 0n,
+        byte;
+      do {
+        byte = bytes[reader.at++];
+        value |= BigInt(byte & 127) << shift;
+        shift += 7n;
+      } while (byte & 128);
+      return BigInt.asIntN(64, value);
+    },
+  };
+  return reader;
+}
+
 // The fields of one protobuf message: [number, wire type, value]; values are numbers or bytes.
 function* fields(bytes) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  let at = 0;
-  const varint = () => {
-    let value = 0n,
-      shift = 0n,
-      byte;
-    do {
-      byte = bytes[at++];
-      value |= BigInt(byte & 127) << shift;
-      shift += 7n;
-    } while (byte & 128);
-    return BigInt.asIntN(64, value);
-  };
-  while (at < bytes.length) {
-    const key = Number(varint());
+  const reader = varints(bytes);
+  while (reader.at < bytes.length) {
+    const key = Number(reader.next());
     const [number, wire] = [key >> 3, key & 7];
-    if (wire === 0) yield [number, wire, varint()];
-    else if (wire === 1) yield [number, wire, view.getFloat64((at += 8) - 8, true)];
-    else if (wire === 5) yield [number, wire, view.getFloat32((at += 4) - 4, true)];
+    if (wire === 0) yield [number, wire, reader.next()];
+    else if (wire === 1) yield [number, wire, view.getFloat64((reader.at += 8) - 8, true)];
+    else if (wire === 5) yield [number, wire, view.getFloat32((reader.at += 4) - 4, true)];
     else if (wire === 2) {
-      const length = Number(varint());
-      yield [number, wire, bytes.subarray(at, (at += length))];
+      const length = Number(reader.next());
+      yield [number, wire, bytes.subarray(reader.at, (reader.at += length))];
     } else throw new Error(`wire type ${wire}`);
   }
 }
 function packed(value, wire, width) {
   if (wire !== 2) return [value];
+  if (width === 0) {
+    const list = [];
+    for (const reader = varints(value); reader.at < value.length;) list.push(reader.next());
+    return list;
+  }
   const view = new DataView(value.buffer, value.byteOffset, value.byteLength);
-  if (width === 0) return [...fieldsOfVarints(value)];
   return Array.from({length: value.length / width}, (_, i) =>
     width === 4 ? view.getFloat32(i * 4, true) : view.getFloat64(i * 8, true),
   );
-}
-function* fieldsOfVarints(bytes) {
-  for (let at = 0; at < bytes.length;) {
-    let value = 0n,
-      shift = 0n,
-      byte;
-    do {
-      byte = bytes[at++];
-      value |= BigInt(byte & 127) << shift;
-      shift += 7n;
-    } while (byte & 128);
-    yield BigInt.asIntN(64, value);
-  }
 }
 
 /** A TensorProto: {name, dtype, dims, data}; null for dtypes that typed arrays don't have. */
