@@ -2,39 +2,11 @@
 import { readFileSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 
-const page = 65536;
-
-// Pages that a module's memory import asks for.
-function initialPages(bytes) {
-  let at = 8;
-  const leb = () => {
-    let value = 0, shift = 0, byte;
-    do {
-      byte = bytes[at++];
-      value += (byte & 127) * 2 ** shift;
-      shift += 7;
-    } while (byte & 128);
-    return value;
-  };
-  for (;;) {
-    const id = bytes[at++], end = leb() + at;
-    if (id !== 2) {
-      at = end;
-      continue;
-    }
-    for (let left = leb(); left > 0; --left) {
-      for (let part = 0; part < 2; ++part) {
-        const length = leb();
-        at += length;
-      }
-      const kind = bytes[at++];
-      if (kind === 2) {
-        ++at;
-        return leb();
-      }
-      leb();
-    }
-  }
+// Pages that a module's memory import asks for: the build repeats the number in a section of its own
+// (tools/wasm_variants.mjs), since JavaScript can't see it in the import.
+function initialPages(module) {
+  const [section] = WebAssembly.Module.customSections(module, 'sluice.pages');
+  return new DataView(section).getUint32(0, true);
 }
 
 export class SluiceError extends Error {}
@@ -44,7 +16,7 @@ export async function load(file, { threads = 1, maximumPages = 65536, onMessage 
   const bytes = readFileSync(file);
   const module = await WebAssembly.compile(bytes);
   const shared = file.endsWith('-threads.wasm');
-  const memory = new WebAssembly.Memory({ initial: initialPages(bytes), maximum: maximumPages, shared });
+  const memory = new WebAssembly.Memory({ initial: initialPages(module), maximum: maximumPages, shared });
   const messages = [];
   const env = {
     memory,
