@@ -183,7 +183,6 @@ class Compiler {
       }
       op::LowerContext context(graph, node, *plan_, slots);
       context.forced = named(candidate.name);
-      context.forced = forced(candidate);
       context.made.defer_packing = options_.defer_packing;
       const size_t slots_before = plan_->slots.size();
       const auto lowered = candidate.lower(context);
