@@ -638,7 +638,6 @@ Result<void> lower_winograd(LowerContext& context) {
                                 " % of the product's time (takes up to 66)"));
     }
   }
-  SLUICE_ASSIGN(Tensor u, winograd_weights(*weight));
   const SlotId v = context.temp(DeviceFormat::kF32, v_elems);
   const SlotId sums = context.temp(DeviceFormat::kF32, m_elems);
   context.dispatch(
@@ -667,7 +666,9 @@ Result<void> lower_winograd(LowerContext& context) {
   points.b_step = {Dim(channels) * pitch};
   points.c_step = {Dim(0)};
   points.y_step = {Dim(rows) * pitch};
-  points.a = context.constant(std::move(u), "transformed weight");
+  SLUICE_ASSIGN(points.a, context.packed_constant(DType::kFloat32, Shape{36, channels, rows},
+                                                  "transformed weight",
+                                                  [w = *weight] { return winograd_weights(w); }));
   points.b = v;
   points.y = sums;
   context.add(shader::product(points));
