@@ -496,6 +496,7 @@ Result<const NamedValues*> RemoteSession::run_cpu() {
     return usage_error("The session is bound to a device, which has not failed");
   }
   SLUICE_TRY(s.bind_cpu());
+  s.results.clear();  // before the run, which takes their memory again
   const auto start = Clock::now();
   SLUICE_ASSIGN(std::vector<Value> values, s.cpu->run(s.feeds));
   if (s.failed_at) {

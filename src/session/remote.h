@@ -95,7 +95,8 @@ class RemoteSession {
   Result<void> set_feed(size_t input, Value value);
   const Value& feed(size_t input) const;  // absent when it is not set
   void clear_feeds();
-  // Of the latest run that gave results, in the order of outputs().
+  // Of the latest run that gave results, in the order of outputs(); a run on the CPU lets go of
+  // them first.
   const NamedValues& results() const;
 
   // --- the CPU
