@@ -82,6 +82,8 @@ await web.test('from a picture to a file', async () => {
   const dialog = await asked;
   await dialog.accept([path.join(photos, 'portrait.jpg')]);
   await page.cut();
+  const focused = await page.evaluate(() => document.activeElement.className);
+  web.check(focused === 'stage-canvas', `what had the focus is gone, and it went to "${focused}"`);
   await page.waitForFunction(() => document.querySelector('.job').hidden);
   web.check((await page.text('[aria-live=polite]')).length > 0, 'nothing was said to a screen reader');
 

@@ -127,6 +127,75 @@ for (const [width, height] of [
     web.check(bad.length === 0, `cut off: ${bad.join('; ')}`);
     await (await page.$('.thumb[aria-current="true"] + .thumb-remove')).tap();
     await page.waitForFunction(() => document.querySelector('.strip').dataset.total === '1');
+
+    // What goes wrong with other files is said beside what saves the picture, and shortly while another one is open.
+    await page.drop('main', [
+      {name: 'torn.png', type: 'image/png', bytes: Buffer.from('hello')},
+      {name: 'notes.txt', type: 'text/plain', bytes: Buffer.from('hello')},
+    ]);
+    await page.waitForSelector('.job-bad');
+    await page.idle();
+    await page.shot(`failed-${width}`);
+    const why = await page.text('.job-text');
+    web.check(/^torn.png is not a picture.* \([^().]+\)\.$/.test(why), why);
+    const below = await page.evaluate(() => {
+      const box = selector => document.querySelector(selector).getBoundingClientRect();
+      return box('.export').top - box('.note').bottom;
+    });
+    web.check(below >= 0, `the notice lies ${-below} pixels over the export`);
+    await (await page.$('.thumb[data-status="done"]')).tap();
+    await page.waitForFunction(() => document.querySelector('.job-text').textContent === 'torn.png could not be cut.');
+    await page.cut();
   });
 }
+
+await web.test('what is taken away while it opens is not shown in place of another', async () => {
+  const page = await openApp(web, '?backend=cpu');
+  await (await page.button('Try it with a sample')).click();
+  await page.cut();
+  await page.idle();
+  const torn = {name: 'torn.png', type: 'image/png', bytes: Buffer.from('hello')};
+  await page.drop('main', [torn]);
+  await page.waitForSelector('.job-bad');
+  for (const wait of [0, 10, 20, 40, 80, 160, 320]) {
+    await page.idle();
+    // The sample opens; another picture comes before, while or after its layers do.
+    await (await page.$('.thumb[aria-current="true"] + .thumb-remove')).click();
+    await new Promise(resolve => setTimeout(resolve, wait));
+    await page.drop('main', [torn]);
+    await page.waitForFunction(
+      () => document.querySelector('.thumb[data-status="failed"]')?.getAttribute('aria-current') === 'true',
+    );
+    await page.idle();
+    const saves = await page.$eval('.export .button-primary', button => !button.disabled);
+    web.check(!saves, `after ${wait} ms the sample is open in place of what came last`);
+  }
+});
+
+await web.test('work of unknown length is seen to go on', async () => {
+  const page = await openApp(web, '?backend=cpu', {viewport: {width: 390, height: 780}});
+  await (await page.button('Try it with a sample')).click();
+  await page.cut();
+  await page.idle();
+  // Held in the middle of its way.
+  await page.evaluate(() => {
+    document.querySelector('.job').hidden = false;
+    const bar = document.querySelector('.job-progress');
+    bar.hidden = false;
+    bar.removeAttribute('value');
+    for (const animation of bar.getAnimations()) {
+      animation.pause();
+      animation.currentTime = 470;
+    }
+  });
+  const bar = await page.$('.job-progress');
+  const {width, height, channels, pixels} = readPng(await bar.screenshot());
+  const accent = await page.evaluate(() => getComputedStyle(document.documentElement).getPropertyValue('--accent'));
+  const middle = (Math.floor(height / 2) * width + Math.floor(width / 2)) * channels;
+  const [red, , blue] = pixels.subarray(middle, middle + 3);
+  web.check(
+    blue - red > 60,
+    `the middle of the bar is ${pixels.subarray(middle, middle + 3)} (the accent is ${accent})`,
+  );
+});
 await web.finish();

@@ -84,8 +84,14 @@ export class App {
     store.watch(
       state => [state.pictures.length > 0],
       some => {
+        // What had the focus is about to go: it stays with what takes its place.
+        const gone = some ? start : work;
+        const focused = gone.contains(document.activeElement);
         start.hidden = some;
         work.hidden = !some;
+        if (!focused) return;
+        if (some) this.stage.focus();
+        else start.querySelector('button')?.focus();
       },
     );
     append(root, [

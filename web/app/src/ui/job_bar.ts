@@ -112,8 +112,10 @@ export function jobBar(store: Store, announcer: Announcer, actions: JobActions):
 
 function failureText(state: AppState, bad: number, stopped: number): string {
   const failed = state.pictures.filter(one => one.status === 'failed');
-  const open = failed.find(one => one.id === state.openId) ?? (bad === 1 ? failed[0] : undefined);
+  const open = failed.find(one => one.id === state.openId);
   const more = bad > 1 ? ` (${bad} pictures failed.)` : '';
+  // Short while it lies over a picture that was cut: why is said where the failed one is opened.
+  if (!open && bad === 1 && stopped === 0) return `${failed[0]?.name ?? 'A picture'} could not be cut.`;
   if (open && stopped === 0) {
     return `${[open.error ?? '', open.hint ?? ''].filter(Boolean).join(' ') || `${open.name} could not be cut.`}${more}`;
   }

@@ -56,12 +56,17 @@ export class Backdrop {
           return;
         }
         openId = this.store.state.openId;
+        this.tell(); // the next one may take a while, and what was shown until now is closed
       }
     } catch {
       this.replace(null, 'failed');
     } finally {
       this.busy = false;
     }
+    this.tell();
+  }
+
+  private tell(): void {
     const {background} = this.store.state;
     if (background.kind === 'blur' || background.kind === 'image')
       this.show({kind: background.kind, bitmap: this.bitmap});

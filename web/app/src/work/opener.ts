@@ -175,7 +175,8 @@ export class Opener {
     if (!result || !original) return;
     const {width, height} = result;
     const layers = await this.pixels.call('layers', {cut: result.cut, alpha: result.alpha, width, height});
-    if (turn !== this.turn) return;
+    // Closed meanwhile: another picture is being opened, or has been.
+    if (turn !== this.turn || this.original !== original) return;
     this.show(picture.id, original, {width, height, ...layers});
   }
 

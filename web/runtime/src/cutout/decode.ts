@@ -48,7 +48,8 @@ function undecodable(name: string, facts: PictureFacts | null, thrown: unknown):
       `${name} (${facts.width} × ${facts.height}) is damaged, or larger than this browser can decode.`,
     );
   }
-  return new SluiceError('unsupported', `${name} is not a picture that this browser can open (${messageOf(thrown)}).`);
+  const why = messageOf(thrown).replace(/\.$/, '');
+  return new SluiceError('unsupported', `${name} is not a picture that this browser can open (${why}).`);
 }
 
 /** Decodes a source; fails with a sentence. `maxPixels` is checked before decoding where the file says its size. */
@@ -63,7 +64,9 @@ export async function decodePicture(source: PictureSource, maxPixels: number): P
   try {
     facts = pictureFacts(new Uint8Array(await blob.slice(0, kHeadBytes).arrayBuffer()));
   } catch (thrown) {
-    throw new SluiceError('usage', `${name} can no longer be read (${messageOf(thrown)}).`, {cause: thrown});
+    throw new SluiceError('usage', `${name} can no longer be read (${messageOf(thrown).replace(/\.$/, '')}).`, {
+      cause: thrown,
+    });
   }
   if (facts?.width !== undefined && facts.height !== undefined) checkSize(name, facts.width, facts.height, maxPixels);
   let bitmap: ImageBitmap;
