@@ -212,6 +212,14 @@ Ways qlinear_conv(const Subject& s) {
   return conv(s, {.w = 3, .per_row = {4, 5, 8}}, false, false);
 }
 
+// Rows only: scale and zero point are those of all of x.
+Ways dynamic_conv(const Subject& s) {
+  if (s.node.attrs().int_or("group", 1) != 1) return {};
+  Ways ways = conv(s, {.per_row = {3, 4}}, false, false);
+  std::erase_if(ways, [](const Parts& parts) { return parts.inputs[0] != kWhole; });
+  return ways;
+}
+
 Ways deform_conv(const Subject& s) {
   Ways ways = along_batch<1>(s);
   for (Parts& parts : ways) {
@@ -423,6 +431,7 @@ constexpr Row kRows[] = {
     {"ConvTranspose", transposed_conv},
     {"ConvInteger", integer_conv},
     {"QLinearConv", qlinear_conv},
+    {"DynamicQuantizedConv", dynamic_conv},
     {"DeformConv", deform_conv},
     {"MaxPool", pool},
     {"AveragePool", pool},

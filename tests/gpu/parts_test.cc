@@ -166,6 +166,45 @@ TEST(GpuParts, IntegerAndTransposedConvolutions) {
   }
 }
 
+// One scale and one zero point for all of the input, of which no binding holds all.
+TEST(GpuParts, DynamicQuantization) {
+  SLUICE_NEED_DEVICE();
+  {
+    Net net;
+    for (const ir::ValueId id :
+         net.node("DynamicQuantizeLinear", {net.input(case_floats(Shape{7, 77, 77}, 1, 3))}, 3)) {
+      net.output(id);
+    }
+    expect_in_parts(std::move(net), 7);
+  }
+  if (!held.device->features().packed_dot) GTEST_SKIP() << "not run: no packed dot products";
+  struct Row {
+    Shape x;
+    int64_t rows, group;
+    int parts;
+  };
+  const Row rows[] = {
+      {{1, 3, 40, 40}, 24, 1, 9},    // the results
+      {{1, 30, 40, 40}, 9, 1, 8},    // the input
+      {{1, 23, 48, 48}, 21, 1, 18},  // both
+      {{3, 20, 24, 24}, 4, 1, 8},    // images of the input
+      {{3, 20, 24, 24}, 4, 2, 8},    // with groups
+  };
+  for (const Row& row : rows) {
+    SCOPED_TRACE(cat(row.x.text(), " to ", row.rows));
+    Net net;
+    net.output(net.one(
+        "DynamicQuantizedConv",
+        {net.input(case_floats(row.x, 1, 3)),
+         net.constant(
+             case_ints(DType::kUInt8, Shape{row.rows, row.x[1] / row.group, 3, 3}, 0, 255, 2)),
+         net.constant(Tensor::scalar(0.01f)), net.constant(Tensor::scalar(uint8_t{121})),
+         net.constant(case_floats(Shape{row.rows}, 5))},
+        {{"pads", kOnes}, {"group", row.group}, {"activation", std::string("relu")}}, "sluice"));
+    expect_in_parts(std::move(net), row.parts);
+  }
+}
+
 TEST(GpuParts, PlanesAndRows) {
   SLUICE_NEED_DEVICE();
   const auto one = [](const char* op, std::vector<Tensor> in, AttrMap attrs, int parts,

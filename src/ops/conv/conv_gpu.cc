@@ -29,6 +29,7 @@
 #include "shader/conv_words.h"
 #include "shader/deform_columns.h"
 #include "shader/dynamic_range.h"
+#include "shader/pieces.h"
 #include "shader/product.h"
 #include "shader/winograd_input.h"
 #include "shader/winograd_output.h"
@@ -973,21 +974,52 @@ ByteTiles byte_tiles(const Layer& layer) {
 // Brings x into words: `x_type` of its elements, quantized on the way where a scale is given.
 Result<void> make_words(LowerContext& context, const Layer& layer, const ByteTiles& tiles,
                         std::string_view x_type, Words& words) {
-  const Dim n = layer.batch * Dim(layer.groups * tiles.words()) * layer.in_elems();
+  const Dim plane = layer.in_elems();
+  const Dim n = layer.batch * Dim(layer.groups * tiles.words()) * plane;
   words.x = context.temp(DeviceFormat::kU32, n);
-  context.dispatch(shader::conv_words::Call{
+  shader::conv_words::Call call{
       .knobs = {.T = x_type, .SHIFT = words.shift, .QUANTIZE = words.scale != kNoSlot},
       .params = {.channels = layer.channels,
                  .groups = layer.groups,
                  .group_channels = layer.group_channels(),
                  .group_words = tiles.words(),
-                 .plane = layer.in_elems(),
+                 .plane = plane,
                  .n = n},
       .x = context.in(0),
       .scale = words.scale,
       .zero = words.scale != kNoSlot ? words.zero : kNoSlot,
       .y = words.x,
-      .workgroups = op::workgroups(n, 256)});
+      .workgroups = op::workgroups(n, 256)};
+  if (fits(context, op::elements(context.in_dims(0)), context.in_format(0))) {
+    context.dispatch(call);
+    return {};
+  }
+  // Images by themselves, or the words of the only one.
+  const int64_t images = layer.batch.value(), plane_bytes = 4 * plane.value();
+  const bool one = images == 1 && layer.groups == 1;
+  const int64_t x_run = plane_bytes * (one ? 4 : layer.channels);
+  const int64_t y_run = plane_bytes * (one ? 1 : layer.groups * tiles.words());
+  const std::vector<shader::Piece> pieces = shader::pieces_of(
+      one ? tiles.words() : images, {static_cast<uint64_t>(x_run), static_cast<uint64_t>(y_run)},
+      context.limits());
+  if (pieces.empty()) {
+    return context.refuse(cat("the input does not come apart into bindings of ",
+                              context.limits().max_storage_binding_bytes, " bytes"));
+  }
+  for (const shader::Piece& piece : pieces) {
+    int64_t x_bytes = piece.count * x_run;
+    if (one) {
+      const int64_t channels = std::min(4 * piece.count, layer.channels - 4 * piece.first);
+      x_bytes = channels * plane_bytes;
+      call.params.channels = call.params.group_channels = channels;
+      call.params.group_words = piece.count;
+    }
+    call.params.n = piece.count * (y_run / 4);
+    call.x = {context.in(0), piece.first * x_run, x_bytes};
+    call.y = {words.x, piece.first * y_run, piece.count * y_run};
+    call.workgroups = op::workgroups(call.params.n, 256);
+    context.dispatch(call);
+  }
   return {};
 }
 
@@ -1011,7 +1043,7 @@ Result<void> lower_bytes(LowerContext& context, const Product& product, Ending e
 }
 
 // DynamicQuantizeLinear, ConvInteger and what makes its sums real again, in four dispatches: bounds
-// of x, its scale, x in words of quantized bytes, the product.
+// of x, its scale, x in words of quantized bytes, the product. More where x exceeds a binding.
 Result<void> lower_dynamic_quantized(LowerContext& context) {
   if (context.in_format(0) != DeviceFormat::kF32 || context.out_format(0) != DeviceFormat::kF32) {
     return context.refuse("the input is not held as float32");
@@ -1020,7 +1052,7 @@ Result<void> lower_dynamic_quantized(LowerContext& context) {
   SLUICE_ASSIGN(product.layer, read_layer(context, 1, false));
   const Layer& layer = product.layer;
   SLUICE_ASSIGN(product.axes, three_axes(context, layer));
-  SLUICE_TRY(check_sizes(context, {0, 1}));
+  SLUICE_TRY(check_sizes(context, {1}));
   if (!known_now(context, 3)) return context.refuse("the weight's zero points are made by the run");
   Quantized& q = product.quantized;
   SLUICE_ASSIGN(q.w_zero, zero_points(context, 3, layer.rows));
@@ -1034,13 +1066,17 @@ Result<void> lower_dynamic_quantized(LowerContext& context) {
   product.epilogue.bias = context.in(4);
 
   const Dim n = op::elements(context.in_dims(0));
-  const SlotId parts = context.temp(DeviceFormat::kF32, shader::dynamic_range_elems(n));
+  const plan::Limits& limits = context.limits();
+  const SlotId parts = context.temp(DeviceFormat::kF32, shader::dynamic_range_elems(n, limits));
   Words words{.zero = context.temp(DeviceFormat::kU32, 1),
               .scale = context.temp(DeviceFormat::kF32, 1),
               .shift = 128};
-  for (auto& request : shader::dynamic_range(n, context.in(0), parts, words.scale, words.zero)) {
-    context.add(std::move(request));
+  auto requests = shader::dynamic_range(n, limits, context.in(0), parts, words.scale, words.zero);
+  if (requests.empty()) {
+    return context.refuse(cat("the input has ", n.text(), " elements, too many for bindings of ",
+                              limits.max_storage_binding_bytes, " bytes"));
   }
+  for (auto& request : requests) context.add(std::move(request));
   const ByteTiles tiles = byte_tiles(layer);
   SLUICE_TRY(make_words(context, layer, tiles, "f32", words));
   return emit_bytes(context, product, tiles, words, Ending::kReal);

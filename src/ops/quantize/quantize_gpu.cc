@@ -14,6 +14,7 @@
 #include "shader/dynamic_range.h"
 #include "shader/gather_blocks.h"
 #include "shader/mul_integer.h"
+#include "shader/pieces.h"
 #include "shader/qlinear_binary.h"
 #include "shader/qlinear_softmax.h"
 #include "shader/qlinear_unary.h"
@@ -186,21 +187,40 @@ Result<void> dynamic_quantize(LowerContext& context) {
     return context.refuse("the input is not held as float32");
   }
   const Dim n = op::elements(context.in_dims(0));
-  const SlotId parts = context.temp(DeviceFormat::kF32, shader::dynamic_range_elems(n));
+  const plan::Limits& limits = context.limits();
+  const SlotId parts = context.temp(DeviceFormat::kF32, shader::dynamic_range_elems(n, limits));
   const SlotId scale = context.has_output(1) ? context.out(1) : context.temp(DeviceFormat::kF32, 1);
   const SlotId zero = context.has_output(2) ? context.out(2) : context.temp(DeviceFormat::kU32, 1);
-  for (auto& request : shader::dynamic_range(n, context.in(0), parts, scale, zero)) {
-    context.add(std::move(request));
+  auto requests = shader::dynamic_range(n, limits, context.in(0), parts, scale, zero);
+  if (requests.empty()) {
+    return context.refuse(cat("the input has ", n.text(), " elements, too many for bindings of ",
+                              limits.max_storage_binding_bytes, " bytes"));
   }
+  for (auto& request : requests) context.add(std::move(request));
   if (!context.has_output(0)) return {};
-  context.dispatch(
-      shader::quantize::Call{.knobs = {.X = "f32", .S = "f32", .Z = "u32", .R = "u32"},
-                             .params = {.n = n, .axis = 1, .inner = 1, .block = 1, .blocks = 1},
-                             .x = context.in(0),
-                             .scale = scale,
-                             .zero = zero,
-                             .y = context.out(0),
-                             .workgroups = op::workgroups(n, 256)});
+  const auto quantize = [&](const Dim& count, plan::SlotRange x, plan::SlotRange y) {
+    context.dispatch(shader::quantize::Call{
+        .knobs = {.X = "f32", .S = "f32", .Z = "u32", .R = "u32"},
+        .params = {.n = count, .axis = 1, .inner = 1, .block = 1, .blocks = 1},
+        .x = std::move(x),
+        .scale = scale,
+        .zero = zero,
+        .y = std::move(y),
+        .workgroups = op::workgroups(count, 256)});
+  };
+  constexpr int64_t kElemBytes = 4;  // of both
+  std::vector<shader::Piece> pieces;
+  if (n.is_known()) pieces = shader::pieces_of(n.value(), {kElemBytes}, limits);
+  if (pieces.size() <= 1) {
+    quantize(n, context.in(0), context.out(0));
+    return {};
+  }
+  for (const shader::Piece& piece : pieces) {
+    const auto range = [&](SlotId slot) {
+      return plan::SlotRange(slot, piece.first * kElemBytes, piece.count * kElemBytes);
+    };
+    quantize(piece.count, range(context.in(0)), range(context.out(0)));
+  }
   return {};
 }
 
