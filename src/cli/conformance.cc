@@ -431,6 +431,7 @@ struct Args {
 Result<int> conformance(const Args& args) {
   SLUICE_ASSIGN(session::Options options, args.backend.parse());
   if (options.threads == 0) options.threads = 1;  // cases are tiny
+  options.retry_interval_seconds = 0;             // each is judged by itself
   SLUICE_ASSIGN(std::vector<Gap> gaps, read_gaps(args.gaps));
   if (options.backend == session::Backend::kAuto) options.backend = session::Backend::kCpu;
   const std::string executor(session::backend_name(options.backend));

@@ -76,6 +76,7 @@ Options gpu_options(FaultInjector* faults, Backend backend) {
   options.threads = 1;
   options.faults = faults;
   options.deadline_seconds = 1;
+  options.retry_interval_seconds = 0;
   // The self-test would suffer the fault first, at load. Only wrong numbers are its to find.
   options.self_test = false;
   return options;
@@ -351,6 +352,7 @@ TEST(Failover, TheGpuIsTakenAgainOnlyWhenAskedAndRarely) {
   FaultInjector faults({{FaultKind::kForceLoss, Stage::kSubmit}});
   Options options = gpu_options(&faults, Backend::kWebGpu);
   options.retry_interval_seconds = 120;
+  forget_device_failures();
   auto session = Session::from_graph(chain(), "chain", options);
   ASSERT_TRUE(session.ok()) << session.error().text();
   ASSERT_TRUE(run_once(**session, 0).ok());
@@ -373,6 +375,48 @@ TEST(Failover, TheGpuIsTakenAgainOnlyWhenAskedAndRarely) {
   ASSERT_TRUE(run_once(**session, 2).ok());
   EXPECT_EQ((*session)->binding().bound, Backend::kWebGpu);
   EXPECT_EQ((*session)->binding().failovers.size(), 1U);
+}
+
+TEST(Failover, NewSessionsLeaveTheGpuAloneForAWhileAndSayWhy) {
+  std::string why;
+  if (!device_is_here(why)) GTEST_SKIP() << "not run: " << why;
+  for (const bool strict : {false, true}) {
+    SCOPED_TRACE(strict);
+    FaultInjector faults({{FaultKind::kForceLoss, Stage::kSubmit}});
+    Options options = gpu_options(&faults, Backend::kWebGpu);
+    options.strict = strict;
+    auto failing = Session::from_graph(chain(), "chain", options);
+    ASSERT_TRUE(failing.ok()) << failing.error().text();
+    // One that has a device of its own, and does not need to take one.
+    auto other = Session::from_graph(chain(), "chain", gpu_options(nullptr, Backend::kWebGpu));
+    ASSERT_TRUE(other.ok()) << other.error().text();
+    EXPECT_EQ(run_once(**failing, 0).ok(), !strict);
+    ASSERT_EQ(faults.fired().size(), 1U);
+
+    options = gpu_options(nullptr, Backend::kAuto);
+    options.retry_interval_seconds = 120;
+    auto fallen = Session::from_graph(chain(), "chain", options);
+    ASSERT_TRUE(fallen.ok()) << fallen.error().text();
+    const Binding& binding = (*fallen)->binding();
+    EXPECT_EQ(binding.bound, Backend::kCpu);
+    EXPECT_NE(binding.reason.find("A device failed"), std::string::npos) << binding.reason;
+    EXPECT_NE(binding.console_line("chain").find("120 s must pass"), std::string::npos)
+        << binding.console_line("chain");
+    EXPECT_TRUE(same_bits(run_once(**fallen, 1).value(), cpu_result(1)));
+
+    options.backend = Backend::kWebGpu;
+    const auto refused = Session::from_graph(chain(), "chain", options);
+    ASSERT_FALSE(refused.ok());
+    EXPECT_EQ(refused.error().code, ErrorCode::kDevice) << refused.error().text();
+
+    ASSERT_TRUE(run_once(**other, 2).ok());
+    EXPECT_EQ((*other)->binding().bound, Backend::kWebGpu);
+    // Once the time has passed, the gate decides again.
+    options.retry_interval_seconds = 0;
+    auto taken = Session::from_graph(chain(), "chain", options);
+    ASSERT_TRUE(taken.ok()) << taken.error().text();
+    EXPECT_EQ((*taken)->binding().bound, Backend::kWebGpu);
+  }
 }
 
 TEST(Failover, TwentyRunsGiveOneResult) {

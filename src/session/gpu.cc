@@ -1,6 +1,6 @@
 #include "session/gpu.h"
 
-#include <chrono>
+#include <algorithm>
 #include <mutex>
 
 #include "base/text.h"
@@ -23,7 +23,41 @@ exec::webgpu::Executor& executor_of(const Program& program) {
   return *static_cast<Runner&>(*program.runner).executor;
 }
 
+struct LatestFailure {
+  std::mutex mutex;
+  std::optional<Clock::time_point> when;
+};
+LatestFailure& latest_failure() {
+  static LatestFailure failure;
+  return failure;
+}
+
 }  // namespace
+
+void note_device_failure() {
+  LatestFailure& failure = latest_failure();
+  const std::scoped_lock lock(failure.mutex);
+  failure.when = Clock::now();
+}
+
+void forget_device_failures() {
+  LatestFailure& failure = latest_failure();
+  const std::scoped_lock lock(failure.mutex);
+  failure.when.reset();
+}
+
+Result<void> may_take_device(double interval_seconds, std::optional<Clock::time_point> own) {
+  LatestFailure& failure = latest_failure();
+  const std::scoped_lock lock(failure.mutex);
+  const auto latest = std::max(failure.when, own);  // absent is earliest
+  if (!latest) return {};
+  const double ago = seconds_since(*latest);
+  if (ago >= interval_seconds) return {};
+  return Error{ErrorCode::kDevice,
+               cat("A device failed ", static_cast<int>(ago), " s ago (",
+                   static_cast<int>(interval_seconds), " s must pass before another is taken)"),
+               {}};
+}
 
 struct Gpu::State {
   std::shared_ptr<const ir::Graph> graph;
@@ -66,6 +100,7 @@ Result<std::shared_ptr<exec::webgpu::Device>> acquire_device(const Options& opti
   static std::mutex mutex;
   static std::weak_ptr<exec::webgpu::Device> shared;
   static bool shared_software = false;
+  SLUICE_TRY(may_take_device(options.retry_interval_seconds));
   const std::scoped_lock lock(mutex);
   exec::webgpu::DeviceOptions how;
   how.allow_software = options.allow_software;
@@ -114,7 +149,13 @@ Result<std::unique_ptr<Gpu>> Gpu::create(std::shared_ptr<const ir::Graph> graph,
   describe_precision(*state->graph, state->device->features(), binding);
   state->programs = std::make_unique<Programs>(state->graph, options, state->device->features());
   const State& s = *state;
-  SLUICE_TRY(state->programs->at_load(binding, [&](Program& program) { return s.load(program); }));
+  const auto loaded =
+      state->programs->at_load(binding, [&](Program& program) { return s.load(program); });
+  if (!loaded) {
+    // Refused at the gate or too large for it are no failures of a device; this may be one.
+    if (!state->device->usable()) note_device_failure();
+    return loaded.error();
+  }
   return std::unique_ptr<Gpu>(new Gpu(std::move(state)));
 }
 

@@ -3,7 +3,9 @@
 // to be trusted: the session finishes the job on the CPU. Private to the session.
 #pragma once
 
+#include <chrono>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -42,7 +44,16 @@ class Gpu {
   std::unique_ptr<State> state_;
 };
 
-// The process's device for these options: sessions share one while it is usable.
+// The process's device for these options: sessions share one while it is usable. Error (device): a
+// device of this process failed less than options.retry_interval_seconds ago.
 Result<std::shared_ptr<exec::webgpu::Device>> acquire_device(const Options& options);
+
+// A device failed, whichever session had it: they share one driver, and drivers take repeated
+// crashes amiss. Sessions of several threads may tell so at once.
+void note_device_failure();
+void forget_device_failures();  // for tests, which lose devices on purpose
+// Error (device): that, or `own`, was less than `interval_seconds` ago.
+Result<void> may_take_device(double interval_seconds,
+                             std::optional<std::chrono::steady_clock::time_point> own = {});
 
 }  // namespace sluice::session

@@ -26,12 +26,6 @@ using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
-// Of the whole process: devices share one driver. Sessions of several threads may race here, which
-// at worst makes one of them wait.
-Clock::time_point& last_device_failure() {
-  static Clock::time_point when;
-  return when;
-}
 }  // namespace
 
 struct Session::State {
@@ -44,6 +38,7 @@ struct Session::State {
   // fails.
   std::shared_ptr<const ir::Graph> original;
   std::unique_ptr<Gpu> gpu;
+  std::optional<Clock::time_point> left_gpu;     // the latest failover
   std::unique_ptr<Cpu> cpu;                      // holds the graph
   std::vector<Value> held_inputs, held_outputs;  // of the run that is on; empty between runs
   std::vector<std::pair<DType, Shape>> checked;  // inputs of the latest run, when all are tensors
@@ -231,17 +226,14 @@ Result<void> Session::retry_gpu() {
   if (s.original == nullptr) {
     return usage_error("The session has not been on the GPU, so there is nothing to go back to");
   }
-  const double ago = seconds_since(last_device_failure());
-  if (ago < s.options.retry_interval_seconds) {
-    return Error{ErrorCode::kDevice,
-                 cat("A device failed ", static_cast<int>(ago), " s ago (",
-                     static_cast<int>(s.options.retry_interval_seconds),
-                     " s must pass before another is taken)"),
-                 {}};
-  }
-  last_device_failure() = Clock::now();
+  SLUICE_TRY(may_take_device(s.options.retry_interval_seconds, s.left_gpu));
   s.options.faults = nullptr;
-  SLUICE_ASSIGN(s.gpu, Gpu::create(s.original, s.options, s.binding));
+  auto made = Gpu::create(s.original, s.options, s.binding);
+  if (!made) {
+    note_device_failure();
+    return made.error();
+  }
+  s.gpu = std::move(made).value();
   s.cpu = nullptr;
   s.binding.bound = Backend::kWebGpu;
   s.binding.evidence = Evidence::kReported;
@@ -309,11 +301,14 @@ Result<void> Session::run_once(const NamedValues& given, NamedValues& results,
       const Error error = made.error();
       const bool device_failed =
           error.code == ErrorCode::kDevice || error.code == ErrorCode::kResource;
-      if (!device_failed || s.options.strict) return error;
+      if (!device_failed) return error;
+      const bool lost = !s.gpu->device().usable();
+      // What only is too large for it says nothing against the device.
+      if (lost || error.code == ErrorCode::kDevice) note_device_failure();
+      if (s.options.strict) return error;
       // The job is finished here and now, from its inputs, as a session on the CPU would do it.
       const auto failed = Clock::now();
-      const bool lost = !s.gpu->device().usable();
-      last_device_failure() = failed;
+      s.left_gpu = failed;
       s.gpu = nullptr;
       s.graph = s.original->clone();
       SLUICE_TRY(s.bind_cpu());

@@ -47,7 +47,9 @@ struct Options {
   std::vector<std::string> kernels = {};
   bool device_times = false;     // per-step times by timestamp queries
   double deadline_seconds = 10;  // for each wait on the device
-  // After a device has failed, the least time before retry_gpu() takes another in this process.
+  // After a device has failed, the least time before a new session or retry_gpu() takes one again
+  // in this process. Until then new sessions bind to the CPU (WebGPU alone: error kDevice) and say
+  // why.
   double retry_interval_seconds = 120;
   // For tests.
   bool self_test = true;                          // the gate's known-answer computations

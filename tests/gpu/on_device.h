@@ -66,7 +66,8 @@ inline session::Options software() {
   options.backend = session::Backend::kWebGpu;
   options.allow_software = true;
   options.threads = 1;
-  options.deadline_seconds = 60;  // compiling shares the cores with everybody else
+  options.deadline_seconds = 60;       // compiling shares the cores with everybody else
+  options.retry_interval_seconds = 0;  // other tests lose devices on purpose
   return options;
 }
 

@@ -172,6 +172,30 @@ test('after a failover the GPU is left alone for two minutes, then only retryGpu
   assert.equal(core.bound, 'webgpu');
 });
 
+test('after a failover new sessions leave the GPU alone for two minutes and say why', async () => {
+  const calls = await callsOf();
+  const { session, devices, keeper, clock } = world({ faults: [{ call: 'submit', number: calls.submit - 1, kind: 'lose' }] });
+  await session.bind(quiet);
+  for (let i = 0; i < 3; ++i) await runAndCheck(session, 8 + i);
+  const another = async () => {
+    const core = new FakeCore();
+    const fresh = new LoadedSession(core, core.opened, keeper, { name: 'another' });
+    await fresh.bind(quiet);
+    await runAndCheck(fresh, 8);
+    return core;
+  };
+  clock.now += 119_000;
+  const early = await another();
+  assert.equal(early.bound, 'cpu');
+  assert.equal(devices.length, 1);
+  assert.match(early.failovers[0].error, /The last device failed 119 s ago .*; another is asked for after 120 s/);
+  clock.now += 2_000;
+  const late = await another();
+  assert.equal(late.bound, 'webgpu');
+  assert.equal(devices.length, 2);
+  assert.deepEqual(late.failovers, []);
+});
+
 test('a failure of an earlier worker counts', async () => {
   const { core, session, devices } = world({ lastFailure: 1_000_000 - 5_000 });
   await session.bind(quiet);
