@@ -5,9 +5,12 @@
 //   sluice_export_cases OUT [--limit N] [--long] [--family NAME] [--model NAME=FILE]...
 //
 // Each case is compiled with fixed and with symbolic shapes ("fixed", "symbolic"), and once more
-// for a device with shader-f16, its float32 inputs rounded to float16 ("half", "half_symbolic"). Of
-// a family, every pipeline that any of these needs is taken at least once, by the cheapest case
-// that has it; then cases are taken evenly up to N. --long takes all.
+// for a device with shader-f16, its float32 inputs rounded to float16 ("half", "half_symbolic").
+// Where that makes another plan, it is also compiled for devices with packed dot products
+// ("packed") and with subgroups ("subgroups"), and with Winograd's convolution whatever its
+// estimate says ("winograd"). A program says what of the browser it needs. Of a family, every
+// pipeline that any of these needs is taken at least once, by the cheapest case that has it; then
+// cases are taken evenly up to N. --long takes all.
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -51,9 +54,8 @@ constexpr double kEvenFlops = 2e7;
 struct Tolerance {
   double atol, rtol;
 };
-Tolerance tolerance_of(const op::Case& c, DType dtype) {
-  constexpr double kFloat32 = 2e-6;
-  Tolerance t = {std::max(c.atol, kFloat32), std::max(c.rtol, kFloat32)};
+Tolerance tolerance_of(const op::Case& c, DType dtype, Tolerance least) {
+  Tolerance t = {std::max(c.atol, least.atol), std::max(c.rtol, least.rtol)};
   if (dtype == DType::kFloat16) {
     t.rtol += 1.5 * std::ldexp(1.0, -10);
     t.atol += std::ldexp(1.0, -14);
@@ -65,12 +67,56 @@ Tolerance tolerance_of(const op::Case& c, DType dtype) {
 
 struct Variant {
   const char* name;
-  bool half, symbolic;
+  bool half = false, symbolic = false;
+  plan::Features features = {};  // besides f16
+  std::string_view kernel = "";  // taken wherever it can be
+  // In the text of a shader of every plan that is worth writing down; empty: any plan.
+  std::string_view mark = "";
+  std::string_view need = "";  // of the browser, besides shader-f16
+  Tolerance least = {2e-6, 2e-6};
 };
-constexpr Variant kVariants[] = {{"fixed", false, false},
-                                 {"half", true, false},
-                                 {"symbolic", false, true},
-                                 {"half_symbolic", true, true}};
+// Winograd's transforms amplify roundings: the tolerance of layers.
+constexpr Variant kVariants[] = {
+    {.name = "fixed"},
+    {.name = "half", .half = true},
+    {.name = "symbolic", .symbolic = true},
+    {.name = "half_symbolic", .half = true, .symbolic = true},
+    {.name = "packed",
+     .features = {.packed_dot = true},
+     .mark = "dot4",
+     .need = "packed_4x8_integer_dot_product"},
+    {.name = "packed_symbolic",
+     .symbolic = true,
+     .features = {.packed_dot = true},
+     .mark = "dot4",
+     .need = "packed_4x8_integer_dot_product"},
+    {.name = "winograd", .kernel = "conv.winograd", .mark = "winograd", .least = {1e-4, 1e-3}},
+    {.name = "winograd_symbolic",
+     .symbolic = true,
+     .kernel = "conv.winograd",
+     .mark = "winograd",
+     .least = {1e-4, 1e-3}},
+    {.name = "subgroups",
+     .features = {.subgroups = true},
+     .mark = "subgroupAdd(",
+     .need = "subgroups"},
+    {.name = "subgroups_half",
+     .half = true,
+     .features = {.subgroups = true},
+     .mark = "subgroupAdd(",
+     .need = "subgroups"},
+};
+const Variant& kFixed = kVariants[0];
+const Variant& kHalf = kVariants[1];
+const Variant& kPacked = kVariants[4];
+
+// Whether the plan has what the variant is for.
+bool shows(const plan::Plan& plan, const Variant& variant) {
+  return variant.mark.empty() || std::ranges::any_of(plan.pipelines, [&](const auto& pipeline) {
+           return pipeline.shader.find(variant.mark) != std::string::npos ||
+                  pipeline.wgsl.find(variant.mark) != std::string::npos;
+         });
+}
 
 Value to_half(const Value& value) {
   if (!value.is_tensor() || value.tensor().dtype() != DType::kFloat32) return value;
@@ -94,7 +140,8 @@ struct PlanAndInputs {
 };
 
 // As a session does: what a compilation asks for is told to the next one.
-Result<PlanAndInputs> plan_of(const ir::Graph& graph, std::span<const Value> feeds, bool half) {
+Result<PlanAndInputs> plan_of(const ir::Graph& graph, std::span<const Value> feeds,
+                              const Variant& variant) {
   const op::Registry& registry = ops::registry();
   PlanAndInputs made;
   std::set<std::string> constants;
@@ -106,9 +153,12 @@ Result<PlanAndInputs> plan_of(const ir::Graph& graph, std::span<const Value> fee
     passes::OptimizeOptions how;
     how.keep_outputs = true;
     how.widen_float16 = false;
+    how.fuse_dynamic_quantization = variant.features.packed_dot;
     SLUICE_TRY(passes::optimize(registry, *g, how));
     compile::GpuOptions gpu;
-    gpu.features.f16 = half;
+    gpu.features = variant.features;
+    gpu.features.f16 = variant.half;
+    if (!variant.kernel.empty()) gpu.kernels = {std::string(variant.kernel)};
     SLUICE_ASSIGN(compile::GpuProgram program, compile::compile_gpu(registry, *g, gpu));
     made.plan = program.plan;
     made.inputs.clear();
@@ -144,7 +194,7 @@ Result<Compiled> compile(const op::Case& c, const Variant& variant) {
   made.variant = &variant;
   auto graph = conformance::graph_of(made.c, variant.symbolic);
   SLUICE_TRY(op::infer_graph(ops::registry(), *graph));
-  SLUICE_ASSIGN(made.run, plan_of(*graph, conformance::feeds_of(made.c), variant.half));
+  SLUICE_ASSIGN(made.run, plan_of(*graph, conformance::feeds_of(made.c), variant));
   for (const plan::Pipeline& pipeline : made.run.plan->pipelines) {
     made.pairs.insert(pipeline.shader);
     for (size_t i = 0; i < pipeline.knobs.size(); ++i) {
@@ -167,9 +217,9 @@ Result<Compiled> compile(const op::Case& c, const Variant& variant) {
   return made;
 }
 
-// {"name", "op", "variant", "f16", "program", "expected"}.
-Result<std::string> to_json(std::string_view op, std::string_view name, std::string_view variant,
-                            bool half, const PlanAndInputs& run, std::span<const Value> truth,
+// {"name", "op", "variant", "f16", "need", "program", "expected"}.
+Result<std::string> to_json(std::string_view op, std::string_view name, const Variant& variant,
+                            const PlanAndInputs& run, std::span<const Value> truth,
                             FunctionRef<std::string(const Tensor&)> tolerance) {
   SLUICE_ASSIGN(const std::string program, exec::null::to_program(*run.plan, run.inputs));
   std::string expected;
@@ -186,8 +236,9 @@ Result<std::string> to_json(std::string_view op, std::string_view name, std::str
                   plan::to_device(tensor, run.plan->slot(id).format));
     expected += cat("{", tolerance(tensor), ",\"data\":\"", exec::null::base64(bytes), "\"}");
   }
-  return cat("{\"name\":\"", name, "\",\"op\":\"", op, "\",\"variant\":\"", variant,
-             "\",\"f16\":", half, ",\"program\":", program, ",\"expected\":[", expected, "]}");
+  return cat("{\"name\":\"", name, "\",\"op\":\"", op, "\",\"variant\":\"", variant.name,
+             "\",\"f16\":", variant.half, ",\"need\":\"", variant.need, "\",\"program\":", program,
+             ",\"expected\":[", expected, "]}");
 }
 
 Result<std::string> write(const Compiled& made) {
@@ -196,11 +247,10 @@ Result<std::string> write(const Compiled& made) {
   SLUICE_ASSIGN(const std::vector<Value> truth,
                 op::interpret(ops::registry(), *graph, conformance::feeds_of(made.c)));
   const auto tolerance = [&](const Tensor& tensor) {
-    const Tolerance t = tolerance_of(*made.original, tensor.dtype());
+    const Tolerance t = tolerance_of(*made.original, tensor.dtype(), made.variant->least);
     return cat("\"atol\":", t.atol, ",\"rtol\":", t.rtol);
   };
-  return to_json(made.c.op, made.c.name, made.variant->name, made.variant->half, made.run, truth,
-                 tolerance);
+  return to_json(made.c.op, made.c.name, *made.variant, made.run, truth, tolerance);
 }
 
 struct Count {
@@ -231,6 +281,7 @@ bool export_family(const ops::CaseTable& table, const Options& options, Count& t
         ++count.islands;
         continue;
       }
+      if (!shows(*made->run.plan, variant)) continue;
       if (made->pairs.empty()) {
         ++count.nothing_to_dispatch;
         continue;
@@ -348,15 +399,14 @@ Result<std::string> model_programs(const std::string& name, const std::string& p
   std::vector<Value> truth;
   for (const auto& [_, value] : results) truth.push_back(value);
   std::string out;
-  for (const bool half : {false, true}) {
-    SLUICE_ASSIGN(const PlanAndInputs run, plan_of(*graph, feeds, half));
+  for (const Variant* const variant : {&kFixed, &kHalf, &kPacked}) {
+    SLUICE_ASSIGN(const PlanAndInputs run, plan_of(*graph, feeds, *variant));
     const bool any_half = std::ranges::any_of(run.plan->slots, [](const plan::Slot& slot) {
       return slot.format == plan::DeviceFormat::kF16;
     });
-    if (half && !any_half) continue;
+    if ((variant->half && !any_half) || !shows(*run.plan, *variant)) continue;
     const auto tolerance = [&](const Tensor& tensor) { return model_tolerance(*run.plan, tensor); };
-    SLUICE_ASSIGN(const std::string text,
-                  to_json("model", name, half ? "half" : "fixed", half, run, truth, tolerance));
+    SLUICE_ASSIGN(const std::string text, to_json("model", name, *variant, run, truth, tolerance));
     out += cat(out.empty() ? "" : ",\n", text);
   }
   return out;

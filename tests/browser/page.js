@@ -16,8 +16,9 @@ async function openDevice() {
   const adapter = await navigator.gpu.requestAdapter();
   if (!adapter) return {error: 'requestAdapter gives null'};
   const f16 = adapter.features.has('shader-f16');
-  // Default limits and no other feature: what every adapter must offer.
-  device = await adapter.requestDevice({requiredFeatures: f16 ? ['shader-f16'] : []});
+  // Default limits, which every adapter must offer, and those features that programs may need.
+  const requiredFeatures = ['shader-f16', 'subgroups'].filter(name => adapter.features.has(name));
+  device = await adapter.requestDevice({requiredFeatures});
   device.lost.then(info => { lost = `${info.reason}: ${info.message}`; });
   device.addEventListener('uncapturederror', event => uncaptured.push(event.error.message));
   const limits = {};
@@ -29,8 +30,13 @@ async function openDevice() {
   const {vendor, architecture, description, isFallbackAdapter} = adapter.info ?? {};
   return {
     f16, limits, info: {vendor, architecture, description, isFallbackAdapter},
-    language: [...(navigator.gpu.wgslLanguageFeatures ?? [])],
+    features: requiredFeatures, language: [...(navigator.gpu.wgslLanguageFeatures ?? [])],
   };
+}
+
+// A feature of the device or of the language that a program needs; '' is none.
+function has(need) {
+  return !need || device.features.has(need) || !!navigator.gpu.wgslLanguageFeatures?.has(need);
 }
 
 function bytesOf(text) {
@@ -228,7 +234,7 @@ async function runCase(one) {
 // reported. Empty, or what went unnoticed.
 async function selfCheck(url) {
   const {cases} = await (await fetch(url)).json();
-  const good = cases.find(one => !one.f16 && one.program.outputs.length > 0 &&
+  const good = cases.find(one => !one.f16 && !one.need && one.program.outputs.length > 0 &&
       one.program.outputs[0].format === 'f32' && one.program.outputs[0].size > 0);
   if (!good) return 'no program to damage';
   const fails = async damage => {
@@ -262,14 +268,19 @@ async function selfCheck(url) {
 // `atOnce` programs are under way at a time: a readback's latency costs more than its work.
 async function runFamily(url, atOnce) {
   const {family, cases} = await (await fetch(url)).json();
-  const result = {family, cases: 0, passed: 0, half: 0, halfPassed: 0, notRun: 0, failures: [], times: []};
+  const result = {
+    family, cases: 0, passed: 0, half: 0, halfPassed: 0, failures: [], times: [],
+    /** By variant: programs that passed, and by need: those that were not run. */
+    variants: {}, notRun: {},
+  };
   const before = pipelines.size;
   let next = 0;
   const work = async () => {
     while (next < cases.length && !lost) {
       const one = cases[next++];
-      if (one.f16 && !device.features.has('shader-f16')) {
-        ++result.notRun;
+      const missing = [one.f16 ? 'shader-f16' : '', one.need].find(need => !has(need));
+      if (missing) {
+        result.notRun[missing] = (result.notRun[missing] ?? 0) + 1;
         continue;
       }
       ++result.cases;
@@ -281,6 +292,7 @@ async function runFamily(url, atOnce) {
         result.failures.push(`${one.op} ${one.name} (${one.variant}): ${why}`);
       } else {
         ++result.passed;
+        result.variants[one.variant] = (result.variants[one.variant] ?? 0) + 1;
         if (one.f16) ++result.halfPassed;
       }
     }

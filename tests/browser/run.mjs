@@ -45,7 +45,12 @@ const server = await serve(programs);
 const origin = `http://127.0.0.1:${server.address().port}/`;
 const browser = await launchBrowser(browserName);
 
-let passed = 0, failed = 0, half = 0, notRunHalf = 0;
+let passed = 0, failed = 0, half = 0;
+const variants = {}, notRunFor = {};  // programs that passed by variant, and that were not run by what is missing
+const addUp = (into, counts) => {
+  for (const [name, count] of Object.entries(counts)) into[name] = (into[name] ?? 0) + count;
+};
+const listed = counts => Object.entries(counts).map(([name, count]) => `${name} ${count}`).join(', ');
 async function freshPage() {
   const page = await browser.newPage();
   await page.goto(origin);
@@ -61,7 +66,7 @@ try {
   const {vendor, architecture, description, isFallbackAdapter} = facts.info;
   console.log(`adapter: vendor "${vendor}", architecture "${architecture}", description "${description}", ` +
               `fallback ${isFallbackAdapter}, shader-f16 ${facts.f16}, limits ${JSON.stringify(facts.limits)}`);
-  console.log(`language features: ${facts.language.join(' ')}`);
+  console.log(`features: ${facts.features.join(' ') || 'none'}; of the language: ${facts.language.join(' ')}`);
   const unnoticed = await page.evaluate(url => selfCheck(url), families[0]);
   console.log(`self-check: ${unnoticed || 'four planted faults are seen'}`);
   if (unnoticed) ++failed;
@@ -73,7 +78,8 @@ try {
     passed += result.passed;
     failed += bad;
     half += result.halfPassed;
-    notRunHalf += result.notRun;
+    addUp(variants, result.variants);
+    addUp(notRunFor, result.notRun);
     console.log(`${result.family.padEnd(12)} ${String(result.cases).padStart(4)} cases, ${result.passed} passed, ` +
                 `${bad} failed, float16 ${result.halfPassed} of ${result.half}, ${result.pipelines} pipelines, ` +
                 `${((Date.now() - begin) / 1000).toFixed(1)} s`);
@@ -98,6 +104,7 @@ try {
   await browser.close();
   server.close();
 }
-console.log(`float16: ${half} passed, ${notRunHalf} not run (no shader-f16)`);
+console.log(`passed: ${listed(variants)}; float16 ${half}`);
+if (Object.keys(notRunFor).length > 0) console.log(`not run, for want of: ${listed(notRunFor)}`);
 console.log(`${passed} passed, ${failed} failed`);
 process.exit(failed === 0 ? 0 : 1);
