@@ -53,7 +53,8 @@ SLUICE_EXPORT(sluice_initialize) void sluice_initialize();
 //   exports.__wasm_init_tls(block); exports.sluice_thread_main(index);
 // thread_main never returns: it computes, and sleeps in between; terminate() ends it. A worker that
 // comes late or never costs speed only. When thread_main traps, the Worker calls thread_failed, and
-// the owner's call traps, too. Only the owner calls anything else.
+// the owner's call traps, too, if it waits for that thread; for one that was terminated in the
+// midst of a kernel it waits two minutes. Only the owner calls anything else.
 SLUICE_EXPORT(sluice_thread_block) void* sluice_thread_block();  // 0: out of memory
 SLUICE_EXPORT(sluice_thread_block_bytes) uint32_t sluice_thread_block_bytes();
 SLUICE_EXPORT(sluice_thread_main) void sluice_thread_main(int32_t index);

@@ -22,10 +22,15 @@ constexpr uint32_t kStackBytes = 256 << 10;
 std::atomic<bool> allocating = false;
 std::atomic<uint32_t> worker_allocations = 0;
 
+// Some minutes' worth: whoever holds the lock for so long has been ended by its host.
+constexpr uint64_t kMostSpins = uint64_t{1} << 33;
+
 struct AllocatorLock {
   AllocatorLock() {
     if (ThreadPool::on_worker()) worker_allocations.fetch_add(1, std::memory_order_relaxed);
-    while (allocating.exchange(true, std::memory_order_acquire)) {
+    for (uint64_t spin = 0; allocating.exchange(true, std::memory_order_acquire); ++spin) {
+      // A thread that has trapped may have been in here. Without a word: that would allocate.
+      if (ThreadPool::has_failed() || spin == kMostSpins) __builtin_trap();
     }
   }
   ~AllocatorLock() { allocating.store(false, std::memory_order_release); }

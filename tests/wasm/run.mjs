@@ -4,6 +4,7 @@
 //   node run.mjs malformed FLAVOUR                  the corpus of broken files: an answer or an error, no trap
 //   node run.mjs model FLAVOUR MODEL CLI            a model's outputs against `sluice run` and over threads
 //   node run.mjs cutout FLAVOUR MODEL CLI           a photo's matte against `sluice cutout`
+//   node run.mjs threads FLAVOUR                    threads that never come back from their part of a kernel
 // FLAVOUR is simd or relaxed, with -threads where workers are wanted.
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
@@ -320,9 +321,30 @@ async function model(path, cli) {
   return ok && Object.keys(one).length > 0;
 }
 
-const kinds = { unit, conformance, malformed, model };
+// A thread that traps, and one that is silent: the owner's call ends with a trap that says so, and others compute on.
+async function threadTrouble() {
+  const [none, trap, silence] = [0, 1, 2];
+  let failed = 0;
+  for (const [trouble, patience, wanted] of [[none, 120, ''], [trap, 120, 'without a trap'], [silence, 2, 'within two minutes'], [none, 120, '']]) {
+    const host = await load(moduleFile(`test-${flavour}`), { threads: 2, onMessage: () => {} });
+    let said = '';
+    try {
+      const sum = host.x.sluice_test_threads(trouble, patience);
+      if (sum !== 3) said = `the sum is ${sum} (3 expected)`;
+    } catch (error) {
+      said = `${error.message}; ${host.messages.at(-1)}`;
+    }
+    const good = wanted ? said.includes(wanted) : said === '';
+    if (!good) ++failed;
+    console.log(`${good ? 'ok    ' : 'FAILED'}  ${said || 'computed by both'}`);
+    await host.close();
+  }
+  return failed === 0;
+}
+
+const kinds = { unit, conformance, malformed, model, threads: threadTrouble };
 if (!kinds[kind]) {
-  console.error('usage: run.mjs unit|conformance|malformed|model FLAVOUR ...');
+  console.error('usage: run.mjs unit|conformance|malformed|model|threads FLAVOUR ...');
   process.exit(2);
 }
 process.exit((await kinds[kind](...rest)) ? 0 : 1);

@@ -160,7 +160,15 @@ export async function runCases(web, {gpu, flavour, threads, suite, cases}) {
     await page.exposeFunction('heard', listen);
     await page.evaluate(() => {
       window.worker = new Worker('worker.js', {type: 'module'});
-      window.worker.onmessage = ({data}) => void window.heard(data);
+      const threads = [];
+      window.worker.onmessage = ({data}) => {
+        if (!data.thread) return void window.heard(data);
+        // The first of a new module: the threads of the one before have nothing to do any more.
+        if (data.thread.index === 1) for (const one of threads.splice(0)) one.terminate();
+        const thread = new Worker('thread.js', {type: 'module'});
+        thread.postMessage(data.thread);
+        threads.push(thread);
+      };
       window.worker.onerror = event => void window.heard({failed: `worker: ${event.message}`});
     });
   };

@@ -47,8 +47,8 @@ let simd = '';
 let gpu = null;
 
 async function freshCore() {
-  loaded?.team.stop();
-  loaded = await loadModule({assets: settings.assets, threads: settings.threads});
+  const startThread = thread => postMessage({thread});
+  loaded = await loadModule({assets: settings.assets, threads: settings.threads, startThread});
   trapped = false;
   core = new CaseCore(loaded, () => {
     trapped = true;

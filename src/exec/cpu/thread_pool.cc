@@ -38,13 +38,17 @@ inline void pause() {
 
 // Sleeps while `word` holds `old`. The C++ library for WebAssembly is built without threads: its
 // atomic wait only polls.
-void sleep_while(std::atomic<uint32_t>& word, uint32_t old) {
 #ifdef __wasm__
-  __builtin_wasm_memory_atomic_wait32(reinterpret_cast<int*>(&word), static_cast<int>(old), -1);
-#else
-  word.wait(old, std::memory_order_acquire);
-#endif
+// False: it still held `old` after so long (-1: for ever).
+bool sleep_while(std::atomic<uint32_t>& word, uint32_t old, int64_t nanoseconds = -1) {
+  return __builtin_wasm_memory_atomic_wait32(reinterpret_cast<int*>(&word), static_cast<int>(old),
+                                             nanoseconds) != 2;
 }
+#else
+void sleep_while(std::atomic<uint32_t>& word, uint32_t old) {
+  word.wait(old, std::memory_order_acquire);
+}
+#endif
 
 void wake_all(std::atomic<uint32_t>& word) {
 #ifdef __wasm__
@@ -93,6 +97,8 @@ struct ThreadPool::Team {
 
   // Claims ranges and runs them until none is left.
   void run_ranges();
+  // Until the ranges that others have claimed have returned, too.
+  void wait_for_others();
   void work(int index);
 };
 
@@ -104,6 +110,7 @@ int64_t ThreadPool::range_count(int64_t count, int64_t grain) {
 
 namespace {
 int worker_count = 0;
+int patience_seconds = 120;
 thread_local bool is_worker = false;
 }  // namespace
 
@@ -129,7 +136,31 @@ void ThreadPool::worker_failed() {
   wake_all(team.unfinished);
 }
 
+bool ThreadPool::has_failed() { return everyone().failed.load(std::memory_order_acquire); }
+
 bool ThreadPool::on_worker() { return is_worker; }
+
+void ThreadPool::set_patience(int seconds) { patience_seconds = seconds; }
+
+// Seconds are counted in waits: a clock goes on while the machine sleeps.
+void ThreadPool::Team::wait_for_others() {
+  uint32_t before = 0;
+  int silent_seconds = 0;
+  for (int spin = 0;; ++spin) {
+    const uint32_t left = unfinished.load(std::memory_order_acquire);
+    if (left == 0) return;
+    if (failed.load(std::memory_order_acquire)) {
+      check_failed("a thread ends its part of a kernel without a trap", __FILE__, __LINE__);
+    }
+    if (left != before) silent_seconds = 0;
+    before = left;
+    if (spin < kSpins) continue;
+    if (sleep_while(unfinished, left, 1'000'000'000) || ++silent_seconds < patience_seconds)
+      continue;
+    check_failed("a thread comes back from its part of a kernel within two minutes", __FILE__,
+                 __LINE__);
+  }
+}
 
 ThreadPool::ThreadPool(int threads) {
   const int most = worker_count + 1;
@@ -158,6 +189,18 @@ ThreadPool::~ThreadPool() {
   team_->wake.fetch_add(1, std::memory_order_release);
   wake_all(team_->wake);
   for (std::thread& worker : team_->workers) worker.join();
+}
+
+void ThreadPool::Team::wait_for_others() {
+  for (int spin = 0;; ++spin) {
+    const uint32_t left = unfinished.load(std::memory_order_acquire);
+    if (left == 0) return;
+    if (spin < kSpins) {
+      pause();
+    } else {
+      sleep_while(unfinished, left);
+    }
+  }
 }
 
 #endif
@@ -192,16 +235,7 @@ void ThreadPool::parallel_for(int64_t count, int64_t grain, Body body) {
   team.run_ranges();
   inside_body = false;
 
-  for (int spin = 0;; ++spin) {
-    const uint32_t left = team.unfinished.load(std::memory_order_acquire);
-    if (left == 0) break;
-    SLUICE_CHECK(!team.failed.load(std::memory_order_acquire));
-    if (spin < kSpins) {
-      pause();
-    } else {
-      sleep_while(team.unfinished, left);
-    }
-  }
+  team.wait_for_others();
   team.taken.store(false, std::memory_order_release);
 }
 

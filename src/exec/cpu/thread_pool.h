@@ -46,8 +46,13 @@ class ThreadPool {
   static void set_worker_count(int workers);
   // What worker `index` (from 1) does for the rest of its life.
   [[noreturn]] static void serve_workers(int index);
-  // A worker has trapped: whoever waits for its range traps, too, instead of waiting for ever.
+  // A worker has trapped: whoever waits for its range traps, too, instead of waiting for ever. So
+  // does who waits for one that its host has ended without a word, after two minutes in which no
+  // range has returned.
   static void worker_failed();
+  static bool has_failed();
+  // For tests: fewer seconds.
+  static void set_patience(int seconds);
   // True on a thread other than the one that owns the module.
   static bool on_worker();
 #endif

@@ -1,4 +1,4 @@
-// Where the package's files are. Each address is written out, so that bundlers find the files and may
+// Where the module's files are. Each address is written out, so that bundlers find the files and may
 // rename them. They lie beside worker.js, into which this is bundled; this source lies there, too.
 import type {Flavour} from './core/features.js';
 
@@ -15,10 +15,4 @@ export function wasmUrl(flavour: Flavour, base: string | null): URL {
     case 'relaxed-threads':
       return new URL('./sluice-relaxed-threads.wasm', import.meta.url);
   }
-}
-
-/** A worker for a thread of the module. */
-export function threadWorker(name: string, base: string | null): Worker {
-  if (base !== null) return new Worker(new URL('thread.js', base), {type: 'module', name});
-  return new Worker(new URL('./thread.js', import.meta.url), {type: 'module', name});
 }

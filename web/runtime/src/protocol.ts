@@ -49,6 +49,16 @@ export interface StartParams {
   readonly lastDeviceFailure: number | null;
 }
 
+/** What a thread of the module is told (thread.ts). */
+export interface ThreadMessage {
+  readonly module: WebAssembly.Module;
+  readonly memory: WebAssembly.Memory;
+  /** Its stack and thread-local data, in the shared memory. */
+  readonly block: number;
+  /** 1 .. number of threads beside the owner's. */
+  readonly index: number;
+}
+
 /** Names and types of all calls. Extended by declaration merging, see above. */
 export interface Calls {
   /** First of all: loads the WebAssembly module. */
@@ -81,6 +91,8 @@ export type ToPage =
   | {readonly type: 'event'; readonly id: number; readonly event: unknown}
   /** A session's record changed outside of a call's result. */
   | {readonly type: 'binding'; readonly session: number; readonly binding: Binding}
+  /** The module wants a thread: the page makes its worker. */
+  | {readonly type: 'thread'; readonly thread: ThreadMessage}
   /** A device failed: the page remembers it beyond this worker's life. */
   | {readonly type: 'device-failure'; readonly at: number}
   /** The module trapped: this worker computes no more. */

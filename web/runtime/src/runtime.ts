@@ -1,8 +1,8 @@
 // Runtime: the page's side of one worker. Sessions with the same assets and threads share one. When the
 // worker dies or its module traps, every pending call is rejected, and the next session gets a new worker.
-import {SluiceError, abortedError, asSluiceError, fromWire, throwIfAborted} from './errors.js';
+import {SluiceError, abortedError, asSluiceError, fromWire, messageOf, throwIfAborted} from './errors.js';
 import {portPair} from './protocol.js';
-import type {CallName, EventOf, Params, Port, ResultOf, ToPage, ToWorker} from './protocol.js';
+import type {CallName, EventOf, Params, Port, ResultOf, ThreadMessage, ToPage, ToWorker} from './protocol.js';
 import type {Binding} from './types.js';
 
 export interface RuntimeOptions {
@@ -39,12 +39,14 @@ export class Runtime {
   private users = 0;
   private dead: SluiceError | null = null;
   private stop: () => void = () => {};
+  /** Of the module, made here at its worker's wish (core/threads.ts tells why), and ended with it. */
+  private readonly threads: Worker[] = [];
   /** There is somebody to post to. What is posted before the module is loaded waits there for it. */
   private readonly connected: Promise<void>;
 
   private constructor(
     private readonly key: string,
-    options: RuntimeOptions,
+    private readonly options: RuntimeOptions,
   ) {
     this.connected = this.connect(options);
     this.connected
@@ -194,12 +196,39 @@ export class Runtime {
       case 'binding':
         this.bindings.get(message.session)?.(message.binding);
         break;
+      case 'thread':
+        if (!this.dead) this.startThread(message.thread);
+        break;
       case 'device-failure':
         lastDeviceFailure = message.at;
         break;
       case 'poisoned':
         this.die(fromWire(message.error));
         break;
+    }
+  }
+
+  // One that can't be made costs speed only.
+  private startThread(thread: ThreadMessage): void {
+    const complain = (why: string) => {
+      console.warn(`sluice · thread ${thread.index} does not run (${why})`);
+    };
+    const {assets} = this.options;
+    const name = `sluice thread ${thread.index}`;
+    try {
+      // Bundlers find this file, too, by exactly such an expression.
+      const worker =
+        assets !== null
+          ? new Worker(new URL('thread.js', assets), {type: 'module', name})
+          : new Worker(new URL('./thread.js', import.meta.url), {type: 'module', name});
+      worker.onerror = event => {
+        event.preventDefault();
+        complain(event.message || 'thread.js is not to be had');
+      };
+      worker.postMessage(thread);
+      this.threads.push(worker);
+    } catch (thrown) {
+      complain(messageOf(thrown));
     }
   }
 
@@ -214,6 +243,7 @@ export class Runtime {
     if (shared.get(this.key) === this) shared.delete(this.key);
     for (const pending of [...this.pending.values()]) pending.reject(error);
     this.stop();
+    for (const thread of this.threads.splice(0)) thread.terminate();
     this.port = null;
   }
 }

@@ -1,13 +1,15 @@
 // A thread of the WebAssembly module (src/wasm/abi.h, "Threads"): runs its share of kernels until it is
-// terminated. It never answers: a failure here is an error event at whoever started it.
+// terminated. Before that, a failure costs a thread and is an error event at whoever made the worker; in a kernel,
+// the module is told, too: whoever waits for that share would wait for ever.
 import {hostImports} from './core/imports.js';
-import type {ThreadMessage} from './core/threads.js';
+import type {ThreadMessage} from './protocol.js';
 
 interface ThreadExports {
   readonly __stack_pointer: WebAssembly.Global<'i32'>;
   __wasm_init_tls(block: number): void;
   sluice_thread_block_bytes(): number;
   sluice_thread_main(index: number): void;
+  sluice_thread_failed(): void;
 }
 
 globalThis.onmessage = (event: MessageEvent<ThreadMessage>) => {
@@ -17,5 +19,10 @@ globalThis.onmessage = (event: MessageEvent<ThreadMessage>) => {
   const exports = instance.exports as unknown as ThreadExports;
   exports.__stack_pointer.value = (block + exports.sluice_thread_block_bytes()) | 0; // i32
   exports.__wasm_init_tls(block);
-  exports.sluice_thread_main(index);
+  try {
+    exports.sluice_thread_main(index);
+  } catch (trap) {
+    exports.sluice_thread_failed();
+    throw trap;
+  }
 };

@@ -145,6 +145,32 @@ test('an aborted load frees its session, and the worker with it', async () => {
   assert.equal(worker.terminated, true);
 });
 
+test('threads of the module are made here, handed their share, and end with the worker', async () => {
+  reset();
+  const session = await Session.create(model(), { assets: 'https://example.org/lib/' });
+  const [worker] = FakeWorker.made;
+  const thread = { module: 'module', memory: 'memory', block: 64, index: 1 };
+  worker.tell({ type: 'thread', thread });
+  assert.equal(FakeWorker.made.length, 2);
+  const [, made] = FakeWorker.made;
+  assert.equal(made.url, 'https://example.org/lib/thread.js');
+  assert.equal(made.options.type, 'module');
+  assert.deepEqual(made.calls, [thread]);
+  let prevented = 0;
+  const { warn } = console;
+  const lines = [];
+  console.warn = line => lines.push(line);
+  made.onerror({ message: '', preventDefault: () => ++prevented });
+  console.warn = warn;
+  assert.equal(prevented, 1);
+  assert.match(lines.join(), /thread 1 does not run/);
+  assert.deepEqual((await session.run({})).constructor, Object, 'the session goes on');
+  await session.dispose();
+  assert.equal(made.terminated, true);
+  worker.tell({ type: 'thread', thread }); // late: nobody is there for it
+  assert.equal(FakeWorker.made.length, 2);
+});
+
 test('a crash rejects everything that waits; the next load gets a new worker', async () => {
   reset({ 'session.run': () => undefined });
   const session = await Session.create(model());

@@ -1,7 +1,7 @@
-// Loads the module: chooses a flavour, compiles it while it streams, gives it memory, and starts the
-// thread workers of the threaded builds.
+// Loads the module: chooses a flavour, compiles it while it streams, and gives it memory.
 import {wasmUrl} from '../assets.js';
 import {SluiceError, messageOf} from '../errors.js';
+import type {ThreadMessage} from '../protocol.js';
 import type {ModuleExports} from './exports.js';
 import {chooseFlavour, detectFeatures} from './features.js';
 import type {Features, Flavour} from './features.js';
@@ -17,6 +17,8 @@ export interface LoadOptions {
   readonly assets: string | null;
   /** null: as many as the machine has. */
   readonly threads: number | null;
+  /** Makes the worker of one thread, sooner or later, on the page's side (see threads.ts). */
+  readonly startThread: (thread: ThreadMessage) => void;
 }
 
 export interface LoadedModule {
@@ -33,6 +35,7 @@ export interface LoadedModule {
 /** How many threads to use: what is asked for, where the page may have them at all. */
 export function threadCount(asked: number | null, features: Features): number {
   if (!features.threads || typeof Worker === 'undefined') return 1; // Node has workers of another kind
+  if (typeof document !== 'undefined') return 1; // a page's own thread may not wait for others
   const there = globalThis.navigator?.hardwareConcurrency ?? 1;
   return Math.max(1, asked ?? Math.min(there, MOST_THREADS));
 }
@@ -110,6 +113,6 @@ export async function loadModule(options: LoadOptions): Promise<LoadedModule> {
   } catch (thrown) {
     throw new SluiceError('internal', `The module can not be started (${messageOf(thrown)})`, {cause: thrown});
   }
-  const team = threadTeam(shared ? wanted - 1 : 0, {module, memory, exports, assets: options.assets});
+  const team = threadTeam(shared ? wanted - 1 : 0, {module, memory, exports, startThread: options.startThread});
   return {exports, memory, flavour, threads: team.size + 1, team, lines};
 }

@@ -1,35 +1,25 @@
-// ThreadTeam: the workers that share the module's memory and run parts of kernels. They are started when there is
-// work for them, and not waited for: one that comes late or never costs speed only.
-import {threadWorker} from '../assets.js';
+// ThreadTeam: the threads that share the module's memory and run parts of kernels. They are started when there is
+// work for them, and not waited for: one that comes late or never costs speed only. Their workers are made by the
+// page: `new Worker` inside a worker waits for the page's thread, and where Firefox has a debugger (or WebDriver)
+// listening, it may miss the answer and wait for ever.
+import type {ThreadMessage} from '../protocol.js';
 import type {ModuleExports} from './exports.js';
-
-/** What a thread's worker is told (thread.ts). */
-export interface ThreadMessage {
-  readonly module: WebAssembly.Module;
-  readonly memory: WebAssembly.Memory;
-  /** Its stack and thread-local data, in the shared memory. */
-  readonly block: number;
-  /** 1 .. number of workers. */
-  readonly index: number;
-}
 
 export interface ThreadTeam {
   /** How many there are to be. */
   readonly size: number;
   /** Once; later calls do nothing. */
   start(): void;
-  stop(): void;
 }
 
 export interface TeamOptions {
   readonly module: WebAssembly.Module;
   readonly memory: WebAssembly.Memory;
   readonly exports: ModuleExports;
-  readonly assets: string | null;
+  readonly startThread: (thread: ThreadMessage) => void;
 }
 
-export function threadTeam(size: number, {module, memory, exports, assets}: TeamOptions): ThreadTeam {
-  const workers: Worker[] = [];
+export function threadTeam(size: number, {module, memory, exports, startThread}: TeamOptions): ThreadTeam {
   let started = false;
   return {
     size,
@@ -39,18 +29,8 @@ export function threadTeam(size: number, {module, memory, exports, assets}: Team
       for (let index = 1; index <= size; ++index) {
         const block = exports.sluice_thread_block() >>> 0;
         if (block === 0) break; // out of memory: fewer threads
-        const worker = threadWorker(`sluice thread ${index}`, assets);
-        worker.onerror = event => {
-          event.preventDefault();
-          const why = event.message || 'thread.js is not to be had';
-          console.warn(`sluice · thread ${index} can not be started (${why})`);
-        };
-        worker.postMessage({module, memory, block, index} satisfies ThreadMessage);
-        workers.push(worker);
+        startThread({module, memory, block, index});
       }
-    },
-    stop: () => {
-      for (const worker of workers) worker.terminate();
     },
   };
 }

@@ -3,7 +3,6 @@
 import {Core} from '../core/core.js';
 import type {OpenOptions} from '../core/answers.js';
 import {loadModule} from '../core/load.js';
-import type {LoadedModule} from '../core/load.js';
 import {SluiceError, throwIfAborted, toWire} from '../errors.js';
 import {DeviceKeeper} from '../gpu/device_keeper.js';
 import type {OpenResult, StartParams, WireOptions} from '../protocol.js';
@@ -31,7 +30,6 @@ interface Entry {
 
 export class Engine {
   private ready: Promise<Core> | null = null;
-  private loadedModule: LoadedModule | null = null;
   private theCore: Core | null = null;
   private keeper: DeviceKeeper | null = null;
   private readonly entries = new Map<number, Entry>();
@@ -146,7 +144,6 @@ export class Engine {
   /** Ends everything: for an engine in the caller's own thread. */
   stop(): void {
     this.keeper?.destroy();
-    this.loadedModule?.team.stop();
     this.entries.clear();
   }
 
@@ -159,8 +156,14 @@ export class Engine {
     this.keeper = new DeviceKeeper(lastDeviceFailure, at => {
       this.host.tell({type: 'device-failure', at});
     });
-    this.loadedModule = await loadModule({assets, threads});
-    this.theCore = new Core(this.loadedModule, error => {
+    const loaded = await loadModule({
+      assets,
+      threads,
+      startThread: thread => {
+        this.host.tell({type: 'thread', thread});
+      },
+    });
+    this.theCore = new Core(loaded, error => {
       this.host.tell({type: 'poisoned', error: toWire(error)});
     });
     return this.theCore;

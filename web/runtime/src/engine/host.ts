@@ -36,7 +36,7 @@ export class Host {
   }
 
   /** News that belong to no call. */
-  tell(message: Extract<ToPage, {type: 'binding' | 'device-failure' | 'poisoned'}>): void {
+  tell(message: Extract<ToPage, {type: 'binding' | 'thread' | 'device-failure' | 'poisoned'}>): void {
     this.port.post(message, []);
   }
 
