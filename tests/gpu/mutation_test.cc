@@ -169,6 +169,11 @@ constexpr Mutation kMutations[] = {
     {"sums of rows of a convolution", "conv_dot4", "of_row.x * x_sum[j]", "x_sum[j]",
      "const W_ZERO : bool = true"},
     {"third channel of a word", "conv_words", "<< (8u * k)", "<< (8u * min(k, 1u))"},
+    {"right edge of an image", "winograd_input", "column < p.columns", "column <= p.columns"},
+    {"sign of a point", "winograd_input", "even_a - odd_a", "even_a + odd_a"},
+    {"last row of a tile", "winograd_output", "y0 + k < p.rows", "y0 + k + 1u < p.rows"},
+    {"dropped bias", "winograd_output", "add = bias[channel]", "add = 0.0",
+     "const HAS_BIAS : bool = true"},
     {"third operand of seven", "concat_rows", "column - a.y", "column - a.x"},
     {"rows of a split", "split_rows", "row * p.row + p.first", "row * p.span + p.first"},
 };
@@ -205,10 +210,10 @@ constexpr double kDeviceTolerance = 2e-6;  // as in the conformance tests
 
 struct Prepared {
   std::string label;
-  const op::Case* c = nullptr;
   std::shared_ptr<plan::Plan> plan;
   std::vector<Value> feeds, truth;  // truth: filled in when first needed
-  std::unique_ptr<ir::Graph> graph;
+  std::shared_ptr<const ir::Graph> graph;
+  double atol = 0, rtol = 0;
 };
 
 void fix_small_operands(op::Case& c) {
@@ -230,14 +235,61 @@ Result<std::string> difference(const Prepared& p, std::shared_ptr<plan::Plan> pl
   SLUICE_ASSIGN(auto executor, exec::webgpu::Executor::create(std::move(plan), device, options));
   SLUICE_ASSIGN(const std::vector<Value> got, executor->run(p.feeds, {}));
   for (size_t i = 0; i < got.size(); ++i) {
-    const std::string why =
-        conformance::compare(got[i], p.truth[i], std::max(p.c->atol, kDeviceTolerance),
-                             std::max(p.c->rtol, kDeviceTolerance));
+    const std::string why = conformance::compare(got[i], p.truth[i], p.atol, p.rtol);
     if (!why.empty()) return why;
   }
   // What a session reports as an error.
   if (executor->last_run().saw_poison) return std::string("outputs are not written");
   return std::string();
+}
+
+// How a case is compiled: as for the device at hand, or by kernels that it would not choose.
+struct Way {
+  std::string_view label = "";
+  bool packed_dot = true;
+  std::string_view kernel = "";
+  std::string_view mark = "";  // in the name of a shader, where the way makes a plan of its own
+  double atol = kDeviceTolerance, rtol = kDeviceTolerance;
+};
+constexpr Way kWays[] = {{},
+                         {.label = " element by element", .packed_dot = false},
+                         {.label = " by Winograd",
+                          .kernel = "conv.winograd",
+                          .mark = "winograd",
+                          .atol = 1e-4,
+                          .rtol = 1e-3}};
+
+bool has_shader(const plan::Plan& plan, std::string_view mark) {
+  return std::ranges::any_of(plan.pipelines, [&](const plan::Pipeline& pipeline) {
+    return pipeline.shader.find(mark) != std::string::npos;
+  });
+}
+
+// Without a plan where the case has none that runs on the device as a whole.
+Prepared prepare(const op::Case& c, const std::string& family, const Way& way,
+                 plan::Features features) {
+  features.packed_dot = features.packed_dot && way.packed_dot;
+  session::Options options = software();
+  if (!way.kernel.empty()) options.kernels = {std::string(way.kernel)};
+  Prepared p;
+  p.label = cat(family, "/", c.op, " ", c.name, way.label);
+  p.atol = std::max(c.atol, way.atol);
+  p.rtol = std::max(c.rtol, way.rtol);
+  // What a session would learn from the run: operands that decide shapes.
+  op::Case known = c;
+  for (const bool fixed : {false, true}) {
+    if (fixed) fix_small_operands(known);
+    auto graph = conformance::graph_of(known, false);
+    if (!op::infer_graph(ops::registry(), *graph).ok()) return p;
+    const auto planned = session::plan_for_gpu(*graph, options, features);
+    if (!planned.ok()) return p;
+    if (!planned->islands.empty()) continue;
+    p.feeds = conformance::feeds_of(known);
+    if (planned->plan->inputs.size() == p.feeds.size()) p.plan = planned->plan;
+    p.graph = std::move(graph);
+    return p;
+  }
+  return p;
 }
 
 TEST(GpuMutations, AreSeenByTheOperatorsCases) {
@@ -250,38 +302,27 @@ TEST(GpuMutations, AreSeenByTheOperatorsCases) {
   features.subgroups = false;
   std::map<std::string_view, std::vector<size_t>> by_shader;
   for (const Mutation& m : kMutations) by_shader[m.shader];
-  std::vector<std::vector<op::Case>> tables;
   std::vector<Prepared> cases;
   for (const ops::CaseTable& table : ops::case_tables()) {
-    tables.push_back(table.cases());
-    for (const op::Case& c : tables.back()) {
+    for (const op::Case& c : table.cases()) {
       const op::OpDef* def = ops::registry().find(c.domain, c.op);
       if (def == nullptr || !def->deterministic) continue;
-      Prepared p;
-      p.label = cat(table.family, "/", c.op, " ", c.name);
-      p.c = &c;
-      // What a session would learn from the run: operands that decide shapes.
-      op::Case known = c;
-      Result<session::Planned> planned = session::Planned{};
-      for (const bool fixed : {false, true}) {
-        if (fixed) fix_small_operands(known);
-        p.graph = conformance::graph_of(known, false);
-        if (!op::infer_graph(ops::registry(), *p.graph).ok()) break;
-        planned = session::plan_for_gpu(*p.graph, software(), features);
-        if (!planned.ok() || planned->islands.empty()) break;
-      }
-      if (!planned.ok() || planned->plan == nullptr || !planned->islands.empty()) continue;
-      p.plan = planned->plan;
-      p.feeds = conformance::feeds_of(known);
-      if (p.plan->inputs.size() != p.feeds.size()) continue;
-      for (const plan::Pipeline& pipeline : p.plan->pipelines) {
-        const auto at = by_shader.find(pipeline.shader);
-        if (at == by_shader.end()) continue;
-        if (at->second.empty() || at->second.back() != cases.size()) {
-          at->second.push_back(cases.size());
+      bool on_bytes = false;
+      for (const Way& way : kWays) {
+        if (!way.packed_dot && !on_bytes) continue;
+        if (!way.kernel.empty() && c.op != "Conv" && c.op != "FusedConv") continue;
+        Prepared p = prepare(c, std::string(table.family), way, features);
+        if (p.plan == nullptr || !has_shader(*p.plan, way.mark)) continue;
+        on_bytes |= has_shader(*p.plan, "dot4");
+        for (const plan::Pipeline& pipeline : p.plan->pipelines) {
+          const auto at = by_shader.find(pipeline.shader);
+          if (at == by_shader.end()) continue;
+          if (at->second.empty() || at->second.back() != cases.size()) {
+            at->second.push_back(cases.size());
+          }
         }
+        cases.push_back(std::move(p));
       }
-      cases.push_back(std::move(p));
     }
   }
   int killed = 0, planted = 0, runs = 0;
