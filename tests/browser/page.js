@@ -265,24 +265,40 @@ async function selfCheck(url) {
   return uncaptured.length > 0 ? `uncaptured: ${uncaptured[0]}` : '';
 }
 
-// `atOnce` programs are under way at a time: a readback's latency costs more than its work.
-async function runFamily(url, atOnce) {
-  const {family, cases} = await (await fetch(url)).json();
+// The smallest cases that together have every shader of `cases`, and every value of each of its knobs.
+function fewest(cases) {
+  const bytes = one => one.program.buffers.reduce((sum, {size}) => sum + size, 0);
+  const seen = new Set();
+  return [...cases].sort((a, b) => bytes(a) - bytes(b)).filter(one => {
+    const before = seen.size;
+    for (const {shader, knobs} of one.program.pipelines) {
+      seen.add(shader);
+      for (const [name, value] of Object.entries(knobs)) seen.add(`${shader} ${name}=${value}`);
+    }
+    return seen.size > before;
+  });
+}
+
+// `atOnce` programs are under way at a time: a readback's latency costs more than its work. `few`: only as many
+// cases as have each knob once.
+async function runFamily(url, atOnce, few) {
+  const {family, cases: all} = await (await fetch(url)).json();
   const result = {
     family, cases: 0, passed: 0, half: 0, halfPassed: 0, failures: [], times: [],
     /** By variant: programs that passed, and by need: those that were not run. */
     variants: {}, notRun: {},
   };
+  const able = all.filter(one => {
+    const missing = [one.f16 ? 'shader-f16' : '', one.need].find(need => !has(need));
+    if (missing) result.notRun[missing] = (result.notRun[missing] ?? 0) + 1;
+    return !missing;
+  });
+  const cases = few ? fewest(able) : able;
   const before = pipelines.size;
   let next = 0;
   const work = async () => {
     while (next < cases.length && !lost) {
       const one = cases[next++];
-      const missing = [one.f16 ? 'shader-f16' : '', one.need].find(need => !has(need));
-      if (missing) {
-        result.notRun[missing] = (result.notRun[missing] ?? 0) + 1;
-        continue;
-      }
       ++result.cases;
       if (one.f16) ++result.half;
       const begin = performance.now();

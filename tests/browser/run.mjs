@@ -1,7 +1,8 @@
 // Operators' case tables in a browser's WebGPU, headless, on a software Vulkan driver.
-//   node run.mjs firefox|chromium PROGRAMS [--filter TEXT] [--verbose] [--one-by-one]
+//   node run.mjs firefox|chromium PROGRAMS [--filter TEXT] [--verbose] [--one-by-one] [--few]
 // PROGRAMS: the folder that sluice_export_cases wrote. Firefox's adapter has shader-f16, Chromium's has not
-// (launch.mjs). Exit code 77: not run, the browser or its driver is not there.
+// (launch.mjs). --few: only as many cases as have every shader with each value of its knobs once, and of the models
+// only the small ones. Exit code 77: not run, the browser or its driver is not there.
 import fs from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
@@ -14,7 +15,10 @@ const options = {
   filter: rest.includes('--filter') ? rest[rest.indexOf('--filter') + 1] : '',
   verbose: rest.includes('--verbose'),
   atOnce: rest.includes('--one-by-one') ? 1 : 12,
+  few: rest.includes('--few'),
 };
+const largeModel = 2 << 20;  // bytes of its program
+
 const shown = options.verbose ? Infinity : 6;  // failures of a family that are printed
 
 // The page, its script and the programs; nothing else.
@@ -38,7 +42,9 @@ if (!browserNames.includes(browserName) || !programs) {
   process.exit(2);
 }
 const families = fs.readdirSync(programs)
-    .filter(name => name.endsWith('.json') && name.includes(options.filter)).sort();
+    .filter(name => name.endsWith('.json') && name.includes(options.filter))
+    .filter(name => !(options.few && name.startsWith('model-') &&
+                      fs.statSync(path.join(programs, name)).size > largeModel)).sort();
 if (families.length === 0) notRun(`${programs} holds no programs (sluice_export_cases writes them)`);
 
 const server = await serve(programs);
@@ -73,7 +79,8 @@ try {
   else ++passed;
   for (const name of families) {
     const begin = Date.now();
-    const result = await page.evaluate((url, count) => runFamily(url, count), name, options.atOnce);
+    const result = await page.evaluate((url, count, few) => runFamily(url, count, few), name, options.atOnce,
+                                       options.few);
     const bad = result.failures.length;
     passed += result.passed;
     failed += bad;

@@ -25,18 +25,15 @@ constexpr double kDeviceTolerance = 2e-6;
 class GpuCaseTable : public testing::TestWithParam<ops::CaseTable> {};
 
 TEST_P(GpuCaseTable, AgreesWithReference) {
-  session::Options options = gpu_tests::software();
-  options.deadline_seconds = 60;  // compiling shares the cores with everybody else
-  // Kept, so that the sessions share it and its self-test.
-  auto device = session::acquire_device(options);
-  if (!device.ok()) GTEST_SKIP() << "not run: " << device.error().text();
+  SLUICE_NEED_DEVICE();
   session::GateOptions gate;
   gate.allow_software = true;
-  const session::GateDecision decision = session::gate(*device, nullptr, gate);
+  const session::GateDecision decision = session::gate(held.device, nullptr, gate);
   ASSERT_TRUE(decision.passed) << decision.refusal();
+  session::Options options = gpu_tests::software();
+  options.self_test = false;  // passed just now; each session would repeat it after its first run
   const op::Registry& registry = ops::registry();
-  const char* const wanted = std::getenv("SLUICE_LONG");
-  const bool everything = wanted != nullptr && *wanted != 0;
+  const bool everything = gpu_tests::long_run();
   int count = 0, whole = 0;
   std::map<std::string, int> reasons;
   for (const op::Case& c : GetParam().cases()) {
@@ -104,7 +101,7 @@ TEST_P(GpuCaseTable, AgreesWithReference) {
       std::printf("               %d x %s\n", times, reason.c_str());
     }
   }
-  const exec::webgpu::DeviceHealth health = (*device)->health();
+  const exec::webgpu::DeviceHealth health = held.device->health();
   EXPECT_EQ(health.uncaptured_errors, 0) << health.last_uncaptured_error;
 }
 

@@ -1,9 +1,8 @@
-// Convolutions on WebGPU for every size of tile and the channel counts at which tiles end: all of 1
-// to 40, and the neighbours of multiples of 4 and 32 above. One graph holds all of them, so that a
-// tile is compiled once. Then the same counts through every other kernel that convolves.
+// Convolutions on WebGPU for every size of tile and the channel counts at which vectors, chunks and
+// tiles end; with SLUICE_LONG all of 1 to 40, and the neighbours of multiples of 4 and 32 above.
+// One graph holds all of them, so that a tile is compiled once. Then the same counts through every
+// other kernel that convolves.
 #include <gtest/gtest.h>
-
-#include <cstdlib>
 
 #include "conformance/case_graph.h"
 #include "exec/webgpu/executor.h"
@@ -21,6 +20,10 @@ namespace {
 using Ints = std::vector<int64_t>;
 
 std::vector<int64_t> channel_counts() {
+  // Every rest by 4; a chunk of 32 less one, whole, and one more; the same of 64 and 128.
+  if (!gpu_tests::long_run()) {
+    return {1, 2, 3, 4, 5, 6, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 65, 66, 127, 129, 133};
+  }
   std::vector<int64_t> out;
   for (int64_t c = 1; c <= 40; ++c) out.push_back(c);
   for (const int64_t c : {47,  49,  51,  53,  63,  64,  65,  66,  67,  95,  97,
@@ -79,12 +82,9 @@ INSTANTIATE_TEST_SUITE_P(Tiles, GpuConvTiles, testing::Range(0, ops::conv::kTile
 // --- every kernel
 
 // 1 to 40, 63 to 67, 127 to 133, 4k - 1 and 4k + 1 up to 133, 32k - 1 and 32k + 1 up to 257;
-// without SLUICE_LONG those around which vectors, chunks and tiles end.
+// without SLUICE_LONG those of channel_counts.
 std::vector<int64_t> swept_channels() {
-  const char* const wanted = std::getenv("SLUICE_LONG");
-  if (wanted == nullptr || *wanted == 0) {
-    return {1, 2, 3, 4, 5, 6, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 65, 66, 127, 129, 133};
-  }
+  if (!gpu_tests::long_run()) return channel_counts();
   std::vector<int64_t> out;
   for (int64_t c = 1; c <= 257; ++c) {
     const bool close = (c >= 63 && c <= 67) || (c >= 127 && c <= 133);

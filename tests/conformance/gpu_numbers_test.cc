@@ -19,6 +19,7 @@
 namespace sluice {
 namespace {
 
+using gpu_tests::long_run;
 using gpu_tests::software;
 using op::Case;
 using op::case_floats;
@@ -961,11 +962,6 @@ void print(const std::map<std::string, Found>& found) {
     std::printf("    %-26s %4d cases, at most %6.2f ULP (%s), %3.0f %% of the budget\n", op.c_str(),
                 of.cases, of.ulp, of.where.empty() ? "exact" : of.where.c_str(), 100 * of.share);
   }
-}
-
-bool long_run() {
-  const char* const wanted = std::getenv("SLUICE_LONG");
-  return wanted != nullptr && *wanted != 0;
 }
 
 class GpuNumbers : public testing::TestWithParam<Family> {};

@@ -191,11 +191,7 @@ std::shared_ptr<plan::Plan> mutated(const plan::Plan& plan, const Mutation& m) {
   return wrong;
 }
 // All of them take minutes: without --long a tenth.
-size_t every() {
-  const char* const env = std::getenv("SLUICE_LONG");
-  const bool all = (env != nullptr && *env != 0) || std::getenv("SLUICE_SHOW_MUTATIONS") != nullptr;
-  return all ? 1 : 10;
-}
+size_t every() { return long_run() || std::getenv("SLUICE_SHOW_MUTATIONS") != nullptr ? 1 : 10; }
 void show(const Mutation& m, const std::string& what) {
   if (std::getenv("SLUICE_SHOW_MUTATIONS") == nullptr) return;
   std::printf("  %-18s %-40s %s\n", std::string(m.shader).c_str(), std::string(m.what).c_str(),

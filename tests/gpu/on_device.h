@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <memory>
 #include <string>
 #include <utility>
@@ -71,14 +72,15 @@ inline session::Options software() {
   return options;
 }
 
-// The process's device, held together with a session, so that the sessions of a test share both the
-// device and its self-test. `session` is empty where there is none ("not run").
+// The process's device, held together with a session, so that all tests share the device, its
+// self-test and the pipelines compiled on it; made anew after a test that lost it. `session` is
+// empty where there is none ("not run").
 struct Held {
   std::unique_ptr<session::Session> session;
   std::shared_ptr<exec::webgpu::Device> device;
   std::string why_not;
 };
-inline Held hold_device() {
+inline Held make_held() {
   Net net;
   net.output(net.one("Relu", {net.input(op::case_floats(Shape{4}))}));
   Held held;
@@ -93,10 +95,24 @@ inline Held hold_device() {
   }
   return held;
 }
+inline const Held& hold_device() {
+  static Held held;
+  if (held.device == nullptr || !held.device->usable()) {
+    held = {};
+    held = make_held();
+  }
+  return held;
+}
 
-#define SLUICE_NEED_DEVICE()                                     \
-  const sluice::gpu_tests::Held held = gpu_tests::hold_device(); \
+#define SLUICE_NEED_DEVICE()                                      \
+  const sluice::gpu_tests::Held& held = gpu_tests::hold_device(); \
   if (held.session == nullptr) GTEST_SKIP() << "not run: " << held.why_not
+
+// Whether the sweeps were asked for, too.
+inline bool long_run() {
+  const char* const wanted = std::getenv("SLUICE_LONG");
+  return wanted != nullptr && *wanted != 0;
+}
 
 // Another one that waits longer: what compiles or computes much takes a software adapter on a busy
 // machine a while.
@@ -150,7 +166,9 @@ inline Beside beside_reference(Net net) {
     return {};
   }
   const session::NamedValues feeds = net.named();
-  auto session = session::Session::from_graph(std::move(net.graph), "test", software());
+  session::Options options = software();
+  options.self_test = false;  // which the held device has passed: each session would repeat it
+  auto session = session::Session::from_graph(std::move(net.graph), "test", options);
   if (!session.ok()) {
     ADD_FAILURE() << session.error().text();
     return {};

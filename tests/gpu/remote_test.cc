@@ -115,8 +115,7 @@ TEST(Remote, GivesTheNativeExecutorsBitsAndProvesIt) {
 
 TEST(Remote, OperatorsGiveTheNativeExecutorsBits) {
   SLUICE_NEED_DEVICE();
-  const char* const wanted = std::getenv("SLUICE_LONG");
-  const int every = wanted != nullptr && *wanted != 0 ? 5 : 150;
+  const int every = long_run() ? 5 : 150;
   int count = 0, compared = 0, with_islands = 0;
   for (const ops::CaseTable& table : ops::case_tables()) {
     for (const op::Case& c : table.cases()) {

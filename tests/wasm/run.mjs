@@ -1,5 +1,5 @@
 // Runs the WebAssembly module in Node. Usage (exit code 0 passed, 1 failed, 77 not run):
-//   node run.mjs unit FLAVOUR [FILTER]              the unit tests that are linked into the test module
+//   node run.mjs unit FLAVOUR [FILTER]              the unit tests that are linked into the test module (-FILTER: the others)
 //   node run.mjs conformance FLAVOUR SUITE FOLDER [ATOL]  a suite in ONNX's backend-test layout, with known_gaps.txt
 //   node run.mjs malformed FLAVOUR                  the corpus of broken files: an answer or an error, no trap
 //   node run.mjs model FLAVOUR MODEL CLI            a model's outputs against `sluice run` and over threads
@@ -48,8 +48,9 @@ class Module {
   }
 }
 
-// "a*b" against a name.
+// "a*b" against a name; "-a*b" is true of all others.
 function matches(pattern, name) {
+  if (pattern.startsWith('-')) return !matches(pattern.slice(1), name);
   const parts = pattern.split('*').map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
   return new RegExp(`^${parts.join('.*')}$`).test(name);
 }

@@ -1,6 +1,6 @@
 // The public operator suites in a real browser, through the runtime's own core and executor: on WebGPU (a case
 // whose run ends on the CPU fails, and so does one with an island that native runs don't have) and on WebAssembly
-// (relaxed SIMD with threads; baseline SIMD on one thread). ./check takes every fourth case and those of `always`
+// (relaxed SIMD with threads; baseline SIMD on one thread). ./check takes every eighth case and those of `always`
 // on WebGPU (in Firefox every 16th); --long takes all. Results: build/results/<suite>-browser-*.json.
 import fs from 'node:fs';
 import path from 'node:path';
@@ -16,7 +16,7 @@ need(...suites.map(({folder}) => folder));
 // All cases on software adapters take longer than other tests may.
 if (long) process.env.SLUICE_WEB_SECONDS ??= '3000';
 const web = await start();
-const EVERY = Number(process.env.SLUICE_CONFORMANCE_EVERY ?? (long ? 1 : web.isChromium ? 4 : 16));
+const EVERY = Number(process.env.SLUICE_CONFORMANCE_EVERY ?? (long ? 1 : web.isChromium ? 8 : 16));
 fs.mkdirSync(path.join(root, 'build/results'), {recursive: true});
 
 async function run({gpu, flavour, threads, every, what}) {
