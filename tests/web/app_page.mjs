@@ -6,8 +6,6 @@ import zlib from 'node:zlib';
 
 import {need, notRun, photos} from './harness.mjs';
 
-// Not at each frame: looking that often is work, and memory, of the page that is measured.
-const kPollMs = 100;
 export const site = 'build/web/app';
 export {photos};
 
@@ -70,24 +68,17 @@ export async function openApp(web, query = '', options = {}) {
   page.text = selector => page.$eval(selector, element => element.textContent);
   /** Until nothing is being done any more. */
   page.idle = async () => {
-    await page.waitForFunction(
-      () => {
-        const job = document.querySelector('.job');
-        const busy = document.querySelector('.strip').dataset.busy !== '0' || document.querySelector('.stage.busy');
-        return !busy && (job.hidden || document.querySelector('.job-progress').hidden);
-      },
-      {polling: kPollMs},
-    );
+    await page.waitForFunction(() => {
+      const job = document.querySelector('.job');
+      const busy = document.querySelector('.strip').dataset.busy !== '0' || document.querySelector('.stage.busy');
+      return !busy && (job.hidden || document.querySelector('.job-progress').hidden);
+    });
   };
   /** How many pictures are 'done', 'failed', 'busy' (waiting or being cut), or there at all ('total'). */
   page.count = what => page.$eval('.strip', (strip, name) => Number(strip.dataset[name]), what);
   /** Until that many pictures are done. */
   page.done = least =>
-    page.waitForFunction(
-      count => Number(document.querySelector('.strip').dataset.done) >= count,
-      {polling: kPollMs},
-      least,
-    );
+    page.waitForFunction(count => Number(document.querySelector('.strip').dataset.done) >= count, {}, least);
   /** Every thumbnail's label in order, whether it is in sight or not: the arrow keys walk along all of them. */
   page.labels = async () => {
     const labels = [];

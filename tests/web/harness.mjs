@@ -19,6 +19,7 @@ import http from 'node:http';
 import path from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {launchBrowser, notRun} from '../browser/launch.mjs';
+import {threadsOf} from './process_state.mjs';
 
 export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 export const photos = path.join(root, '../shared/data/photos');
@@ -58,6 +59,18 @@ const browsersOwn =
   /^(([\w-]+\.)*(mozilla\.(com|org|net)|firefox\.com|gvt1\.com)|(accounts|clients\d*|update|content-autofill|optimizationguide-pa|safebrowsing|android\.clients|edgedl\.me|redirector)\.(google|googleapis|gvt1)\.com)$/;
 
 export {notRun};
+
+// Not at each frame: a tab behind another one draws none, and looking that often is work of the page's own.
+const kPollMs = 100;
+
+/** `promise`, or undefined when it fails or takes longer: of a page that may be stuck, nothing is sure. */
+function soon(promise, milliseconds) {
+  let timer;
+  const late = new Promise(resolve => {
+    timer = setTimeout(resolve, milliseconds);
+  });
+  return Promise.race([promise.catch(() => {}), late]).finally(() => clearTimeout(timer));
+}
 
 /** Ends the process unless each path (below the repository) is there. */
 export function need(...paths) {
@@ -120,7 +133,7 @@ export function serve(folder, {isolated = true, port = 0, csp} = {}) {
 /**
  * Starts a server on `site` and a browser.
  * @param {{site?: string, isolated?: boolean, csp?: string, browserArgs?: string[], timeout?: number}} options
- *   timeout: of puppeteer's waits, in milliseconds
+ *   timeout: of puppeteer's waits, in milliseconds; a test may take a minute more, and five minutes in any case
  */
 export async function start({site = 'build/web', isolated = true, csp, browserArgs = [], timeout = 60_000} = {}) {
   const settings = through[browserName];
@@ -131,9 +144,12 @@ export async function start({site = 'build/web', isolated = true, csp, browserAr
   const server = await serve(site, {isolated, csp});
   const proxy = await startProxy();
   const {args = [], ...rest} = settings(proxy.port);
-  const browser = await launchBrowser(browserName, {...rest, args: [...args, ...browserArgs]});
+  const launch = () => launchBrowser(browserName, {...rest, args: [...args, ...browserArgs]});
+  let browser = await launch();
   console.log(`${browserName}: ${await browser.version()}`);
 
+  // The long runs have tests that take their time.
+  const testLimit = process.env.SLUICE_LONG ? Infinity : Math.max(timeout + 60_000, 300_000);
   let passed = 0;
   let failed = 0;
   let current = '';
@@ -151,6 +167,8 @@ export async function start({site = 'build/web', isolated = true, csp, browserAr
     page.log = [];
     page.tolerate = pattern => tolerated.push(pattern);
     page.setDefaultTimeout(timeout);
+    const waitForFunction = page.waitForFunction.bind(page);
+    page.waitForFunction = (what, options, ...args) => waitForFunction(what, {polling: kPollMs, ...options}, ...args);
     const problem = text => {
       if (!tolerated.some(pattern => pattern.test(text))) page.problems.push(text);
     };
@@ -246,19 +264,13 @@ export async function start({site = 'build/web', isolated = true, csp, browserAr
       ]);
       await session.detach().catch(() => {});
     },
-    /** One test. It fails when `body` throws, or when a page met a problem meanwhile. */
+    /** One test. It fails when `body` throws or does not end, or when a page met a problem meanwhile. */
     async test(what, body) {
       if (process.env.SLUICE_TEST_FILTER && !what.includes(process.env.SLUICE_TEST_FILTER)) return;
       const begin = Date.now();
       current = what;
-      const problems = [];
-      try {
-        await body();
-      } catch (error) {
-        problems.push(error?.stack ?? String(error));
-      }
-      for (const page of pages) problems.push(...page.takeProblems());
-      for (const host of proxy.hosts.splice(0)) problems.push(`a request left this machine: ${host}`);
+      const problems = await problemsOf(body, testLimit);
+      const patience = 10_000;
       const seconds = ((Date.now() - begin) / 1000).toFixed(1);
       if (problems.length === 0) {
         ++passed;
@@ -267,14 +279,18 @@ export async function start({site = 'build/web', isolated = true, csp, browserAr
         ++failed;
         console.log(`FAILED  ${what} (${seconds} s)`);
         for (const text of problems.slice(0, 10)) console.log(`  ${text.slice(0, 1500).replaceAll('\n', '\n  ')}`);
-        const name = `failed-${what.replace(/[^\w]+/g, '-').slice(0, 60)}`;
-        for (const [i, page] of pages.entries()) {
-          if (page.isClosed()) continue;
-          await page.shot(`${name}-${i}`).catch(() => {});
-          fs.writeFileSync(path.join(artefacts, `${name}-${i}.log`), `${page.log.join('\n')}\n`);
+        for (const line of await describe(`failed-${what.replace(/[^\w]+/g, '-').slice(0, 60)}`, patience)) {
+          console.log(`    ${line}`);
         }
       }
-      for (const page of pages.splice(0)) if (!page.isClosed()) await page.close().catch(() => {});
+      await closePages(patience);
+    },
+    /** For the harness' own test: what test() would say of `body`, with less patience. Its pages are closed. */
+    async attempt(body, limit) {
+      const problems = await problemsOf(body, limit);
+      const state = await describe('attempt', limit);
+      const restarted = await closePages(limit);
+      return {problems, state, restarted};
     },
     /** Ends everything, prints the count, and ends the process with the answer. */
     async finish() {
@@ -284,11 +300,65 @@ export async function start({site = 'build/web', isolated = true, csp, browserAr
     },
   };
 
+  async function problemsOf(body, limit) {
+    const problems = [];
+    let timer;
+    // Left alone, not ended: it meets closed pages.
+    const late = new Promise((_, reject) => {
+      if (limit < 2 ** 31) timer = setTimeout(reject, limit, new Error(`it does not end within ${limit / 1000} s`));
+    });
+    await Promise.race([body(), late]).catch(error => problems.push(error?.stack ?? String(error)));
+    clearTimeout(timer);
+    for (const page of pages) problems.push(...page.takeProblems());
+    for (const host of proxy.hosts.splice(0)) problems.push(`a request left this machine: ${host}`);
+    return problems;
+  }
+
+  /** What the open pages show and have said, and what the browser's threads are doing; pictures among the artefacts. */
+  async function describe(name, patience) {
+    const lines = [];
+    for (const [i, page] of pages.entries()) {
+      if (page.isClosed()) continue;
+      await soon(page.bringToFront(), patience); // one behind another draws no picture
+      await soon(page.shot(`${name}-${i}`), patience);
+      fs.writeFileSync(path.join(artefacts, `${name}-${i}.log`), `${page.log.join('\n')}\n`);
+      const text = await soon(
+        page.evaluate(() => document.body?.innerText ?? ''),
+        patience,
+      );
+      lines.push(
+        `page ${page.url()}: ${text === undefined ? 'does not answer' : `shows "${text.replace(/\s+/g, ' ').slice(0, 600)}"`}`,
+        ...page.log.slice(-10).map(line => `said ${line.slice(0, 300)}`),
+      );
+    }
+    const pid = browser.process()?.pid;
+    if (lines.length > 0 && pid) lines.push(...(await threadsOf(pid)));
+    return lines;
+  }
+
+  /** One that can't be closed would hold up those that come to its process: a new browser then, and true. */
+  async function closePages(patience) {
+    let stuck = false;
+    for (const page of pages.splice(0)) {
+      if (page.isClosed()) continue;
+      await soon(page.close(), patience);
+      stuck ||= !page.isClosed();
+    }
+    if (!stuck) return false;
+    await endBrowser(patience);
+    web.browser = browser = await launch();
+    return true;
+  }
+
+  async function endBrowser(patience) {
+    const child = browser.process();
+    await soon(browser.close(), patience);
+    if (child && child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
+  }
+
   async function closeAll() {
     clearTimeout(deadline);
-    const child = browser.process();
-    await Promise.race([browser.close().catch(() => {}), new Promise(resolve => setTimeout(resolve, 10_000))]);
-    if (child && child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
+    await endBrowser(10_000);
     await Promise.all(servers.map(one => one.stop()));
     proxy.close();
   }
@@ -296,6 +366,7 @@ export async function start({site = 'build/web', isolated = true, csp, browserAr
   const deadline = setTimeout(
     async () => {
       console.log(`FAILED  out of time in: ${current}`);
+      for (const line of await describe('out-of-time', 3000)) console.log(`    ${line}`);
       ++failed;
       await web.finish();
     },

@@ -75,6 +75,43 @@ await web.test('a request that a worker makes is seen', async () => {
     "the server's log lacks the worker",
   );
 });
+await web.test('a test that hangs is left behind, and says what its page and threads were doing', async () => {
+  const page = await web.page(
+    web.writePage('hang', 'console.warn("planted"); document.body.append("a word"); window.done = true;', noIcon),
+  );
+  await page.waitForFunction(() => window.done);
+  const {problems, state, restarted} = await web.attempt(() => page.evaluate(() => new Promise(() => {})), 4000);
+  web.check(problems.length === 1 && problems[0].includes('does not end within 4 s'), problems.join('; '));
+  for (const wanted of [/shows "a word"/, /said .*planted/, /thread \d+ /]) {
+    web.check(
+      state.some(line => wanted.test(line)),
+      `${wanted} is not among: ${state.join('; ')}`,
+    );
+  }
+  web.check(page.isClosed() || restarted, 'the page is still open');
+});
+await web.test('so is one whose page answers nothing any more, and the next one has a browser', async () => {
+  const page = await web.page(web.writePage('stuck', 'window.done = true;', noIcon));
+  const {problems, state, restarted} = await web.attempt(
+    () =>
+      page.evaluate(() => {
+        for (;;);
+      }),
+    2000,
+  );
+  web.check(problems[0]?.includes('does not end within 2 s'), problems.join('; '));
+  web.check(
+    state.some(line => line.includes('does not answer')),
+    state.join('; '),
+  );
+  web.check(restarted, 'the browser is the same');
+});
+await web.test('a tab behind another one is waited for', async () => {
+  const address = web.writePage('behind', 'setTimeout(() => { window.done = true; }, 500);', noIcon);
+  const page = await web.page(address);
+  await web.page(address);
+  await page.waitForFunction(() => window.done);
+});
 await web.test('without isolation', async () => {
   const other = await web.serve('build/web', {isolated: false});
   const page = await web.page(

@@ -850,7 +850,7 @@ async function inBrowser() {
   await test('aborting keeps what came', async () => {
     const page = await open();
     await page.call('clear');
-    const slow = at('slow=15');
+    const slow = at('slow=40'); // a second and more, of which a third must not be missed
     const loading = page.call('load', {source: slow.url, options: {sha256: digest}});
     await page.waitForFunction(() => window.progress > 300_000);
     await page.evaluate(() => window.abort());
@@ -870,10 +870,9 @@ async function inBrowser() {
     answers.forEach(right);
     check(shared.state().requests === 1, `${shared.state().requests} requests`);
     await one.call('clear');
-    const dying = at('slow=20');
+    const dying = at('slow=40');
     one.call('load', {source: dying.url, options: {sha256: digest}}).catch(() => {});
-    // By the clock: the tab is not the one in front, and may draw no frames.
-    await one.waitForFunction(() => window.progress > 300_000, {polling: 50});
+    await one.waitForFunction(() => window.progress > 300_000);
     const waiting = two.call('load', {source: dying.url, options: {sha256: digest}});
     await one.close();
     const answer = await waiting;
