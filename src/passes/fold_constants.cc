@@ -4,6 +4,7 @@
 
 #include "op/interpreter.h"
 #include "passes/eliminate_dead.h"
+#include "passes/hold_float16.h"
 
 namespace sluice::passes {
 
@@ -75,7 +76,7 @@ Result<int> fold_constants(const op::Registry& registry, ir::Graph& graph,
                            const FoldOptions& options) {
   int folded = 0;
   std::vector<std::vector<ir::NodeId>> uses;
-  if (options.keep_quantized) uses = graph.uses();
+  if (options.keep_quantized || options.hold_float16) uses = graph.uses();
   const std::function<Value(ir::ValueId)> no_capture = [](ir::ValueId) { return Value(); };
   for (ir::Node& node : graph.nodes()) {
     if (options.keep_outputs && std::ranges::any_of(node.outputs, [&](ir::ValueId id) {
@@ -87,6 +88,7 @@ Result<int> fold_constants(const op::Registry& registry, ir::Graph& graph,
         graph.is_constant(node.input(0)) && is_weight(graph, uses, node.output(0))) {
       continue;
     }
+    if (options.hold_float16 && is_held_cast(graph, node, uses)) continue;
     for (const ir::ValueId id : std::vector<ir::ValueId>(node.outputs)) {
       if (id == ir::kNoValue) continue;
       const ir::ValueInfo& info = graph.value(id);
@@ -109,6 +111,7 @@ Result<int> fold_constants(const op::Registry& registry, ir::Graph& graph,
       }
       FoldOptions within = options;
       within.keep_outputs = false;
+      within.hold_float16 = false;
       SLUICE_ASSIGN(const int inside, fold_constants(registry, *sub.graph, within));
       folded += inside;
     }

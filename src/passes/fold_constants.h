@@ -16,6 +16,8 @@ struct FoldOptions {
   bool keep_outputs = false;
   // Weights and biases of convolutions and matrix products stay quantized.
   bool keep_quantized = false;
+  // Weights of convolutions stay float16 (passes/hold_float16.h).
+  bool hold_float16 = false;
 };
 
 // A node that fails on its constants is left for the run to report.

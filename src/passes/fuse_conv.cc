@@ -26,6 +26,16 @@ const Tensor* constant(const ir::Graph& graph, ir::ValueId id) {
   return graph.is_constant(id) ? &*graph.value(id).constant : nullptr;
 }
 
+// The weight of a convolution, where it is a constant or the Cast of one.
+Result<Tensor> weight_of(const ir::Graph& graph, ir::ValueId id) {
+  if (const Tensor* known = constant(graph, id)) return *known;
+  const ir::NodeId maker = id == ir::kNoValue ? ir::kNoNode : graph.value(id).producer;
+  if (maker == ir::kNoNode || !is_op(graph.node(maker), "Cast")) return Tensor();
+  const Tensor* narrow = constant(graph, graph.node(maker).input(0));
+  if (narrow == nullptr || narrow->dtype() != DType::kFloat16) return Tensor();
+  return converted(*narrow, DType::kFloat32);
+}
+
 // The activation of sluice.FusedConv that equals `node`; empty when there is none.
 struct Activation {
   std::string name;
@@ -98,28 +108,28 @@ Result<int> fold_batch_normalization(ir::Graph& graph) {
         bn.attrs.int_or("training_mode", 0) != 0 || bn.output(1) != ir::kNoValue) {
       continue;
     }
-    const Tensor* weight = constant(graph, conv.input(1));
     const Tensor* bias = constant(graph, conv.input(2));
     const Tensor* scale = constant(graph, bn.input(1));
     const Tensor* shift = constant(graph, bn.input(2));
     const Tensor* mean = constant(graph, bn.input(3));
     const Tensor* variance = constant(graph, bn.input(4));
     const bool has_bias = conv.input(2) != ir::kNoValue;
-    if (weight == nullptr || scale == nullptr || shift == nullptr || mean == nullptr ||
-        variance == nullptr || (has_bias && bias == nullptr) || weight->rank() < 3 ||
-        weight->dtype() != DType::kFloat32) {
+    if (scale == nullptr || shift == nullptr || mean == nullptr || variance == nullptr ||
+        (has_bias && bias == nullptr)) {
       continue;
     }
-    const int64_t channels = weight->dim(0);
+    SLUICE_ASSIGN(const Tensor weight, weight_of(graph, conv.input(1)));
+    if (!weight.defined() || weight.rank() < 3 || weight.dtype() != DType::kFloat32) continue;
+    const int64_t channels = weight.dim(0);
     if (channels == 0 || scale->elements() != channels || shift->elements() != channels ||
         mean->elements() != channels || variance->elements() != channels ||
         (has_bias && bias->elements() != channels)) {
       continue;
     }
     const double epsilon = bn.attrs.float_or("epsilon", 1e-5f);
-    SLUICE_ASSIGN(Tensor new_weight, weight->clone());
+    SLUICE_ASSIGN(Tensor new_weight, weight.clone());
     SLUICE_ASSIGN(Tensor new_bias, Tensor::allocate(DType::kFloat32, Shape{channels}));
-    const int64_t per_channel = weight->elements() / channels;
+    const int64_t per_channel = weight.elements() / channels;
     for (int64_t c = 0; c < channels; ++c) {
       const double factor = scale->get_double(c) / std::sqrt(variance->get_double(c) + epsilon);
       float* row = new_weight.mutable_data<float>() + c * per_channel;

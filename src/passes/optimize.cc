@@ -8,6 +8,7 @@
 #include "passes/fold_constants.h"
 #include "passes/fuse_conv.h"
 #include "passes/fuse_quantized.h"
+#include "passes/hold_float16.h"
 #include "passes/inline_if.h"
 #include "passes/widen_float16.h"
 
@@ -21,11 +22,12 @@ Result<std::vector<std::string>> optimize(const op::Registry& registry, ir::Grap
   };
   note("eliminate_dead", eliminate_dead(graph));
   if (options.widen_float16 && has_float16_weights(graph)) {
-    SLUICE_ASSIGN(const bool widened, widen_float16(registry, graph));
+    SLUICE_ASSIGN(const bool widened, widen_float16(registry, graph, options.hold_float16));
     note("widen_float16", widened ? 1 : 0);
   }
   FoldOptions fold;
   fold.keep_outputs = options.keep_outputs;
+  fold.hold_float16 = options.hold_float16;
   const bool on_bytes = options.fuse && options.fuse_for_cpu && has_quantized_operators(graph) &&
                         registry.find("", "QLinearConv") != nullptr;
   fold.keep_quantized = on_bytes;
@@ -59,6 +61,10 @@ Result<std::vector<std::string>> optimize(const op::Registry& registry, ir::Grap
         registry.find("sluice", "DynamicQuantizedConv") != nullptr) {
       note("fuse_dynamic_quantized_conv", fuse_dynamic_quantized_conv(graph));
     }
+  }
+  if (options.hold_float16) {
+    SLUICE_ASSIGN(const int held, hold_float16(graph));
+    note("hold_float16", held);
   }
   SLUICE_TRY(ir::verify(graph));
   return log;

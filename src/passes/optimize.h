@@ -22,6 +22,8 @@ struct OptimizeOptions {
   bool keep_outputs = false;
   // float16 becomes float32 in the graph itself. Devices widen by the form of their values instead.
   bool widen_float16 = true;
+  // Weights of convolutions that are float16 in the file are held as such (passes/hold_float16.h).
+  bool hold_float16 = false;
 };
 
 // What each pass did, for `explain`: "fold_constants: 39".

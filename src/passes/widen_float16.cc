@@ -4,6 +4,8 @@
 #include <array>
 #include <vector>
 
+#include "passes/hold_float16.h"
+
 namespace sluice::passes {
 
 namespace {
@@ -37,7 +39,7 @@ bool has_float16_weights(const ir::Graph& graph) {
   });
 }
 
-Result<bool> widen_float16(const op::Registry& registry, ir::Graph& graph) {
+Result<bool> widen_float16(const op::Registry& registry, ir::Graph& graph, bool hold) {
   for (const ir::Node& node : graph.nodes()) {
     for (const ir::Subgraph& sub : node.subgraphs) {
       if (touches_half(*sub.graph)) return false;
@@ -85,6 +87,19 @@ Result<bool> widen_float16(const op::Registry& registry, ir::Graph& graph) {
     std::ranges::replace(maker.outputs, id, wide);
     for (ir::Node& node : graph.nodes()) std::ranges::replace(node.inputs, id, wide);
     add_cast(wide, id, kHalf);
+  }
+  if (hold) {
+    const Readers readers = graph.uses();
+    for (size_t v = 0; v < old_count; ++v) {
+      const auto id = static_cast<ir::ValueId>(v);
+      if (border[v] || !holds_float16(graph, id, readers, id)) continue;
+      border[v] = true;
+      Type wide_type = graph.type(id);
+      wide_type.dtype = DType::kFloat32;
+      const ir::ValueId wide = graph.add_value(graph.value(id).name + "_float32", wide_type);
+      graph.replace_uses(id, wide);
+      add_cast(id, wide, kFull);
+    }
   }
   for (size_t v = 0; v < old_count; ++v) {
     ir::ValueInfo& info = graph.value(static_cast<ir::ValueId>(v));

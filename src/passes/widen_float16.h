@@ -14,7 +14,8 @@ namespace sluice::passes {
 // MatMul nodes, where the widening pays.
 bool has_float16_weights(const ir::Graph& graph);
 
-// Main graph only: a graph whose subgraphs touch float16 is left as it is. Returns whether it ran.
-Result<bool> widen_float16(const op::Registry& registry, ir::Graph& graph);
+// Main graph only: a graph whose subgraphs touch float16 is left as it is. `hold`: weights as
+// hold_float16.h has them stay constants of float16, with a Cast behind. Returns whether it ran.
+Result<bool> widen_float16(const op::Registry& registry, ir::Graph& graph, bool hold = false);
 
 }  // namespace sluice::passes

@@ -46,6 +46,7 @@ Result<std::unique_ptr<Cpu>> Cpu::create(std::unique_ptr<ir::Graph> graph, const
   passes::OptimizeOptions how;
   how.fuse = options.fuse;
   how.fuse_for_cpu = true;
+  how.hold_float16 = options.fuse;
   SLUICE_ASSIGN(state->pass_log, passes::optimize(ops::registry(), g, how));
   compile::CpuOptions compile_options;
   compile_options.reuse_memory = options.fuse;

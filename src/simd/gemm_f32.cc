@@ -514,6 +514,18 @@ void pack_a_chunk(const float* a, int64_t row, int64_t col, int64_t m, int64_t d
   }
 }
 
+void pack_a_chunk(const uint16_t* a, int64_t row, int64_t col, int64_t m, int64_t depth,
+                  uint16_t* out) {
+  for (int64_t r = 0; r < m; r += kPanelRows, out += kPanelRows * depth) {
+    const int64_t lanes = std::min(kPanelRows, m - r);
+    std::fill(out, out + kPanelRows * depth, uint16_t{0});
+    for (int64_t i = 0; i < lanes; ++i) {
+      const uint16_t* const from = a + (r + i) * row;
+      for (int64_t j = 0; j < depth; ++j) out[j * kPanelRows + i] = from[j * col];
+    }
+  }
+}
+
 void pack_b(const float* b, int64_t row, int64_t col, int64_t k, int64_t n, float* out,
             int64_t first_panel, int64_t last_panel) {
   const int64_t padded = round_up(n, kPanelCols);

@@ -87,6 +87,9 @@ void pack_b(const float* b, int64_t row, int64_t col, int64_t k, int64_t n, floa
 
 // One chunk of A: all panels of `depth` steps, into round_up(m, kPanelRows) * depth floats.
 void pack_a_chunk(const float* a, int64_t row, int64_t col, int64_t m, int64_t depth, float* out);
+// float16 in the same places, still float16.
+void pack_a_chunk(const uint16_t* a, int64_t row, int64_t col, int64_t m, int64_t depth,
+                  uint16_t* out);
 
 // --- the driver
 using Range = FunctionRef<void(int64_t begin, int64_t end)>;

@@ -9,6 +9,7 @@
 #define HWY_TARGET_INCLUDE "simd/gemm_thin.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
+#include "simd/half-inl.h"
 #include "simd/math-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -23,8 +24,8 @@ constexpr int kLanes = static_cast<int>(hn::MaxLanes(Rows()));
 constexpr int kVectors = static_cast<int>(kPanelRows) / kLanes;
 
 // kPanels panels from `panel` on. Eight sums at least hide what a multiply-add waits for.
-template <int kPanels, int kColumns>
-HWY_NOINLINE void panels(const ThinProduct& product, int64_t panel) {
+template <int kPanels, int kColumns, class T>
+HWY_NOINLINE void panels(const ThinProduct& product, const T* packed, int64_t panel) {
   const Rows d;
   VRows sums[kPanels][kVectors][kColumns];
   HWY_UNROLL(8)
@@ -38,15 +39,14 @@ HWY_NOINLINE void panels(const ThinProduct& product, int64_t panel) {
   const float* HWY_RESTRICT b = product.b;
   for (size_t chunk = 0; chunk + 1 < product.starts.size(); ++chunk) {
     const int64_t start = product.starts[chunk], depth = product.starts[chunk + 1] - start;
-    const float* HWY_RESTRICT a =
-        product.a + product.padded_rows * start + panel * kPanelRows * depth;
+    const T* HWY_RESTRICT a = packed + product.padded_rows * start + panel * kPanelRows * depth;
     const int64_t apart = kPanelRows * depth;
     for (int64_t k = 0; k < depth; ++k, a += kPanelRows, b += kColumns) {
       HWY_UNROLL(8)
       for (int p = 0; p < kPanels; ++p) {
         HWY_UNROLL(8)
         for (int v = 0; v < kVectors; ++v) {
-          const VRows w = hn::LoadU(d, a + p * apart + v * kLanes);
+          const VRows w = load_floats(d, a + p * apart + v * kLanes);
           HWY_UNROLL(4)
           for (int x = 0; x < kColumns; ++x) {
             sums[p][v][x] = hn::MulAdd(w, hn::Set(d, b[x]), sums[p][v][x]);
@@ -71,26 +71,32 @@ HWY_NOINLINE void panels(const ThinProduct& product, int64_t panel) {
   }
 }
 
-template <int kColumns>
-void all_panels(const ThinProduct& product, int64_t first, int64_t last) {
+template <int kColumns, class T>
+void all_panels(const ThinProduct& product, const T* packed, int64_t first, int64_t last) {
   constexpr int kHeld = std::max(1, 8 / (kVectors * kColumns));
-  for (; first + kHeld <= last; first += kHeld) panels<kHeld, kColumns>(product, first);
-  for (; first < last; ++first) panels<1, kColumns>(product, first);
+  for (; first + kHeld <= last; first += kHeld) panels<kHeld, kColumns>(product, packed, first);
+  for (; first < last; ++first) panels<1, kColumns>(product, packed, first);
+}
+
+template <class T>
+void thin(const ThinProduct& product, const T* packed, int64_t first, int64_t last) {
+  switch (product.columns) {
+    case 1:
+      return all_panels<1>(product, packed, first, last);
+    case 2:
+      return all_panels<2>(product, packed, first, last);
+    case 3:
+      return all_panels<3>(product, packed, first, last);
+    default:
+      return all_panels<4>(product, packed, first, last);
+  }
 }
 
 }  // namespace
 
 void ThinKernel(const ThinProduct& product, int64_t first, int64_t last) {
-  switch (product.columns) {
-    case 1:
-      return all_panels<1>(product, first, last);
-    case 2:
-      return all_panels<2>(product, first, last);
-    case 3:
-      return all_panels<3>(product, first, last);
-    default:
-      return all_panels<4>(product, first, last);
-  }
+  if (product.half_a != nullptr) return thin(product, product.half_a, first, last);
+  thin(product, product.a, first, last);
 }
 
 }  // namespace HWY_NAMESPACE

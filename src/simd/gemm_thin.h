@@ -14,6 +14,7 @@ struct ThinProduct {
   // Panels of 8 rows, chunk after chunk of k: chunk i covers k in [starts[i], starts[i + 1]) and
   // lies at a + padded_rows * starts[i], its panel p at 8 * p * (its depth) from there.
   const float* a = nullptr;
+  const uint16_t* half_a = nullptr;  // instead of a: float16, laid out alike
   int64_t padded_rows = 0;
   std::span<const int64_t> starts;  // one more than chunks
   const float* b = nullptr;         // [k][columns]

@@ -6,6 +6,7 @@
 #define HWY_TARGET_INCLUDE "simd/winograd.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
+#include "simd/half-inl.h"
 #include "simd/math-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -101,6 +102,31 @@ HWY_INLINE void store_four(const Four& s, float* HWY_RESTRICT p, int64_t step) {
   hn::StoreU(s.v3, tag, p + 3 * step);
 }
 
+template <class T>
+HWY_INLINE void transform_weights(const T* HWY_RESTRICT g, int64_t pairs, float* HWY_RESTRICT u,
+                                  int64_t u_point) {
+  const Tiles tag;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(tag));
+  constexpr int64_t kStep = 16;
+  HWY_ALIGN float half[kWinogradIn * 3 * kStep];
+  for (int64_t pair = 0; pair < pairs; ++pair, g += 9 * kStep, u += kStep) {
+    for (int64_t x = 0; x < kStep; x += lanes) {
+      for (int64_t j = 0; j < 3; ++j) {
+        const T* at = g + j * kStep + x;
+        store_six(weight_axis(load_floats(tag, at), load_floats(tag, at + 3 * kStep),
+                              load_floats(tag, at + 6 * kStep)),
+                  half + j * kStep, 3 * kStep);
+      }
+      for (int64_t i = 0; i < kWinogradIn; ++i) {
+        const float* at = half + i * 3 * kStep;
+        store_six(weight_axis(hn::LoadU(tag, at), hn::LoadU(tag, at + kStep),
+                              hn::LoadU(tag, at + 2 * kStep)),
+                  u + i * kWinogradIn * u_point + x, u_point);
+      }
+    }
+  }
+}
+
 }  // namespace
 
 void WinogradSplitKernel(const float* HWY_RESTRICT in, int64_t tiles, float* HWY_RESTRICT out,
@@ -137,28 +163,11 @@ void WinogradInputKernel(const WinogradInput& job) {
   }
 }
 
-void WinogradWeightsKernel(const float* HWY_RESTRICT g, int64_t pairs, float* HWY_RESTRICT u,
-                           int64_t u_point) {
-  const Tiles tag;
-  const auto lanes = static_cast<int64_t>(hn::Lanes(tag));
-  constexpr int64_t kStep = 16;
-  HWY_ALIGN float half[kWinogradIn * 3 * kStep];
-  for (int64_t pair = 0; pair < pairs; ++pair, g += 9 * kStep, u += kStep) {
-    for (int64_t x = 0; x < kStep; x += lanes) {
-      for (int64_t j = 0; j < 3; ++j) {
-        const float* at = g + j * kStep + x;
-        store_six(weight_axis(hn::LoadU(tag, at), hn::LoadU(tag, at + 3 * kStep),
-                              hn::LoadU(tag, at + 6 * kStep)),
-                  half + j * kStep, 3 * kStep);
-      }
-      for (int64_t i = 0; i < kWinogradIn; ++i) {
-        const float* at = half + i * 3 * kStep;
-        store_six(weight_axis(hn::LoadU(tag, at), hn::LoadU(tag, at + kStep),
-                              hn::LoadU(tag, at + 2 * kStep)),
-                  u + i * kWinogradIn * u_point + x, u_point);
-      }
-    }
-  }
+void WinogradWeightsKernel(const float* g, int64_t pairs, float* u, int64_t u_point) {
+  transform_weights(g, pairs, u, u_point);
+}
+void WinogradHalfWeightsKernel(const uint16_t* g, int64_t pairs, float* u, int64_t u_point) {
+  transform_weights(g, pairs, u, u_point);
 }
 
 void WinogradOutputKernel(const WinogradOutput& job) {
@@ -226,6 +235,7 @@ namespace sluice::simd {
 HWY_EXPORT(WinogradSplitKernel);
 HWY_EXPORT(WinogradInputKernel);
 HWY_EXPORT(WinogradWeightsKernel);
+HWY_EXPORT(WinogradHalfWeightsKernel);
 HWY_EXPORT(WinogradOutputKernel);
 
 void winograd_split(const float* in, int64_t tiles, float* out, int64_t pitch) {
@@ -234,6 +244,9 @@ void winograd_split(const float* in, int64_t tiles, float* out, int64_t pitch) {
 void winograd_input(const WinogradInput& job) { HWY_DYNAMIC_DISPATCH(WinogradInputKernel)(job); }
 void winograd_weights(const float* g, int64_t pairs, float* u, int64_t u_point) {
   HWY_DYNAMIC_DISPATCH(WinogradWeightsKernel)(g, pairs, u, u_point);
+}
+void winograd_weights(const uint16_t* g, int64_t pairs, float* u, int64_t u_point) {
+  HWY_DYNAMIC_DISPATCH(WinogradHalfWeightsKernel)(g, pairs, u, u_point);
 }
 void winograd_output(const WinogradOutput& job) { HWY_DYNAMIC_DISPATCH(WinogradOutputKernel)(job); }
 

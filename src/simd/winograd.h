@@ -33,8 +33,9 @@ void winograd_input(const WinogradInput& job);
 
 // U = G g G^T of pairs of input channels for 8 output channels. Tap k of pair i is at
 // g + (i * 9 + k) * 16: 8 output channels of the first channel, then of the second. Point p of pair
-// i goes to u + p * u_point + i * 16.
+// i goes to u + p * u_point + i * 16. Taps in float16 give what the same numbers in float32 give.
 void winograd_weights(const float* g, int64_t pairs, float* u, int64_t u_point);
+void winograd_weights(const uint16_t* g, int64_t pairs, float* u, int64_t u_point);
 
 // Y = activation(A^T M A + bias + residual) of one panel and one output channel. Point p is at
 // m + p * m_point. Rows [0, rows) of the outputs go to y + i * y_row, `columns` (at most 64) each,

@@ -6,12 +6,12 @@
 // The models are chains of convolutions whose weights lie at odd addresses, as protobuf leaves them. Of a small one,
 // 64 MiB would hide a copy: its module may grow, beyond what a tiny model takes, by 1.2 times the model and as much
 // less than 64 MiB as it is smaller than IS-Net (168 MiB), while pieces on their way may take 40 MiB whatever the
-// model. With SLUICE_LONG, IS-Net itself, in float32, and the figure as it stands.
+// model. With SLUICE_LONG, IS-Net itself, in float32 and float16, and the figure as it stands.
 import fs from 'node:fs';
 import path from 'node:path';
 import {need, root, start} from './harness.mjs';
 import {makePage, openPage} from './runtime_page.mjs';
-import {ONNX_FLOAT, onnxModel, tensorProto} from './onnx_writer.mjs';
+import {ONNX_FLOAT, ONNX_FLOAT16, onnxModel, tensorProto} from './onnx_writer.mjs';
 
 need('build/web/sluice-web/sluice-simd.wasm');
 const web = await start({timeout: 600_000});
@@ -19,17 +19,23 @@ const MiB = 2 ** 20;
 const work = path.join(root, 'build/web/load_memory');
 fs.mkdirSync(work, {recursive: true});
 
-/** `layers` 3 x 3 convolutions of `channels` channels with holes between their taps; weights in `external`, if that is a name. */
-function chain(layers, channels, external) {
+/** Small numbers as float16, by their bits: sign, an exponent of 2^-13 to 2^-6, mantissa. */
+const asHalf = bits => (bits & 0x83ff) | ((2 + ((bits >> 10) & 7)) << 10);
+
+/**
+ * `layers` 3 x 3 convolutions of `channels` channels with holes between their taps; weights in `external`, if that is
+ * a name, and all in float16 if `half`.
+ */
+function chain(layers, channels, {external, half = false} = {}) {
   const nodes = [];
   const initializers = [];
   const data = [];
   let state = 1;
   for (let layer = 0; layer < layers; ++layer) {
     const dims = [channels, channels, 3, 3];
-    const values = Float32Array.from({length: channels * channels * 9}, () => {
+    const values = (half ? Uint16Array : Float32Array).from({length: channels * channels * 9}, () => {
       state = (Math.imul(state, 1664525) + 1013904223) | 0;
-      return state / 2 ** 36;
+      return half ? asHalf(state >>> 16) : state / 2 ** 36;
     });
     const name = `w${layer}${'_'.repeat(layer % 4)}`; // so that all four alignments come
     initializers.push(
@@ -43,7 +49,7 @@ function chain(layers, channels, external) {
       attributes: {pads: [2, 2, 2, 2], dilations: [2, 2], kernel_shape: [3, 3]},
     });
   }
-  const value = (name, dims) => ({name, type: ONNX_FLOAT, dims});
+  const value = (name, dims) => ({name, type: half ? ONNX_FLOAT16 : ONNX_FLOAT, dims});
   const dims = [1, channels, 6, 6];
   const model = onnxModel({
     nodes,
@@ -62,12 +68,19 @@ const add = (name, bytes) => {
 const whole = chain(12, 256);
 add('tiny.onnx', chain(1, 8).model);
 add('chain.onnx', whole.model);
-const parted = chain(12, 256, 'weights.bin');
+const narrow = chain(24, 256, {half: true});
+add('narrow.onnx', narrow.model);
+const parted = chain(12, 256, {external: 'weights.bin'});
 add('parted.onnx', parted.model);
 add('weights.bin', parted.data);
-const isnet = 'build/models/isnet_f32_1024.onnx';
-const long = process.env.SLUICE_LONG && fs.existsSync(isnet);
-if (long) files['isnet.onnx'] = isnet;
+const wholeModels = {
+  'IS-Net': 'build/models/isnet_f32_1024.onnx',
+  'IS-Net in float16': 'build/models/isnet_medium.onnx',
+};
+for (const [name, file] of Object.entries(wholeModels)) {
+  if (process.env.SLUICE_LONG && fs.existsSync(file)) files[path.basename(file)] = file;
+  else delete wholeModels[name];
+}
 const address = makePage(web, 'page', files);
 
 /** Bytes of one V8 isolate: its heap, and buffers beside it. */
@@ -146,20 +159,26 @@ for (const [how, options] of ways) {
   await web.test(`a tiny model ${how}`, async () => {
     least = await load('tiny.onnx', options);
   });
-  await web.test(`a model of ${(whole.model.length / MiB).toFixed(0)} MiB ${how}`, async () => {
-    const loaded = await load('chain.onnx', options);
-    const {binding} = loaded.session;
-    web.check(binding.bound === bound, `bound to ${binding.bound}: ${binding.reason}`);
-    judge(loaded, whole.model.length, least);
-  });
-  if (!long) continue;
-  await web.test(`IS-Net ${how}`, async () => {
-    const bytes = fs.statSync(isnet).size;
-    const {total, session} = await load('isnet.onnx', options);
-    web.check(session.binding.bound === bound, `bound to ${session.binding.bound}: ${session.binding.reason}`);
-    const allowed = 1.2 * bytes + 64 * MiB;
-    web.check(total <= allowed, `${inWords(total)} (at most ${inWords(allowed)})`);
-  });
+  for (const [what, file, {model}] of [
+    ['a model', 'chain.onnx', whole],
+    ['a float16 model', 'narrow.onnx', narrow],
+  ]) {
+    await web.test(`${what} of ${(model.length / MiB).toFixed(0)} MiB ${how}`, async () => {
+      const loaded = await load(file, options);
+      const {binding} = loaded.session;
+      web.check(binding.bound === bound, `bound to ${binding.bound}: ${binding.reason}`);
+      judge(loaded, model.length, least);
+    });
+  }
+  for (const [name, file] of Object.entries(wholeModels)) {
+    await web.test(`${name} ${how}`, async () => {
+      const bytes = fs.statSync(file).size;
+      const {total, session} = await load(path.basename(file), options);
+      web.check(session.binding.bound === bound, `bound to ${session.binding.bound}: ${session.binding.reason}`);
+      const allowed = 1.2 * bytes + 64 * MiB;
+      web.check(total <= allowed, `${inWords(total)} (at most ${inWords(allowed)})`);
+    });
+  }
 }
 
 await web.test('the store instead of the network, and external data: no more', async () => {

@@ -1,5 +1,6 @@
 // Writes small ONNX models for tests: the protobuf of onnx.proto, as far as chains of operators need it.
 export const ONNX_FLOAT = 1;
+export const ONNX_FLOAT16 = 10;
 
 function varint(value) {
   const out = [];
@@ -25,9 +26,10 @@ export function message(...fields) {
   );
 }
 
-/** A float32 TensorProto; `external` {file, offset}: its elements lie there. */
+/** A TensorProto: float32, or float16 of its bits in a Uint16Array; `external` {file, offset}: its elements lie there. */
 export function tensorProto(name, dims, values, external) {
-  const head = [...dims.map(extent => [1, extent]), [2, ONNX_FLOAT], [8, name]];
+  const type = values instanceof Uint16Array ? ONNX_FLOAT16 : ONNX_FLOAT;
+  const head = [...dims.map(extent => [1, extent]), [2, type], [8, name]];
   if (!external) return message(...head, [9, Buffer.from(values.buffer, values.byteOffset, values.byteLength)]);
   const entries = {location: external.file, offset: external.offset, length: values.byteLength};
   const places = Object.entries(entries).map(([key, value]) => [13, message([1, key], [2, String(value)])]);

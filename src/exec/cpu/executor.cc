@@ -297,6 +297,14 @@ uint64_t Executor::prepared_bytes() const {
   return total;
 }
 
+namespace {
+// A constant of the type float32 that holds float16 (passes/hold_float16.h): no kernel's run sees
+// it, its prepare may.
+bool is_held_half(const plan::Slot& slot) {
+  return slot.constant->dtype() == DType::kFloat16 && slot.type.dtype == DType::kFloat32;
+}
+}  // namespace
+
 // Packs the constants of all steps, on all threads: a step's packing is one task. A constant that
 // has been packed for all who read it is dropped at once: packed and unpacked weights together
 // would be the most that a session ever holds.
@@ -314,7 +322,8 @@ Result<void> Executor::prepare_steps(State& state) {
   // The kernel still sees dtype and shape of an input it has packed, without the elements.
   const auto drop = [&](size_t slot) {
     auto& constant = p.slots[slot].constant;
-    constant = Tensor::shape_only(constant->dtype(), constant->shape());
+    const DType seen = is_held_half(p.slots[slot]) ? DType::kFloat32 : constant->dtype();
+    constant = Tensor::shape_only(seen, constant->shape());
     state.values[slot] = Value(*constant);
   };
   const auto drop_if_packed = [&](const StepState& own, const Step& step) {
@@ -333,7 +342,7 @@ Result<void> Executor::prepare_steps(State& state) {
   const auto prepare = [&](size_t n) -> Result<void> {
     const Step& step = p.steps[n];
     StepState& own = state.steps[n];
-    if (own.kernel->prepare == nullptr) return {};
+    if (own.kernel->prepare == nullptr || own.prepared.defined()) return {};
     std::vector<Value> constants(step.inputs.size());
     for (size_t i = 0; i < step.inputs.size(); ++i) {
       const SlotId id = step.inputs[i];
@@ -359,6 +368,17 @@ Result<void> Executor::prepare_steps(State& state) {
                            });
   for (Result<void>& result : done) SLUICE_TRY(std::move(result));
 #endif
+  // What is left as float16 was packed by nobody, or not by all.
+  bool widened = false;
+  for (size_t s = 0; s < p.slots.size(); ++s) {
+    auto& constant = p.slots[s].constant;
+    if (!constant || !is_held_half(p.slots[s])) continue;
+    SLUICE_ASSIGN(constant, converted(*constant, DType::kFloat32));
+    state.values[s] = Value(*constant);
+    widened = true;
+  }
+  if (!widened) return {};
+  for (size_t n = 0; n < p.steps.size(); ++n) SLUICE_TRY(prepare(n));
   return {};
 }
 

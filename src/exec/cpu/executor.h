@@ -3,7 +3,8 @@
 // threads. Whatever lies in the arena stays bound to the steps that read and write it, and the
 // memory of results serves again once the caller has let go of them, so that a run over shapes seen
 // before allocates nothing. Knows kernels by name only; operators, graphs and files are nothing to
-// it.
+// it. A constant may hold float16 where its slot's type is float32: a kernel's `prepare` sees that
+// as it is, and may pack it so; where none does, it is widened beforehand.
 #pragma once
 
 #include <functional>

@@ -24,6 +24,7 @@
 #include "simd/elementwise.h"
 #include "simd/gemm_f32.h"
 #include "simd/gemm_thin.h"
+#include "simd/half.h"
 #include "simd/scratch_slots.h"
 
 namespace sluice::ops::conv {
@@ -41,12 +42,14 @@ int64_t packed_group_floats(int64_t out_per_group, int64_t depth) {
   return simd::packed_a_floats(out_per_group, depth);
 }
 
-void pack_weights(const float* w, int64_t groups, int64_t out_per_group, int64_t taps,
-                  const Chunks& chunks, float* out) {
+// T: float, or uint16_t for float16.
+template <class T>
+void pack_weights(const T* w, int64_t groups, int64_t out_per_group, int64_t taps,
+                  const Chunks& chunks, T* out) {
   const int64_t depth = chunks.channels * taps;
   for (int64_t g = 0; g < groups; ++g) {
-    const float* from = w + g * out_per_group * depth;
-    float* to = out + g * packed_group_floats(out_per_group, depth);
+    const T* from = w + g * out_per_group * depth;
+    T* to = out + g * packed_group_floats(out_per_group, depth);
     for (int64_t i = 0; i < chunks.count; ++i) {
       const int64_t k0 = chunks.start(i) * taps, k1 = chunks.start(i + 1) * taps;
       simd::pack_a_chunk(from + k0, depth, 1, out_per_group, k1 - k0,
@@ -60,6 +63,8 @@ constexpr int64_t kVector = simd::kPanelCols;  // floats per vector, at most
 struct Job {
   const float* x = nullptr;
   const float* weights = nullptr;  // packed
+  // Instead of them where is_thin: float16, packed alike.
+  const uint16_t* half_weights = nullptr;
   const float* bias = nullptr;
   const float* residual = nullptr;
   float* y = nullptr;
@@ -136,13 +141,18 @@ Result<void> convolve_thin(KernelContext& context, const ConvGeometry& g, const 
   for (int64_t image = 0; image < g.batch * g.groups; ++image) {
     const int64_t group = image % g.groups;
     write_windows(job.x + image * channels * plane.y.in * plane.x.in, plane, channels, windows);
-    const simd::ThinProduct product{.a = job.weights + group * packed_group_floats(made, depth),
-                                    .padded_rows = round_up(made, simd::kPanelRows),
-                                    .starts = {starts, static_cast<size_t>(chunks.count + 1)},
-                                    .b = windows,
-                                    .columns = columns,
-                                    .c = sums,
-                                    .rows = made};
+    const int64_t at_group = group * packed_group_floats(made, depth);
+    simd::ThinProduct product{.padded_rows = round_up(made, simd::kPanelRows),
+                              .starts = {starts, static_cast<size_t>(chunks.count + 1)},
+                              .b = windows,
+                              .columns = columns,
+                              .c = sums,
+                              .rows = made};
+    if (job.half_weights != nullptr) {
+      product.half_a = job.half_weights + at_group;
+    } else {
+      product.a = job.weights + at_group;
+    }
     const int64_t grain = std::max<int64_t>(1, (1 << 19) / std::max<int64_t>(1, work));
     context.parallel_for(panels, grain, [&](int64_t begin, int64_t end) {
       simd::thin_product(product, begin, end);
@@ -305,6 +315,21 @@ Result<void> convolve(KernelContext& context, const Cut& how, const Job& job) {
   return {};
 }
 
+// Weights that were packed as float16, as floats for this run: each is read as often as there are
+// blocks of outputs, and widened once.
+Result<const float*> widened(KernelContext& context, const Tensor& packed) {
+  const Checked bytes = Checked::from_signed(packed.elements()) * sizeof(float);
+  if (!bytes.valid()) return resource_error("The widened weights don't fit memory");
+  SLUICE_ASSIGN(const std::span<std::byte> memory,
+                context.scratch(simd::scratch_bytes(bytes.value())));
+  auto* const floats = reinterpret_cast<float*>(memory.data());
+  const uint16_t* const halves = packed.data<uint16_t>();
+  context.parallel_for(packed.elements(), 1 << 16, [&](int64_t begin, int64_t end) {
+    simd::widen_half(halves + begin, floats + begin, end - begin);
+  });
+  return floats;
+}
+
 Result<void> run_conv(KernelContext& context, bool fused) {
   SLUICE_ASSIGN(const FloatOperands operands, float_operands(context, fused));
   const ConvGeometry& g = *operands.geometry;
@@ -327,7 +352,14 @@ Result<void> run_conv(KernelContext& context, bool fused) {
   job.residual = operands.residual;
   job.activation = operands.activation;
   if (context.prepared().defined()) {
-    job.weights = context.prepared().data<float>();
+    const Tensor& packed = context.prepared();
+    if (packed.dtype() == DType::kFloat32) {
+      job.weights = packed.data<float>();
+    } else if (is_thin(g, *plane)) {
+      job.half_weights = packed.data<uint16_t>();
+    } else {
+      SLUICE_ASSIGN(job.weights, widened(context, packed));
+    }
   } else {
     const int64_t taps = plane->y.kernel * plane->x.kernel;
     const Chunks chunks(g.in_channels_per_group(), plane->y.kernel, plane->x.kernel,
@@ -349,13 +381,15 @@ Result<void> run_conv(KernelContext& context, bool fused) {
 Result<void> conv_f32(KernelContext& context) { return run_conv(context, false); }
 Result<void> fused_conv_f32(KernelContext& context) { return run_conv(context, true); }
 
-// Packs a constant weight; anything odd is left to the run, which says what is wrong with it.
+// Packs a constant weight, float16 as such; anything odd is left to the run, which says what is
+// wrong with it.
 Result<Tensor> prepare_conv(const AttrMap& attrs, std::span<const Value> inputs) {
   if (inputs.size() < 2 || !inputs[1].is_tensor()) return Tensor();
   const Tensor& w = inputs[1].tensor();
   const int64_t groups = attrs.int_or("group", 1);
-  if (w.dtype() != DType::kFloat32 || w.rank() < 3 || w.elements() == 0 || groups < 1 ||
-      w.dim(0) % groups != 0) {
+  const bool is_half = w.dtype() == DType::kFloat16;
+  if ((w.dtype() != DType::kFloat32 && !is_half) || w.rank() < 3 || w.elements() == 0 ||
+      groups < 1 || w.dim(0) % groups != 0) {
     return Tensor();
   }
   const auto window = op::read_window_attrs(attrs, w.rank() - 2, w.shape().dims().subspan(2));
@@ -373,9 +407,14 @@ Result<Tensor> prepare_conv(const AttrMap& attrs, std::span<const Value> inputs)
                          static_cast<uint64_t>(kernel_h * kernel_w);
   if (!floats.fits(uint64_t{1} << 40)) return Tensor();
   SLUICE_ASSIGN(Tensor packed,
-                Tensor::allocate(DType::kFloat32, Shape{static_cast<int64_t>(floats.value())}));
-  pack_weights(w.data<float>(), groups, made, kernel_h * kernel_w,
-               Chunks(w.dim(1), kernel_h, kernel_w, dilation_w), packed.mutable_data<float>());
+                Tensor::allocate(w.dtype(), Shape{static_cast<int64_t>(floats.value())}));
+  const Chunks chunks(w.dim(1), kernel_h, kernel_w, dilation_w);
+  const int64_t taps = kernel_h * kernel_w;
+  if (is_half) {
+    pack_weights(w.data<uint16_t>(), groups, made, taps, chunks, packed.mutable_data<uint16_t>());
+  } else {
+    pack_weights(w.data<float>(), groups, made, taps, chunks, packed.mutable_data<float>());
+  }
   return packed;
 }
 

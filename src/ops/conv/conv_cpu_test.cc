@@ -26,6 +26,26 @@ void expect_close(const Tensor& got, const Tensor& want, double n) {
   }
 }
 
+// Weights packed as float16 give, bit for bit, what the same numbers packed as float32 give.
+void check_half(const op::CpuCandidate& candidate, const AttrMap& attrs, std::vector<Value> inputs,
+                const Tensor& weights) {
+  const auto halves = converted(weights, DType::kFloat16);
+  ASSERT_TRUE(halves.ok());
+  const auto widened = converted(*halves, DType::kFloat32);
+  ASSERT_TRUE(widened.ok());
+  inputs[1] = Value(Tensor::shape_only(DType::kFloat32, weights.shape()));
+  Tensor made[2];
+  for (const bool half : {false, true}) {
+    std::vector<Value> constants(inputs.size());
+    constants[1] = Value(half ? *halves : *widened);
+    const auto packed = candidate.kernel.prepare(attrs, constants);
+    ASSERT_TRUE(packed.ok() && packed->defined());
+    ASSERT_EQ(packed->dtype(), half ? DType::kFloat16 : DType::kFloat32);
+    made[half ? 1 : 0] = run(candidate.kernel.run, attrs, inputs, *packed);
+  }
+  ASSERT_EQ(0, memcmp(made[0].bytes().data(), made[1].bytes().data(), made[0].size_bytes()));
+}
+
 struct Geometry {
   int64_t n, c, h, w, m, group;
   int64_t kh, kw, sh, sw, dh, dw;
@@ -61,6 +81,7 @@ void check(const Geometry& g, bool fused) {
   inputs[1] = Value(Tensor::shape_only(w.dtype(), w.shape()));
   const Tensor again = run(candidate.kernel.run, attrs, inputs, *packed);
   ASSERT_EQ(0, memcmp(got.bytes().data(), again.bytes().data(), got.size_bytes()));
+  check_half(candidate, attrs, inputs, w);
 }
 
 // Every test runs on each instruction set that this machine has.
@@ -149,8 +170,8 @@ void check_winograd(const Geometry& g, bool fused) {
                    g.dw, " p", join(g.pads, ","), fused ? " fused" : ""));
   AttrMap attrs{
       {"dilations", std::vector<int64_t>{g.dh, g.dw}}, {"pads", g.pads}, {"group", g.group}};
-  std::vector<Value> inputs = {Value(op::case_floats(Shape{g.n, g.c, g.h, g.w}, 1)),
-                               Value(op::case_floats(Shape{g.m, g.c / g.group, 3, 3}, 2)),
+  const Tensor w = op::case_floats(Shape{g.m, g.c / g.group, 3, 3}, 2);
+  std::vector<Value> inputs = {Value(op::case_floats(Shape{g.n, g.c, g.h, g.w}, 1)), Value(w),
                                Value(op::case_floats(Shape{g.m}, 3))};
   Tensor want = run(conv_reference, attrs, inputs);
   if (fused) {
@@ -158,7 +179,8 @@ void check_winograd(const Geometry& g, bool fused) {
     attrs.set("activation", std::string("relu"));
     want = run(fused_conv_reference, attrs, inputs);
   }
-  const auto& kernel = (fused ? kFusedConvCpu[1] : kConvCpu[1]).kernel;
+  const auto& candidate = fused ? kFusedConvCpu[1] : kConvCpu[1];
+  const auto& kernel = candidate.kernel;
   std::vector<Value> constants(inputs.size());
   constants[1] = inputs[1];
   const auto packed = kernel.prepare(attrs, constants);
@@ -167,6 +189,7 @@ void check_winograd(const Geometry& g, bool fused) {
   // Products of tiles are larger than those of taps, by the sums of the transforms.
   const double depth = 8 * static_cast<double>(g.c / g.group * 9);
   expect_close(run(kernel.run, attrs, inputs, *packed), want, depth);
+  check_half(candidate, attrs, inputs, w);
 }
 
 TEST_P(ConvCpu, WinogradAgreesWithReference) {

@@ -88,15 +88,17 @@ std::string refuse_cost(int64_t channels, int64_t made, const Tiling& tiling, in
 int64_t pairs_of(int64_t channels) { return ceil_div(channels, 2); }
 int64_t packed_panel_floats(int64_t channels) { return pairs_of(channels) * kTaps * 16; }
 
-void pack_taps(const float* w, int64_t groups, int64_t made, int64_t channels, float* out) {
+// T: float, or uint16_t for float16.
+template <class T>
+void pack_taps(const T* w, int64_t groups, int64_t made, int64_t channels, T* out) {
   const int64_t panels = ceil_div(made, kPanelRows);
   for (int64_t g = 0; g < groups; ++g) {
     for (int64_t panel = 0; panel < panels; ++panel) {
-      float* const to = out + (g * panels + panel) * packed_panel_floats(channels);
-      std::memset(to, 0, static_cast<size_t>(packed_panel_floats(channels)) * sizeof(float));
+      T* const to = out + (g * panels + panel) * packed_panel_floats(channels);
+      std::memset(to, 0, static_cast<size_t>(packed_panel_floats(channels)) * sizeof(T));
       const int64_t rows = std::min(kPanelRows, made - panel * kPanelRows);
       for (int64_t r = 0; r < rows; ++r) {
-        const float* from = w + ((g * made + panel * kPanelRows + r) * channels) * kTaps;
+        const T* from = w + ((g * made + panel * kPanelRows + r) * channels) * kTaps;
         for (int64_t c = 0; c < channels; ++c) {
           for (int64_t k = 0; k < kTaps; ++k) {
             to[(c / 2 * kTaps + k) * 16 + c % 2 * 8 + r] = from[c * kTaps + k];
@@ -111,7 +113,8 @@ void pack_taps(const float* w, int64_t groups, int64_t made, int64_t channels, f
 
 struct Job {
   const float* x = nullptr;
-  const float* taps = nullptr;  // packed
+  const float* taps = nullptr;          // packed
+  const uint16_t* half_taps = nullptr;  // instead of them: float16
   const float* bias = nullptr;
   const float* residual = nullptr;
   float* y = nullptr;
@@ -177,9 +180,13 @@ class Convolution {
   void transform_weights(int64_t group, int64_t panel0, int64_t panel1, float* to, int64_t point) {
     const int64_t panels = ceil_div(made_, kPanelRows);
     for (int64_t panel = panel0; panel < panel1; ++panel) {
-      simd::winograd_weights(job_.taps + (group * panels + panel) * packed_panel_floats(channels_),
-                             pairs_of(channels_), to + (panel - panel0) * weight_panel_floats(),
-                             point);
+      const int64_t from = (group * panels + panel) * packed_panel_floats(channels_);
+      float* const u = to + (panel - panel0) * weight_panel_floats();
+      if (job_.half_taps != nullptr) {
+        simd::winograd_weights(job_.half_taps + from, pairs_of(channels_), u, point);
+      } else {
+        simd::winograd_weights(job_.taps + from, pairs_of(channels_), u, point);
+      }
     }
   }
   int64_t weight_panel_floats() const { return pairs_of(channels_) * 16; }
@@ -594,7 +601,12 @@ Result<void> run_winograd(KernelContext& context, bool fused) {
   job.bias = operands.bias;
   job.residual = operands.residual;
   job.activation = operands.activation;
-  job.taps = context.prepared().data<float>();
+  const Tensor& packed = context.prepared();
+  if (packed.dtype() == DType::kFloat16) {
+    job.half_taps = packed.data<uint16_t>();
+  } else {
+    job.taps = packed.data<float>();
+  }
   const int64_t channels = g.in_channels_per_group();
   const auto make = [&]() -> Result<std::vector<uint32_t>> {
     std::vector<uint32_t> made(static_cast<size_t>(channels));
@@ -614,8 +626,9 @@ Result<Tensor> prepare_winograd(const AttrMap& attrs, std::span<const Value> inp
   if (inputs.size() < 2 || !inputs[1].is_tensor()) return Tensor();
   const Tensor& w = inputs[1].tensor();
   const int64_t groups = attrs.int_or("group", 1);
-  if (w.dtype() != DType::kFloat32 || w.rank() != 4 || w.elements() == 0 || w.dim(2) != 3 ||
-      w.dim(3) != 3 || groups < 1 || w.dim(0) % groups != 0) {
+  const bool is_half = w.dtype() == DType::kFloat16;
+  if ((w.dtype() != DType::kFloat32 && !is_half) || w.rank() != 4 || w.elements() == 0 ||
+      w.dim(2) != 3 || w.dim(3) != 3 || groups < 1 || w.dim(0) % groups != 0) {
     return Tensor();
   }
   const int64_t made = w.dim(0) / groups, channels = w.dim(1);
@@ -624,8 +637,12 @@ Result<Tensor> prepare_winograd(const AttrMap& attrs, std::span<const Value> inp
                          Checked::from_signed(packed_panel_floats(channels));
   if (!floats.fits(uint64_t{1} << 40)) return Tensor();
   SLUICE_ASSIGN(Tensor packed,
-                Tensor::allocate(DType::kFloat32, Shape{static_cast<int64_t>(floats.value())}));
-  pack_taps(w.data<float>(), groups, made, channels, packed.mutable_data<float>());
+                Tensor::allocate(w.dtype(), Shape{static_cast<int64_t>(floats.value())}));
+  if (is_half) {
+    pack_taps(w.data<uint16_t>(), groups, made, channels, packed.mutable_data<uint16_t>());
+  } else {
+    pack_taps(w.data<float>(), groups, made, channels, packed.mutable_data<float>());
+  }
   return packed;
 }
 
