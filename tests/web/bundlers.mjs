@@ -173,6 +173,22 @@ await test('the types that come along satisfy the strict compiler, however it re
     const results: Results = await session.run({});
     console.log(binding.bound, results, SluiceError, Cutter);\n`;
   fs.writeFileSync(path.join(project, 'user.ts'), text);
+  // What the documents show, as it stands there; what they leave to the reader is declared.
+  const given = {
+    'README.md': 'declare const pixels: Float32Array;',
+    'web/runtime/README.md': '',
+    'docs/background-remover.md':
+      'declare const manifest: string, file: File, signal: AbortSignal, editedAlpha: Uint8Array;',
+  };
+  const users = ['user.ts'];
+  for (const [document, declared] of Object.entries(given)) {
+    const blocks = [...fs.readFileSync(path.join(root, document), 'utf8').matchAll(/^```[jt]s\n(.*?)^```/gms)];
+    check(blocks.length > 0, `${document} shows no code`);
+    for (const [, block] of blocks) {
+      users.push(`shown${users.length}.ts`);
+      fs.writeFileSync(path.join(project, users.at(-1)), `${declared}\n${block}\nexport {};\n`);
+    }
+  }
   const tsc = path.join(root, 'build/web-node/node_modules/.bin/tsc');
   const options = [
     '--noEmit',
@@ -190,7 +206,7 @@ await test('the types that come along satisfy the strict compiler, however it re
     ['esnext', 'bundler'],
     ['nodenext', 'nodenext'],
   ]) {
-    const run = spawnSync(tsc, [...options, '--module', module, '--moduleResolution', resolution, 'user.ts'], {
+    const run = spawnSync(tsc, [...options, '--module', module, '--moduleResolution', resolution, ...users], {
       cwd: project,
       encoding: 'utf8',
     });
