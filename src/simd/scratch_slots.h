@@ -2,19 +2,11 @@
 // whichever range of a parallel loop is running. A range takes a slot, uses it, and gives it back.
 #pragma once
 
-#include <algorithm>
 #include <atomic>
 #include <bit>
-#include <cstddef>
 #include <cstdint>
 
 namespace sluice::simd {
-
-// A size for KernelContext::scratch, computed in 64 bits: where size_t has 32, what doesn't fit
-// stays too much instead of wrapping.
-inline size_t scratch_bytes(uint64_t bytes) {
-  return static_cast<size_t>(std::min<uint64_t>(bytes, SIZE_MAX));
-}
 
 class ScratchSlots {
  public:

@@ -12,6 +12,7 @@
 #include "base/checked.h"
 #include "base/text.h"
 #include "op/operand.h"
+#include "op/scratch.h"
 #include "ops/attention/attention.h"
 #include "simd/elementwise.h"
 #include "simd/gemm_f32.h"
@@ -242,10 +243,11 @@ Result<void> attention_f32(KernelContext& context) {
   }
   const int64_t slot_floats = simd::round_up(score_floats + work_floats, 16);
   const int slots = std::clamp(context.threads(), 1, 64);
-  SLUICE_ASSIGN(const std::span<std::byte> memory,
-                context.scratch(simd::scratch_bytes(static_cast<uint64_t>(slot_floats) *
-                                                    static_cast<uint64_t>(slots) * sizeof(float))));
-  simd::ScratchSlots scratch(reinterpret_cast<float*>(memory.data()), slots, slot_floats);
+  SLUICE_ASSIGN(
+      float* const memory,
+      op::scratch<float>(context, Checked::from_signed(slot_floats) * static_cast<uint64_t>(slots),
+                         "Attention"));
+  simd::ScratchSlots scratch(memory, slots, slot_floats);
   const auto inline_loop = [](int64_t count, int64_t, simd::Range body) {
     if (count > 0) body(0, count);
   };

@@ -14,6 +14,7 @@
 #include "base/checked.h"
 #include "base/text.h"
 #include "op/operand.h"
+#include "op/scratch.h"
 #include "ops/conv/conv.h"
 #include "ops/conv/conv_integer_cpu.h"
 #include "ops/conv/conv_kernels.h"
@@ -59,6 +60,7 @@ void pack_weights(const T* w, int64_t groups, int64_t out_per_group, int64_t tap
 }
 
 constexpr int64_t kVector = simd::kPanelCols;  // floats per vector, at most
+constexpr std::string_view kWho = "A convolution";
 
 struct Job {
   const float* x = nullptr;
@@ -121,19 +123,9 @@ Result<void> convolve_thin(KernelContext& context, const ConvGeometry& g, const 
   const int64_t channels = g.in_channels_per_group(), made = g.out_channels_per_group();
   const int64_t depth = channels * taps, columns = plane.y.out * plane.x.out;
   const Chunks chunks(channels, plane.y.kernel, plane.x.kernel, plane.x.dilation);
-  const auto room = [&](int64_t count, size_t each) -> Result<std::byte*> {
-    const Checked bytes = Checked::from_signed(count) * each;
-    if (!bytes.fits(uint64_t{1} << 40)) return resource_error("A convolution is too large");
-    SLUICE_ASSIGN(const std::span<std::byte> memory,
-                  context.scratch(simd::scratch_bytes(bytes.value())));
-    return memory.data();
-  };
-  SLUICE_ASSIGN(std::byte * window_bytes, room(depth * columns, sizeof(float)));
-  SLUICE_ASSIGN(std::byte * sum_bytes, room(made * columns, sizeof(float)));
-  SLUICE_ASSIGN(std::byte * start_bytes, room(chunks.count + 1, sizeof(int64_t)));
-  auto* const windows = reinterpret_cast<float*>(window_bytes);
-  auto* const sums = reinterpret_cast<float*>(sum_bytes);
-  auto* const starts = reinterpret_cast<int64_t*>(start_bytes);
+  SLUICE_ASSIGN(float* const windows, op::scratch<float>(context, depth * columns, kWho));
+  SLUICE_ASSIGN(float* const sums, op::scratch<float>(context, made * columns, kWho));
+  SLUICE_ASSIGN(int64_t* const starts, op::scratch<int64_t>(context, chunks.count + 1, kWho));
   for (int64_t i = 0; i <= chunks.count; ++i) starts[i] = chunks.start(i) * taps;
 
   const int64_t panels = (made + simd::kPanelRows - 1) / simd::kPanelRows;
@@ -186,11 +178,9 @@ Result<void> convolve_in_place(KernelContext& context, const TiledConv& cut, con
   const int64_t depth = cut.chunks.largest(), plane = cut.in_plane;
   const int64_t tail = plane % kVector;
   const int slots = std::clamp(context.threads(), 1, 64);
-  SLUICE_ASSIGN(
-      const std::span<std::byte> memory,
-      context.scratch(simd::scratch_bytes(static_cast<uint64_t>(tail == 0 ? 0 : slots) *
-                                          static_cast<uint64_t>(depth * kVector) * sizeof(float))));
-  simd::ScratchSlots scratch(reinterpret_cast<float*>(memory.data()), slots, depth * kVector);
+  SLUICE_ASSIGN(float* const memory,
+                op::scratch<float>(context, (tail == 0 ? 0 : slots) * depth * kVector, kWho));
+  simd::ScratchSlots scratch(memory, slots, depth * kVector);
   context.parallel_for(cut.tasks(), cut.grain(), [&](int64_t begin, int64_t end) {
     const simd::ScratchSlots::Slot slot(scratch);
     for (int64_t task = begin; task < end; ++task) {
@@ -257,14 +247,11 @@ Result<void> convolve(KernelContext& context, const Cut& how, const Job& job) {
   const int64_t depth = cut.channels * cut.taps;
   const int64_t slot_floats = cut.tile_elems + round_up(cut.flat_elems(), 16);
   const int slots = std::clamp(context.threads(), 1, 64);
-  const Checked bytes =
-      Checked::from_signed(slot_floats) * static_cast<uint64_t>(slots) * sizeof(float);
-  if (!bytes.fits(uint64_t{1} << 40)) {
-    return resource_error(cat("A convolution tile takes ", slot_floats, " floats, too many"));
-  }
-  SLUICE_ASSIGN(const std::span<std::byte> memory,
-                context.scratch(simd::scratch_bytes(bytes.value())));
-  simd::ScratchSlots scratch(reinterpret_cast<float*>(memory.data()), slots, slot_floats);
+  SLUICE_ASSIGN(
+      float* const memory,
+      op::scratch<float>(context, Checked::from_signed(slot_floats) * static_cast<uint64_t>(slots),
+                         kWho));
+  simd::ScratchSlots scratch(memory, slots, slot_floats);
 
   context.parallel_for(cut.tasks(), cut.grain(), [&](int64_t begin, int64_t end) {
     const simd::ScratchSlots::Slot slot(scratch);
@@ -318,11 +305,7 @@ Result<void> convolve(KernelContext& context, const Cut& how, const Job& job) {
 // Weights that were packed as float16, as floats for this run: each is read as often as there are
 // blocks of outputs, and widened once.
 Result<const float*> widened(KernelContext& context, const Tensor& packed) {
-  const Checked bytes = Checked::from_signed(packed.elements()) * sizeof(float);
-  if (!bytes.valid()) return resource_error("The widened weights don't fit memory");
-  SLUICE_ASSIGN(const std::span<std::byte> memory,
-                context.scratch(simd::scratch_bytes(bytes.value())));
-  auto* const floats = reinterpret_cast<float*>(memory.data());
+  SLUICE_ASSIGN(float* const floats, op::scratch<float>(context, packed.elements(), kWho));
   const uint16_t* const halves = packed.data<uint16_t>();
   context.parallel_for(packed.elements(), 1 << 16, [&](int64_t begin, int64_t end) {
     simd::widen_half(halves + begin, floats + begin, end - begin);
@@ -364,13 +347,10 @@ Result<void> run_conv(KernelContext& context, bool fused) {
     const int64_t taps = plane->y.kernel * plane->x.kernel;
     const Chunks chunks(g.in_channels_per_group(), plane->y.kernel, plane->x.kernel,
                         plane->x.dilation);
-    const Checked bytes = (Checked::from_signed(g.out_channels_per_group()) + 7) *
-                          static_cast<uint64_t>(g.groups) * static_cast<uint64_t>(taps) *
-                          static_cast<uint64_t>(g.in_channels_per_group()) * sizeof(float);
-    if (!bytes.valid()) return resource_error("The packed weights don't fit memory");
-    SLUICE_ASSIGN(const std::span<std::byte> memory,
-                  context.scratch(simd::scratch_bytes(bytes.value())));
-    auto* packed = reinterpret_cast<float*>(memory.data());
+    const Checked floats = (Checked::from_signed(g.out_channels_per_group()) + 7) *
+                           static_cast<uint64_t>(g.groups) * static_cast<uint64_t>(taps) *
+                           static_cast<uint64_t>(g.in_channels_per_group());
+    SLUICE_ASSIGN(float* const packed, op::scratch<float>(context, floats, kWho));
     pack_weights(w->data<float>(), g.groups, g.out_channels_per_group(), taps, chunks, packed);
     job.weights = packed;
   }
@@ -471,14 +451,9 @@ Result<void> conv_transpose_f32(KernelContext& context) {
   const int64_t taps = g.kernel_elems(), positions = g.out_elems(), y_plane = g.in_elems();
   const int64_t channels = g.in_channels_per_group(), made = g.out_channels_per_group();
   const int64_t rows = made * taps;
-  const Checked floats = Checked::from_signed(rows) * static_cast<uint64_t>(positions);
-  if (!floats.fits(uint64_t{1} << 40)) {
-    return resource_error(cat("A transposed convolution needs ", rows, " rows of ", positions,
-                              " floats of scratch, too many"));
-  }
-  SLUICE_ASSIGN(const std::span<std::byte> columns_memory,
-                context.scratch(simd::scratch_bytes(floats.value() * sizeof(float))));
-  auto* columns = reinterpret_cast<float*>(columns_memory.data());
+  SLUICE_ASSIGN(float* const columns,
+                op::scratch<float>(
+                    context, Checked::from_signed(rows) * static_cast<uint64_t>(positions), kWho));
   simd::Gemm gemm;
   gemm.m = rows;
   gemm.n = positions;
@@ -495,11 +470,8 @@ Result<void> conv_transpose_f32(KernelContext& context) {
     gemm.a = w->data<float>();
   }
   const int64_t work_floats = simd::gemm_workspace_floats(gemm);
-  SLUICE_ASSIGN(
-      const std::span<std::byte> work_memory,
-      context.scratch(simd::scratch_bytes(static_cast<uint64_t>(work_floats) * sizeof(float))));
-  const std::span<float> work(reinterpret_cast<float*>(work_memory.data()),
-                              static_cast<size_t>(work_floats));
+  SLUICE_ASSIGN(float* const work_memory, op::scratch<float>(context, work_floats, kWho));
+  const std::span<float> work(work_memory, static_cast<size_t>(work_floats));
   const auto parallel = [&](int64_t count, int64_t grain, simd::Range body) {
     context.parallel_for(count, grain, body);
   };
@@ -613,12 +585,7 @@ Result<void> conv_integer_8bit(KernelContext& context) {
   if (y->elements() == 0) return {};
   const int64_t step = std::min(g.in_channels, kExactDepth / taps);
   const auto floats = [&](Checked count) -> Result<float*> {
-    const Checked bytes = count * sizeof(float);
-    if (!bytes.fits(uint64_t{1} << 46))
-      return resource_error("An integer convolution is too large");
-    SLUICE_ASSIGN(const std::span<std::byte> memory,
-                  context.scratch(simd::scratch_bytes(bytes.value())));
-    return reinterpret_cast<float*>(memory.data());
+    return op::scratch<float>(context, count, "An integer convolution");
   };
   const auto size = [](int64_t n) { return Checked::from_signed(n); };
   SLUICE_ASSIGN(float* image, floats(size(g.in_channels) * size(in_elems)));

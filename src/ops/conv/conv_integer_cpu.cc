@@ -23,6 +23,7 @@
 #include "base/text.h"
 #include "op/operand.h"
 #include "op/quantization.h"
+#include "op/scratch.h"
 #include "ops/conv/conv.h"
 #include "ops/conv/conv_kernels.h"
 #include "ops/conv/conv_operands.h"
@@ -229,13 +230,7 @@ struct Job {
 
 template <class T>
 Result<T*> scratch(KernelContext& context, Checked count) {
-  const Checked bytes = count * sizeof(T);
-  if (!bytes.fits(uint64_t{1} << 40)) {
-    return resource_error("An integer convolution needs more scratch memory than there can be");
-  }
-  SLUICE_ASSIGN(const std::span<std::byte> memory,
-                context.scratch(simd::scratch_bytes(bytes.value())));
-  return reinterpret_cast<T*>(memory.data());
+  return op::scratch<T>(context, count, "An integer convolution");
 }
 Checked size(int64_t n) { return Checked::from_signed(n); }
 

@@ -5,6 +5,7 @@
 
 #include "base/checked.h"
 #include "base/text.h"
+#include "op/scratch.h"
 #include "ops/conv/conv_operands.h"
 #include "simd/depthwise.h"
 #include "simd/elementwise.h"
@@ -49,15 +50,11 @@ Result<void> run_depthwise(KernelContext& context, bool fused) {
   const int64_t lines = (std::min(band, out_h) - 1) * stride + kernel;
   const int64_t slot_floats = (lines * pitch + simd::kDepthwiseSlack + 15) / 16 * 16;
   const int slots = std::clamp(context.threads(), 1, 64);
-  const Checked bytes = Checked::from_signed(lines + 1) * Checked::from_signed(pitch) *
-                        static_cast<uint64_t>(slots) * sizeof(float);
-  if (!bytes.fits(uint64_t{1} << 40)) {
-    return resource_error(cat("Rows of ", pitch, " floats are too long for a convolution"));
-  }
-  SLUICE_ASSIGN(const std::span<std::byte> memory,
-                context.scratch(simd::scratch_bytes(static_cast<uint64_t>(slot_floats) *
-                                                    static_cast<uint64_t>(slots) * sizeof(float))));
-  simd::ScratchSlots scratch(reinterpret_cast<float*>(memory.data()), slots, slot_floats);
+  SLUICE_ASSIGN(
+      float* const memory,
+      op::scratch<float>(context, Checked::from_signed(slot_floats) * static_cast<uint64_t>(slots),
+                         "A convolution by channels"));
+  simd::ScratchSlots scratch(memory, slots, slot_floats);
 
   using simd::Function;
   const simd::Activation& activation = operands.activation;

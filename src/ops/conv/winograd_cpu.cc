@@ -18,6 +18,7 @@
 #include "base/checked.h"
 #include "base/text.h"
 #include "op/operand.h"
+#include "op/scratch.h"
 #include "ops/conv/conv.h"
 #include "ops/conv/conv_operands.h"
 #include "simd/gemm_f32.h"
@@ -165,13 +166,7 @@ class Convolution {
   int64_t padded_rows() const { return round_up(made_, kPanelRows); }
 
   Result<float*> floats(Checked count) {
-    const Checked bytes = count * sizeof(float);
-    if (!bytes.fits(uint64_t{1} << 40)) {
-      return resource_error("A convolution needs more scratch memory than there can be");
-    }
-    SLUICE_ASSIGN(const std::span<std::byte> memory,
-                  context_.scratch(simd::scratch_bytes(bytes.value())));
-    return reinterpret_cast<float*>(memory.data());
+    return op::scratch<float>(context_, count, "A convolution");
   }
   static Checked size(int64_t n) { return Checked::from_signed(n); }
 

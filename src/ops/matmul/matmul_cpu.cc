@@ -8,12 +8,12 @@
 #include "base/checked.h"
 #include "base/text.h"
 #include "op/operand.h"
+#include "op/scratch.h"
 #include "ops/matmul/matmul.h"
 #include "ops/matmul/matmul_integer_cpu.h"
 #include "simd/elementwise.h"
 #include "simd/gemm_f32.h"
 #include "simd/gemm_i8.h"
-#include "simd/scratch_slots.h"
 
 namespace sluice::ops::matmul {
 
@@ -21,6 +21,8 @@ using op::NodeView;
 using plan::KernelContext;
 
 namespace {
+
+constexpr std::string_view kWho = "A matrix product";
 
 Result<void> run_product(KernelContext& context, const simd::Gemm& gemm) {
   // What packing takes: at most every batch item of both operands, rows and columns rounded up.
@@ -33,10 +35,8 @@ Result<void> run_product(KernelContext& context, const simd::Gemm& gemm) {
                               gemm.n, " needs more scratch memory than can be addressed"));
   }
   const int64_t floats = simd::gemm_workspace_floats(gemm);
-  SLUICE_ASSIGN(
-      const std::span<std::byte> memory,
-      context.scratch(simd::scratch_bytes(static_cast<uint64_t>(floats) * sizeof(float))));
-  simd::gemm(gemm, {reinterpret_cast<float*>(memory.data()), static_cast<size_t>(floats)},
+  SLUICE_ASSIGN(float* const memory, op::scratch<float>(context, floats, kWho));
+  simd::gemm(gemm, {memory, static_cast<size_t>(floats)},
              [&](int64_t count, int64_t grain, simd::Range body) {
                context.parallel_for(count, grain, body);
              });
@@ -135,10 +135,7 @@ Result<void> gemm_f32(KernelContext& context) {
     if (c->elements() != 0 && (beta != 1 || (!by_row && !by_column))) {
       // Scaled, or one number: spelled out as a column bias.
       const int64_t count = by_row || by_column ? c->elements() : shape.n;
-      SLUICE_ASSIGN(
-          const std::span<std::byte> memory,
-          context.scratch(simd::scratch_bytes(static_cast<uint64_t>(count) * sizeof(float))));
-      auto* scaled = reinterpret_cast<float*>(memory.data());
+      SLUICE_ASSIGN(float* const scaled, op::scratch<float>(context, count, kWho));
       simd::binary(simd::Binary::kMul, values, by_row || by_column ? 1 : 0, &beta, 0, scaled,
                    count);
       values = scaled;
@@ -251,10 +248,8 @@ Result<void> matmul_integer_8bit(KernelContext& context) {
                         static_cast<uint64_t>(gemm.k) * sizeof(float);
   if (!bound.fits(uint64_t{1} << 46)) return resource_error("An integer product is too large");
   const int64_t floats = simd::integer_gemm_workspace_floats(gemm);
-  SLUICE_ASSIGN(
-      const std::span<std::byte> memory,
-      context.scratch(simd::scratch_bytes(static_cast<uint64_t>(floats) * sizeof(float))));
-  simd::integer_gemm(gemm, {reinterpret_cast<float*>(memory.data()), static_cast<size_t>(floats)},
+  SLUICE_ASSIGN(float* const memory, op::scratch<float>(context, floats, kWho));
+  simd::integer_gemm(gemm, {memory, static_cast<size_t>(floats)},
                      [&](int64_t count, int64_t grain, simd::Range body) {
                        context.parallel_for(count, grain, body);
                      });

@@ -18,6 +18,7 @@
 #include "base/text.h"
 #include "op/operand.h"
 #include "op/quantization.h"
+#include "op/scratch.h"
 #include "ops/matmul/matmul.h"
 #include "simd/dot_i8.h"
 #include "simd/quantize.h"
@@ -115,11 +116,7 @@ Result<Tensor> pack(const Tensor& b, const Tensor* zero, bool transposed) {
 
 template <class T>
 Result<T*> scratch(KernelContext& context, Checked count) {
-  const Checked bytes = count * sizeof(T);
-  if (!bytes.fits(uint64_t{1} << 40)) return resource_error("An integer product is too large");
-  SLUICE_ASSIGN(const std::span<std::byte> memory,
-                context.scratch(simd::scratch_bytes(bytes.value())));
-  return reinterpret_cast<T*>(memory.data());
+  return op::scratch<T>(context, count, "An integer product");
 }
 Checked size(int64_t n) { return Checked::from_signed(n); }
 

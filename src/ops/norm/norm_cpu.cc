@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "op/operand.h"
+#include "op/scratch.h"
 #include "ops/norm/norm_kernels.h"
 #include "simd/elementwise.h"
 
@@ -53,9 +54,7 @@ Result<void> batch_norm_f32(KernelContext& context) {
   SLUICE_ASSIGN(const float* mean, vector_input(context, 3, channels, "mean"));
   SLUICE_ASSIGN(const float* variance, vector_input(context, 4, channels, "variance"));
   const double epsilon = context.attrs().float_or("epsilon", 1e-5f);
-  SLUICE_ASSIGN(const std::span<std::byte> memory,
-                context.scratch(static_cast<size_t>(channels) * sizeof(float)));
-  auto* const factor = reinterpret_cast<float*>(memory.data());
+  SLUICE_ASSIGN(float* const factor, op::scratch<float>(context, channels, "Batch normalization"));
   for (int64_t c = 0; c < channels; ++c) {
     factor[c] =
         static_cast<float>(scale[c] / std::sqrt(static_cast<double>(variance[c]) + epsilon));

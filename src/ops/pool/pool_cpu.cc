@@ -11,6 +11,7 @@
 #include "base/checked.h"
 #include "base/text.h"
 #include "op/operand.h"
+#include "op/scratch.h"
 #include "ops/pool/pool.h"
 #include "ops/pool/pool_kernels.h"
 #include "simd/elementwise.h"
@@ -61,14 +62,11 @@ Result<void> pool_rows(KernelContext& context, const Tensor& x, const PoolGeomet
   row.padded = row.phase_floats * ax.stride;
   const int64_t slot_floats = 2 * row.padded + 16;
   const int slots = std::clamp(context.threads(), 1, 64);
-  const Checked bytes =
-      Checked::from_signed(slot_floats) * static_cast<uint64_t>(slots) * sizeof(float);
-  if (!bytes.fits(uint64_t{1} << 40)) {
-    return resource_error(cat("A pooling window reaches over ", reach, " elements, too many"));
-  }
-  SLUICE_ASSIGN(const std::span<std::byte> memory,
-                context.scratch(simd::scratch_bytes(bytes.value())));
-  simd::ScratchSlots scratch(reinterpret_cast<float*>(memory.data()), slots, slot_floats);
+  SLUICE_ASSIGN(
+      float* const memory,
+      op::scratch<float>(context, Checked::from_signed(slot_floats) * static_cast<uint64_t>(slots),
+                         "A pooling window"));
+  simd::ScratchSlots scratch(memory, slots, slot_floats);
 
   const auto count_taps = [&]() -> Result<std::vector<float>> {
     std::vector<float> made;

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "op/operand.h"
 #include "op/quantization.h"
+#include "op/scratch.h"
 #include "ops/quantize/quantize.h"
 #include "simd/elementwise.h"
 #include "simd/quantize.h"
@@ -39,9 +40,7 @@ void for_each_run(KernelContext& context, const QuantLayout& layout, Body&& body
 }
 
 Result<const int32_t*> zero_points(KernelContext& context, int64_t count) {
-  SLUICE_ASSIGN(const std::span<std::byte> memory,
-                context.scratch(static_cast<size_t>(count) * sizeof(int32_t)));
-  auto* const out = reinterpret_cast<int32_t*>(memory.data());
+  SLUICE_ASSIGN(int32_t* const out, op::scratch<int32_t>(context, count, "A quantization"));
   std::fill_n(out, count, 0);
   if (!context.has(2)) return out;
   const Tensor& zero = context.in(2);
@@ -118,13 +117,13 @@ Result<void> dynamic_quantize_f32(KernelContext& context) {
   SLUICE_ASSIGN(const Tensor* x, op::input_tensor(context, 0, {DType::kFloat32}));
   const float* const in = x->data<float>();
   if (x->elements() == 0) return dynamic_quantize_linear_reference(context);
-  const auto pieces = static_cast<size_t>(simd::range_pieces(x->elements()));
-  SLUICE_ASSIGN(const std::span<std::byte> memory, context.scratch(pieces * sizeof(simd::Range32)));
-  const simd::Range32 range =
-      simd::range_of(in, x->elements(), reinterpret_cast<simd::Range32*>(memory.data()),
-                     [&](int64_t count, int64_t grain, simd::Range body) {
-                       context.parallel_for(count, grain, body);
-                     });
+  SLUICE_ASSIGN(
+      simd::Range32* const pieces,
+      op::scratch<simd::Range32>(context, simd::range_pieces(x->elements()), "A quantization"));
+  const simd::Range32 range = simd::range_of(in, x->elements(), pieces,
+                                             [&](int64_t count, int64_t grain, simd::Range body) {
+                                               context.parallel_for(count, grain, body);
+                                             });
   const float low = range.low, high = range.high;
   if (!(low == low)) return dynamic_quantize_linear_reference(context);
   // The range of all elements is that of its two ends.

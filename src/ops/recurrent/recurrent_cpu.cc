@@ -11,10 +11,10 @@
 #include "base/checked.h"
 #include "base/text.h"
 #include "op/operand.h"
+#include "op/scratch.h"
 #include "ops/recurrent/recurrent.h"
 #include "simd/elementwise.h"
 #include "simd/gemm_f32.h"
-#include "simd/scratch_slots.h"
 
 namespace sluice::ops::recurrent {
 
@@ -23,6 +23,8 @@ using plan::KernelContext;
 using simd::Binary;
 
 namespace {
+
+constexpr std::string_view kWho = "A recurrent layer";
 
 plan::KernelFn reference_of(Cell cell) {
   return cell == Cell::kRnn ? rnn_reference : cell == Cell::kGru ? gru_reference : lstm_reference;
@@ -140,10 +142,8 @@ Result<void> input_gates(KernelContext& context, const float* x, const float* w,
   gemm.c_row = gates;
   gemm.column_bias = bias;
   const int64_t floats = simd::gemm_workspace_floats(gemm);
-  SLUICE_ASSIGN(
-      const std::span<std::byte> memory,
-      context.scratch(simd::scratch_bytes(static_cast<uint64_t>(floats) * sizeof(float))));
-  simd::gemm(gemm, {reinterpret_cast<float*>(memory.data()), static_cast<size_t>(floats)},
+  SLUICE_ASSIGN(float* const memory, op::scratch<float>(context, floats, kWho));
+  simd::gemm(gemm, {memory, static_cast<size_t>(floats)},
              [&](int64_t count, int64_t grain, simd::Range body) {
                context.parallel_for(count, grain, body);
              });
@@ -194,12 +194,7 @@ Result<void> run(KernelContext& context) {
   const Checked scratch_floats = Checked::from_signed(rows) * static_cast<uint64_t>(gates) +
                                  static_cast<uint64_t>(gates) +
                                  3 * static_cast<uint64_t>(s.batch * n) + static_cast<uint64_t>(n);
-  if (!scratch_floats.fits(uint64_t{1} << 44)) {
-    return resource_error("A recurrent layer needs more scratch memory than can be addressed");
-  }
-  SLUICE_ASSIGN(const std::span<std::byte> memory,
-                context.scratch(simd::scratch_bytes(scratch_floats.value() * sizeof(float))));
-  auto* const all_gates = reinterpret_cast<float*>(memory.data());
+  SLUICE_ASSIGN(float* const all_gates, op::scratch<float>(context, scratch_floats, kWho));
   float* const bias = all_gates + rows * gates;
   float* const h = bias + gates;
   float* const c = h + s.batch * n;

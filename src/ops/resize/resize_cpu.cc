@@ -13,6 +13,7 @@
 #include "op/elements.h"
 #include "op/operand.h"
 #include "op/reals.h"
+#include "op/scratch.h"
 #include "ops/resize/resize.h"
 #include "ops/resize/resize_kernels.h"
 #include "simd/elementwise.h"
@@ -125,12 +126,11 @@ Result<void> resize_f32(KernelContext& context) {
   const int64_t taps_floats = (5 * ring + 15) / 16 * 16;
   const int64_t slot_floats = ring * row_floats + taps_floats;
   const int slots = std::clamp(context.threads(), 1, 64);
-  const Checked bytes =
-      Checked::from_signed(slot_floats) * static_cast<uint64_t>(slots) * sizeof(float);
-  if (!bytes.fits(uint64_t{1} << 40)) return resource_error("Resize needs too many rows at once");
-  SLUICE_ASSIGN(const std::span<std::byte> memory,
-                context.scratch(simd::scratch_bytes(bytes.value())));
-  simd::ScratchSlots scratch(reinterpret_cast<float*>(memory.data()), slots, slot_floats);
+  SLUICE_ASSIGN(
+      float* const memory,
+      op::scratch<float>(context, Checked::from_signed(slot_floats) * static_cast<uint64_t>(slots),
+                         "Resize"));
+  simd::ScratchSlots scratch(memory, slots, slot_floats);
 
   const float* const in = x->data<float>();
   float* const out = y->mutable_data<float>();
