@@ -39,4 +39,16 @@ inline Tensor run(plan::KernelFn kernel, const AttrMap& attrs, const std::vector
   return done.ok() ? outputs[0].tensor() : Tensor();
 }
 
+// As in a session, which packs an input at load: of that one only dtype and shape are left.
+inline Tensor run_packed(const plan::CpuKernel& kernel, const AttrMap& attrs,
+                         std::vector<Value> inputs) {
+  const auto packed = kernel.prepare(attrs, inputs);
+  const bool made = packed.ok() && packed->defined();
+  EXPECT_TRUE(made);
+  if (!made) return Tensor();
+  Value& input = inputs[static_cast<size_t>(kernel.prepared_input)];
+  input = Value(Tensor::shape_only(input.tensor().dtype(), input.tensor().shape()));
+  return run(kernel.run, attrs, inputs, *packed);
+}
+
 }  // namespace sluice::op

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "simd/instruction_set.h"
+#include "simd/each_instruction_set.h"
 
 namespace sluice::simd {
 namespace {
@@ -46,13 +46,8 @@ struct Formula {
 double softplus(double x) { return std::max(x, 0.0) + std::log1p(std::exp(-std::fabs(x))); }
 
 // Every test runs on each instruction set that this machine has.
-class Elementwise : public testing::TestWithParam<std::string_view> {
- protected:
-  void SetUp() override { ASSERT_TRUE(select_instruction_set(GetParam())); }
-  void TearDown() override { ASSERT_TRUE(select_instruction_set("")); }
-};
-INSTANTIATE_TEST_SUITE_P(InstructionSets, Elementwise, testing::ValuesIn(instruction_sets()),
-                         [](const auto& set) { return std::string(set.param); });
+class Elementwise : public EachInstructionSet {};
+INSTANTIATE_TEST_SUITE_P(InstructionSets, Elementwise, each_instruction_set(), Elementwise::name);
 
 TEST_P(Elementwise, FunctionsAreAccurate) {
   const std::vector<Formula> formulas = {

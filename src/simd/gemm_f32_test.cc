@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "simd/instruction_set.h"
+#include "simd/each_instruction_set.h"
 
 namespace sluice::simd {
 namespace {
@@ -72,13 +72,8 @@ void check(int64_t m, int64_t n, int64_t k, bool trans_a, bool trans_b, bool pac
 }
 
 // Every test runs on each instruction set that this machine has.
-class GemmF32 : public testing::TestWithParam<std::string_view> {
- protected:
-  void SetUp() override { ASSERT_TRUE(select_instruction_set(GetParam())); }
-  void TearDown() override { ASSERT_TRUE(select_instruction_set("")); }
-};
-INSTANTIATE_TEST_SUITE_P(InstructionSets, GemmF32, testing::ValuesIn(instruction_sets()),
-                         [](const auto& set) { return std::string(set.param); });
+class GemmF32 : public EachInstructionSet {};
+INSTANTIATE_TEST_SUITE_P(InstructionSets, GemmF32, each_instruction_set(), GemmF32::name);
 
 TEST_P(GemmF32, AgreesWithPlainLoops) {
   for (const int64_t m : {1, 2, 3, 5, 7, 8, 13, 129}) {

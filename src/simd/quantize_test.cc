@@ -8,20 +8,15 @@
 #include <string_view>
 #include <vector>
 
+#include "simd/each_instruction_set.h"
 #include "simd/gemm_i8.h"
-#include "simd/instruction_set.h"
 
 namespace sluice::simd {
 namespace {
 
 // Every test runs on each instruction set that this machine has.
-class Quantize : public testing::TestWithParam<std::string_view> {
- protected:
-  void SetUp() override { ASSERT_TRUE(select_instruction_set(GetParam())); }
-  void TearDown() override { ASSERT_TRUE(select_instruction_set("")); }
-};
-INSTANTIATE_TEST_SUITE_P(InstructionSets, Quantize, testing::ValuesIn(instruction_sets()),
-                         [](const auto& set) { return std::string(set.param); });
+class Quantize : public EachInstructionSet {};
+INSTANTIATE_TEST_SUITE_P(InstructionSets, Quantize, each_instruction_set(), Quantize::name);
 
 TEST_P(Quantize, RoundsToEvenAndSaturates) {
   for (int64_t n = 0; n < 70; ++n) {
@@ -61,13 +56,9 @@ TEST_P(Quantize, RangeFindsBothEndsAndNan) {
 }
 
 // Every test runs on each instruction set that this machine has.
-class IntegerProduct : public testing::TestWithParam<std::string_view> {
- protected:
-  void SetUp() override { ASSERT_TRUE(select_instruction_set(GetParam())); }
-  void TearDown() override { ASSERT_TRUE(select_instruction_set("")); }
-};
-INSTANTIATE_TEST_SUITE_P(InstructionSets, IntegerProduct, testing::ValuesIn(instruction_sets()),
-                         [](const auto& set) { return std::string(set.param); });
+class IntegerProduct : public EachInstructionSet {};
+INSTANTIATE_TEST_SUITE_P(InstructionSets, IntegerProduct, each_instruction_set(),
+                         IntegerProduct::name);
 
 TEST_P(IntegerProduct, IsExact) {
   for (const int64_t m : {1, 2, 7, 33}) {

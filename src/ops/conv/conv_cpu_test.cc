@@ -8,7 +8,7 @@
 #include "op/case.h"
 #include "op/kernel_runner.h"
 #include "ops/conv/conv_kernels.h"
-#include "simd/instruction_set.h"
+#include "simd/each_instruction_set.h"
 
 namespace sluice::ops::conv {
 namespace {
@@ -85,13 +85,8 @@ void check(const Geometry& g, bool fused) {
 }
 
 // Every test runs on each instruction set that this machine has.
-class ConvCpu : public testing::TestWithParam<std::string_view> {
- protected:
-  void SetUp() override { ASSERT_TRUE(simd::select_instruction_set(GetParam())); }
-  void TearDown() override { ASSERT_TRUE(simd::select_instruction_set("")); }
-};
-INSTANTIATE_TEST_SUITE_P(InstructionSets, ConvCpu, testing::ValuesIn(simd::instruction_sets()),
-                         [](const auto& set) { return std::string(set.param); });
+class ConvCpu : public simd::EachInstructionSet {};
+INSTANTIATE_TEST_SUITE_P(InstructionSets, ConvCpu, simd::each_instruction_set(), ConvCpu::name);
 
 TEST_P(ConvCpu, AgreesWithReference) {
   for (const int64_t size : {1, 2, 3, 5, 7, 14, 17, 32, 49}) {

@@ -7,23 +7,12 @@
 #include "base/text.h"
 #include "op/case.h"
 #include "op/kernel_runner.h"
+#include "ops/conv/conv_cpu.h"
 #include "ops/conv/conv_kernels.h"
-#include "simd/dot_vnni.h"
-#include "simd/instruction_set.h"
+#include "simd/each_instruction_set.h"
 
 namespace sluice::ops::conv {
 namespace {
-
-using op::run;
-
-void expect_same(const Tensor& got, const Tensor& want) {
-  ASSERT_TRUE(got.defined() && want.defined());
-  ASSERT_EQ(got.shape().text(), want.shape().text());
-  ASSERT_EQ(got.dtype(), want.dtype());
-  for (int64_t i = 0; i < got.elements(); ++i) {
-    ASSERT_EQ(got.get_double(i), want.get_double(i)) << "element " << i;
-  }
-}
 
 struct Geometry {
   Shape x, w;
@@ -31,15 +20,17 @@ struct Geometry {
   std::vector<int64_t> strides = {1, 1}, dilations = {1, 1}, pads = {1, 1, 1, 1};
 };
 
-// The fast kernel with its packed weight against the reference. `weight` is the packed input.
-void compare(plan::KernelFn kernel, plan::PrepareFn prepare, plan::KernelFn reference,
-             const AttrMap& attrs, std::vector<Value> inputs, size_t weight) {
-  const Tensor want = run(reference, attrs, inputs);
-  const auto packed = prepare(attrs, inputs);
-  ASSERT_TRUE(packed.ok() && packed->defined());
-  const Tensor& w = inputs[weight].tensor();
-  inputs[weight] = Value(Tensor::shape_only(w.dtype(), w.shape()));
-  expect_same(run(kernel, attrs, inputs, *packed), want);
+// The fast kernel with its packed weight against the reference.
+void compare(const op::CpuCandidate& candidate, plan::KernelFn reference, const AttrMap& attrs,
+             const std::vector<Value>& inputs) {
+  const Tensor want = op::run(reference, attrs, inputs);
+  const Tensor got = op::run_packed(candidate.kernel, attrs, inputs);
+  ASSERT_TRUE(got.defined() && want.defined());
+  ASSERT_EQ(got.shape().text(), want.shape().text());
+  ASSERT_EQ(got.dtype(), want.dtype());
+  for (int64_t i = 0; i < got.elements(); ++i) {
+    ASSERT_EQ(got.get_double(i), want.get_double(i)) << "element " << i;
+  }
 }
 
 Tensor bytes(DType dtype, const Shape& shape, int seed) {
@@ -57,46 +48,27 @@ void check(const Geometry& g, DType x_type, DType w_type, bool per_channel) {
   const Shape zeros = per_channel ? Shape{g.w[0]} : Shape{};
   const Value x(bytes(x_type, g.x, 1)), w(bytes(w_type, g.w, 2));
   const Value x_zero(bytes(x_type, Shape{}, 3)), w_zero(bytes(w_type, zeros, 4));
-  compare(conv_integer_dot, prepare_conv_integer, conv_integer_reference, attrs,
-          {x, w, x_zero, w_zero}, 1);
-  compare(conv_integer_dot, prepare_conv_integer, conv_integer_reference, attrs, {x, w}, 1);
+  compare(kConvIntegerCpu[0], conv_integer_reference, attrs, {x, w, x_zero, w_zero});
+  compare(kConvIntegerCpu[0], conv_integer_reference, attrs, {x, w});
 
   const Value scale(op::case_floats(zeros, 5, 0.01)), one(Tensor::of<float>(Shape{}, {0.02f}));
   const Value y_scale(Tensor::of<float>(Shape{}, {3.5f}));
   const Value y_zero(bytes(x_type, Shape{}, 6));
-  compare(qlinear_conv_dot, prepare_qlinear_conv, qlinear_conv_reference, attrs,
+  compare(kQLinearConvCpu[0], qlinear_conv_reference, attrs,
           {x, one, x_zero, w, scale, w_zero, y_scale, y_zero,
-           Value(op::case_ints(DType::kInt32, Shape{g.w[0]}, -9999, 9999, 7))},
-          3);
+           Value(op::case_ints(DType::kInt32, Shape{g.w[0]}, -9999, 9999, 7))});
 
   AttrMap with_activation = attrs;
   with_activation.set("activation", std::string("relu"));
-  compare(
-      dynamic_quantized_conv_dot, prepare_conv_integer, dynamic_quantized_conv_reference,
-      with_activation,
-      {Value(op::case_floats(g.x, 8, 3)), w, one, w_zero, Value(op::case_floats(Shape{g.w[0]}, 9))},
-      1);
+  compare(kDynamicQuantizedConvCpu[0], dynamic_quantized_conv_reference, with_activation,
+          {Value(op::case_floats(g.x, 8, 3)), w, one, w_zero,
+           Value(op::case_floats(Shape{g.w[0]}, 9))});
 }
 
 // Every instruction set that this machine has, with and without its dot products of bytes.
-class ConvIntegerCpu : public testing::TestWithParam<std::tuple<std::string_view, bool>> {
- protected:
-  void SetUp() override {
-    ASSERT_TRUE(simd::select_instruction_set(std::get<0>(GetParam())));
-    simd::use_vnni(std::get<1>(GetParam()));
-  }
-  void TearDown() override {
-    ASSERT_TRUE(simd::select_instruction_set(""));
-    simd::use_vnni(true);
-  }
-};
-INSTANTIATE_TEST_SUITE_P(InstructionSets, ConvIntegerCpu,
-                         testing::Combine(testing::ValuesIn(simd::instruction_sets()),
-                                          testing::Bool()),
-                         [](const auto& set) {
-                           return cat(std::get<0>(set.param),
-                                      std::get<1>(set.param) ? "_dot" : "_pairs");
-                         });
+class ConvIntegerCpu : public simd::EachByteKernel {};
+INSTANTIATE_TEST_SUITE_P(InstructionSets, ConvIntegerCpu, simd::each_byte_kernel(),
+                         ConvIntegerCpu::name);
 
 TEST_P(ConvIntegerCpu, AgreesWithReference) {
   constexpr DType kU8 = DType::kUInt8, kI8 = DType::kInt8;
@@ -147,9 +119,8 @@ TEST_P(ConvIntegerCpu, Extremes) {
       const Value weight(op::case_ints(DType::kUInt8, Shape{9, 40, 3, 3}, w, w));
       for (const int64_t zero : {0, 128, 255}) {
         const Value zeros(op::case_ints(DType::kUInt8, Shape{}, zero, zero));
-        compare(conv_integer_dot, prepare_conv_integer, conv_integer_reference,
-                AttrMap{{"pads", std::vector<int64_t>{1, 1, 1, 1}}}, {data, weight, zeros, zeros},
-                1);
+        compare(kConvIntegerCpu[0], conv_integer_reference,
+                AttrMap{{"pads", std::vector<int64_t>{1, 1, 1, 1}}}, {data, weight, zeros, zeros});
       }
     }
   }

@@ -9,8 +9,7 @@
 #include "op/case.h"
 #include "op/kernel_runner.h"
 #include "ops/matmul/matmul.h"
-#include "simd/dot_vnni.h"
-#include "simd/instruction_set.h"
+#include "simd/each_instruction_set.h"
 
 namespace sluice::ops::matmul {
 namespace {
@@ -23,13 +22,9 @@ Tensor bytes(DType dtype, const Shape& shape, int seed) {
 // The fast kernel with its packed B against the reference: integers exactly, floats within a few
 // roundings.
 void compare(const op::CpuCandidate& candidate, plan::KernelFn reference, const AttrMap& attrs,
-             std::vector<Value> inputs) {
+             const std::vector<Value>& inputs) {
   const Tensor want = op::run(reference, attrs, inputs);
-  const auto packed = candidate.kernel.prepare(attrs, inputs);
-  ASSERT_TRUE(packed.ok() && packed->defined());
-  Value& b = inputs[static_cast<size_t>(candidate.kernel.prepared_input)];
-  b = Value(Tensor::shape_only(b.tensor().dtype(), b.tensor().shape()));
-  const Tensor got = op::run(candidate.kernel.run, attrs, inputs, *packed);
+  const Tensor got = op::run_packed(candidate.kernel, attrs, inputs);
   ASSERT_TRUE(got.defined() && want.defined());
   ASSERT_EQ(got.shape().text(), want.shape().text());
   ASSERT_EQ(got.dtype(), want.dtype());
@@ -71,24 +66,9 @@ void check(int64_t m, int64_t k, int64_t n, DType a_type, DType b_type, bool per
 }
 
 // Every instruction set that this machine has, with and without its dot products of bytes.
-class MatMulIntegerCpu : public testing::TestWithParam<std::tuple<std::string_view, bool>> {
- protected:
-  void SetUp() override {
-    ASSERT_TRUE(simd::select_instruction_set(std::get<0>(GetParam())));
-    simd::use_vnni(std::get<1>(GetParam()));
-  }
-  void TearDown() override {
-    ASSERT_TRUE(simd::select_instruction_set(""));
-    simd::use_vnni(true);
-  }
-};
-INSTANTIATE_TEST_SUITE_P(InstructionSets, MatMulIntegerCpu,
-                         testing::Combine(testing::ValuesIn(simd::instruction_sets()),
-                                          testing::Bool()),
-                         [](const auto& set) {
-                           return cat(std::get<0>(set.param),
-                                      std::get<1>(set.param) ? "_dot" : "_pairs");
-                         });
+class MatMulIntegerCpu : public simd::EachByteKernel {};
+INSTANTIATE_TEST_SUITE_P(InstructionSets, MatMulIntegerCpu, simd::each_byte_kernel(),
+                         MatMulIntegerCpu::name);
 
 TEST_P(MatMulIntegerCpu, AgreesWithReference) {
   for (const DType a : {DType::kUInt8, DType::kInt8}) {
