@@ -100,7 +100,7 @@ fn flat_word(start : vec3<i32>, base : u32, term : u32, outside : u32) -> u32 {
   if (tap >= p.kernel.w) { return 0u; }
   let place = vec3<u32>(start + vec3<i32>(unflatten(tap, p.kernel) * p.dilation.xyz) - p.pad.xyz);
   return word_at(term % p.words, all(place < p.in_dims.xyz),
-                 base + (place.x * p.in_dims.y + place.y) * p.in_dims.z + place.z, outside);
+                 base + flatten(place, p.in_dims), outside);
 }
 
 fn dot_pairs(a : vec2<u32>, b : vec2<u32>) -> i32 {
@@ -177,7 +177,7 @@ fn main(@builtin(workgroup_id) wid : vec3<u32>, @builtin(num_workgroups) nwg : v
         } else {
           let word = c_chunk * 2u * PAIRS + load_word;
           let met = all(place < p.in_dims.xyz); // negative places are huge ones
-          let at = base + (place.x * p.in_dims.y + place.y) * p.in_dims.z + place.z;
+          let at = base + flatten(place, p.in_dims);
           b_next = vec2<u32>(word_at(word, met, at, outside), word_at(word + 1u, met, at, outside));
         }
       }

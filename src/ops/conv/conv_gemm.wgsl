@@ -32,7 +32,7 @@
 
 // use grid
 // use places
-// use activation
+// use conv_store
 
 alias T = f32; // knob: f32 f16 i32 u32
 alias W = f32; // knob: f32 f16 i32
@@ -163,8 +163,7 @@ fn flat_term(start : vec3<i32>, base : u32, k : u32) -> A {
   if (tap >= p.kernel.w) { return A(); }
   let at = vec3<u32>(start + tap_offset(tap, vec3<u32>()));
   if (any(at >= p.in_dims.xyz)) { return A(); }
-  return load(base + k % p.group_channels * p.in_dims.w +
-              (at.x * p.in_dims.y + at.y) * p.in_dims.z + at.z);
+  return load(base + k % p.group_channels * p.in_dims.w + flatten(at, p.in_dims));
 }
 
 fn fetch_flat(start : vec3<i32>, inside : bool, base : u32, k : u32) -> vec4<A> {
@@ -181,19 +180,7 @@ fn fetch_flat(start : vec3<i32>, inside : bool, base : u32, k : u32) -> vec4<A> 
 // Row `row` of group g at one output position; `at` is the element of row 0 of the group.
 fn store_row(g : u32, row : u32, at : u32, sum : A) {
   if (row >= p.group_rows) { return; }
-  let m = g * p.group_rows + row;
-  let to = at + row * p.out_dims.w;
-  var v = sum;
-  if (HAS_BIAS) { v += A(bias[m]); }
-  if (QUANT) {
-    let q = round(f32(v) * factor[m]) + f32(p.y_zero);
-    y[to] = Y(i32(clamp(q, f32(p.y_low), f32(p.y_high))));
-  } else if (INTEGER) {
-    y[to] = Y(v);
-  } else {
-    if (HAS_RESIDUAL) { v += A(z[to]); }
-    y[to] = Y(activate(f32(v), p.alpha, p.beta));
-  }
+  conv_store(at + row * p.out_dims.w, g * p.group_rows + row, sum);
 }
 
 // Four rows of group g, from `row` on, at position n of the phase.
@@ -204,7 +191,7 @@ fn store(g : u32, row : u32, n : u32, phase : vec3<u32>, part : u32, sums : vec4
   if (TRANSPOSED) {
     let place = unflatten(o, p.grid_dims) * p.stride.xyz + phase;
     if (any(place >= p.out_dims.xyz)) { return; }
-    o = (place.x * p.out_dims.y + place.y) * p.out_dims.z + place.z;
+    o = flatten(place, p.out_dims);
   }
   let at = part * p.split_elems + (image * p.rows + g * p.group_rows) * p.out_dims.w + o;
   store_row(g, row, at, sums.x);
@@ -270,7 +257,7 @@ fn main(@builtin(workgroup_id) wid : vec3<u32>, @builtin(num_workgroups) nwg : v
     offset = tap_offset(tap, phase);
     let place = vec3<u32>(start + offset); // negative places become huge ones
     met = inside && all(place < p.in_dims.xyz);
-    at = base + (place.x * p.in_dims.y + place.y) * p.in_dims.z + place.z;
+    at = base + flatten(place, p.in_dims);
   }
   // Each trip fetches a chunk into registers, multiplies the one before, which lies in workgroup
   // memory, and only then puts the new one into the other buffer.
@@ -389,7 +376,7 @@ fn main(@builtin(workgroup_id) wid : vec3<u32>, @builtin(num_workgroups) nwg : v
         }
         let place = vec3<u32>(start + offset);
         met = inside && all(place < p.in_dims.xyz);
-        at = base + (place.x * p.in_dims.y + place.y) * p.in_dims.z + place.z;
+        at = base + flatten(place, p.in_dims);
       }
     }
   }

@@ -19,7 +19,8 @@
 // Precision: products and sums in A: float32 whatever T is, or exact int32.
 
 // use grid
-// use activation
+// use places
+// use conv_store
 
 alias T = f32; // knob: f32 f16 i32 u32
 alias W = f32; // knob: f32 f16 i32
@@ -90,18 +91,7 @@ fn place(o : vec3<u32>, k : vec3<u32>) -> vec3<u32> {
 fn store_row(image : u32, g : u32, row : u32, flat : u32, sum : A) {
   if (row >= p.group_rows) { return; }
   let m = g * p.group_rows + row;
-  let to = (image * p.rows + m) * p.out_dims.w + flat;
-  var v = sum;
-  if (HAS_BIAS) { v += A(bias[m]); }
-  if (QUANT) {
-    let q = round(f32(v) * factor[m]) + f32(p.y_zero);
-    y[to] = Y(i32(clamp(q, f32(p.y_low), f32(p.y_high))));
-  } else if (INTEGER) {
-    y[to] = Y(v);
-  } else {
-    if (HAS_RESIDUAL) { v += A(z[to]); }
-    y[to] = Y(activate(f32(v), p.alpha, p.beta));
-  }
+  conv_store((image * p.rows + m) * p.out_dims.w + flat, m, sum);
 }
 
 fn store(image : u32, g : u32, row : u32, flat : u32, sums : vec4<A>) {
@@ -171,7 +161,7 @@ fn main(@builtin(workgroup_id) wid : vec3<u32>, @builtin(num_workgroups) nwg : v
         for (var kx = 0u; kx < p.kernel.z; kx++) {
           let at = place(vec3<u32>(oz, oy, ox), vec3<u32>(kz, ky, kx));
           if (any(at >= p.in_dims.xyz)) { continue; }
-          var i = base + (at.x * p.in_dims.y + at.y) * p.in_dims.z + at.z;
+          var i = base + flatten(at, p.in_dims);
           let w_at = w_line + kx * p.group_channels;
           for (var c = 0u; c < p.group_channels; c++) {
             s0 += vec4<A>(w[w_at + c]) * load(i);

@@ -12,7 +12,7 @@
 // or exact int32; parts are added in order.
 
 // use grid
-// use activation
+// use conv_store
 
 alias B = f32; // knob: f32 f16 i32
 alias A = f32; // knob: f32 i32
@@ -50,14 +50,5 @@ fn main(@builtin(workgroup_id) wid : vec3<u32>, @builtin(num_workgroups) nwg : v
   let m = i / p.plane % p.rows;
   var v = A();
   for (var part = 0u; part < p.parts; part++) { v += parts[part * p.n + i]; }
-  if (HAS_BIAS) { v += A(bias[m]); }
-  if (QUANT) {
-    let q = round(f32(v) * factor[m]) + f32(p.y_zero);
-    y[i] = Y(i32(clamp(q, f32(p.y_low), f32(p.y_high))));
-  } else if (INTEGER) {
-    y[i] = Y(v);
-  } else {
-    if (HAS_RESIDUAL) { v += A(z[i]); }
-    y[i] = Y(activate(f32(v), p.alpha, p.beta));
-  }
+  conv_store(i, m, v);
 }

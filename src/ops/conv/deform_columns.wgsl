@@ -14,6 +14,7 @@
 // element, mostly from cache. Precision: float32 inside, whatever T is.
 
 // use grid
+// use places
 
 alias T = f32; // knob: f32 f16
 const RANK : u32 = 2u; // knob: 1 2 3
@@ -49,11 +50,9 @@ fn main(@builtin(workgroup_id) wid : vec3<u32>, @builtin(num_workgroups) nwg : v
   let group = entry / p.kernel.w % p.offset_groups;
   let image = entry / p.kernel.w / p.offset_groups;
 
-  let o_row = position / p.out_dims.z;
-  let o = vec3<u32>(o_row / p.out_dims.y, o_row % p.out_dims.y, position % p.out_dims.z);
-  let k_row = tap / p.kernel.z;
-  let k = vec3<u32>(k_row / p.kernel.y, k_row % p.kernel.y, tap % p.kernel.z);
-  var place = vec3<f32>(vec3<i32>(o * p.stride.xyz + k * p.dilation.xyz) - p.pad.xyz);
+  let o = unflatten(position, p.out_dims) * p.stride.xyz;
+  let k = unflatten(tap, p.kernel) * p.dilation.xyz;
+  var place = vec3<f32>(vec3<i32>(o + k) - p.pad.xyz);
   for (var axis = 0u; axis < RANK; axis++) {
     place[3u - RANK + axis] += f32(offset[(entry * RANK + axis) * p.out_dims.w + position]);
   }
@@ -77,8 +76,7 @@ fn main(@builtin(workgroup_id) wid : vec3<u32>, @builtin(num_workgroups) nwg : v
         let weight = weights.x * weights.y * weights.z;
         let at = vec3<u32>(corner + vec3<i32>(up));
         if (weight != 0.0 && all(at < p.in_dims.xyz)) {
-          sum += weight * f32(x[channel * p.in_dims.w + (at.x * p.in_dims.y + at.y) * p.in_dims.z +
-                               at.z]);
+          sum += weight * f32(x[channel * p.in_dims.w + flatten(at, p.in_dims)]);
         }
       }
     }

@@ -11,6 +11,7 @@
 // quantized average sums (x - zero) * scale in float32 and rounds halves to even.
 
 // use grid
+// use places
 
 alias T = f32; // knob: f32 f16 i32 u32
 const OP : u32 = 0u; // knob: 0 1 2 3
@@ -75,9 +76,7 @@ fn main(@builtin(workgroup_id) wid : vec3<u32>, @builtin(num_workgroups) nwg : v
     o = i / p.channels % p.out_dims.w;
     plane = image * p.channels + i % p.channels;
   }
-  let line = o / p.out_dims.z;
-  let at = vec3<i32>(vec3<u32>(line / p.out_dims.y, line % p.out_dims.y, o % p.out_dims.z) *
-                     p.stride.xyz) - p.pad.xyz;
+  let at = vec3<i32>(unflatten(o, p.out_dims) * p.stride.xyz) - p.pad.xyz;
   let limit = vec3<i32>(p.in_dims.xyz);
   let step = vec3<i32>(p.dilation.xyz);
   let kernel = vec3<i32>(p.kernel.xyz);
