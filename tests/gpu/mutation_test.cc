@@ -171,7 +171,7 @@ constexpr Mutation kMutations[] = {
     {"third channel of a word", "conv_words", "<< (8u * k)", "<< (8u * min(k, 1u))"},
     {"right edge of an image", "winograd_input", "column < p.columns", "column <= p.columns"},
     {"sign of a point", "winograd_input", "even_a - odd_a", "even_a + odd_a"},
-    {"last row of a tile", "winograd_output", "y0 + k < p.rows", "y0 + k + 1u < p.rows"},
+    {"last row of a tile", "winograd_output", "place.y + k < p.rows", "place.y + k + 1u < p.rows"},
     {"dropped bias", "winograd_output", "add = bias[channel]", "add = 0.0",
      "const HAS_BIAS : bool = true"},
     {"third operand of seven", "concat_rows", "column - a.y", "column - a.x"},

@@ -1,18 +1,18 @@
 // Input transform of F(4x4, 3x3), Winograd's convolution with 36 products for 16 outputs:
-// V = B^T d B of every tile and channel, at the points 0, 3/4, -3/4, 3/2, -3/2 and infinity, whose
-// constants are exact.
+// V = B^T d B of every tile and channel, at the points of lib/winograd.
 //
 //   binding  name  access      what
 //   0        p     uniform     Params
 //   1        x     read        [N, C, H, W]
 //   2        v     read_write  [36, C, pitch]: point, channel, tile
 //
-// A tile is 6 by 6 elements that begin 4 apart; tiles are numbered [image][row][column]. One
-// invocation transforms one tile of one channel; neighbours have neighbouring tiles. Memory traffic:
-// x is read 2.25 times, from the cache but for the first, and 2.25 elements are written for each.
-// Tiles beyond the last one, up to the pitch, are zero. Precision: float32.
+// A tile is 6 by 6 elements that begin 4 apart. One invocation transforms one tile of one channel;
+// neighbours have neighbouring tiles. Memory traffic: x is read 2.25 times, from the cache but for
+// the first, and 2.25 elements are written for each. Tiles beyond the last one, up to the pitch, are
+// zero. Precision: float32.
 
 // use grid
+// use winograd
 
 struct Params {
   rows : u32,          // H
@@ -29,11 +29,6 @@ struct Params {
 @group(0) @binding(0) var<uniform> p : Params;
 @group(0) @binding(1) var<storage, read> x : array<f32>;
 @group(0) @binding(2) var<storage, read_write> v : array<f32>;
-
-const A : f32 = 0.75;
-const B : f32 = 1.5;
-const A2 : f32 = 0.5625;
-const B2 : f32 = 2.25;
 
 // B^T d: row t holds the coefficients of the product of (s - y) over all points y but t.
 fn transformed(d : array<f32, 6>) -> array<f32, 6> {
@@ -53,11 +48,10 @@ fn main(@builtin(workgroup_id) wid : vec3<u32>, @builtin(num_workgroups) nwg : v
   if (i >= p.channels * p.pitch) { return; }
   let tile = i % p.pitch;
   let channel = i / p.pitch;
-  let in_image = tile % (p.tile_rows * p.tile_columns);
-  let image = tile / (p.tile_rows * p.tile_columns);
-  let y0 = i32(in_image / p.tile_columns * 4u) - p.pad_y;
-  let x0 = i32(in_image % p.tile_columns * 4u) - p.pad_x;
-  let base = (image * p.channels + channel) * p.rows * p.columns;
+  let place = tile_place(tile);
+  let y0 = i32(place.y) - p.pad_y;
+  let x0 = i32(place.z) - p.pad_x;
+  let base = (place.x * p.channels + channel) * p.rows * p.columns;
   // half[j]: column j of the tile, transformed.
   var half : array<array<f32, 6>, 6>;
   for (var j = 0; j < 6; j++) {

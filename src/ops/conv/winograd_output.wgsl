@@ -12,6 +12,7 @@
 // traffic: 2.25 elements are read for each of y. Precision: float32.
 
 // use grid
+// use winograd
 // use activation
 
 const HAS_BIAS : bool = false; // knob: true false
@@ -34,11 +35,6 @@ struct Params {
 @group(0) @binding(2) var<storage, read> bias : array<f32>;
 @group(0) @binding(3) var<storage, read> z : array<f32>;
 @group(0) @binding(4) var<storage, read_write> y : array<f32>;
-
-const A : f32 = 0.75;
-const B : f32 = 1.5;
-const A2 : f32 = 0.5625;
-const B2 : f32 = 2.25;
 
 // A^T m: row k holds the k-th power of every point; of infinity only the last row has a part.
 fn transformed(v : array<f32, 6>) -> array<f32, 4> {
@@ -67,18 +63,15 @@ fn main(@builtin(workgroup_id) wid : vec3<u32>, @builtin(num_workgroups) nwg : v
   }
   var add = 0.0;
   if (HAS_BIAS) { add = bias[channel]; }
-  let in_image = tile % (p.tile_rows * p.tile_columns);
-  let image = tile / (p.tile_rows * p.tile_columns);
-  let y0 = in_image / p.tile_columns * 4u;
-  let x0 = in_image % p.tile_columns * 4u;
-  let base = (image * p.channels + channel) * p.rows * p.columns;
+  let place = tile_place(tile);
+  let base = (place.x * p.channels + channel) * p.rows * p.columns;
   for (var k = 0u; k < 4u; k++) {
-    if (y0 + k < p.rows) {
+    if (place.y + k < p.rows) {
       var row = transformed(array<f32, 6>(half[0][k], half[1][k], half[2][k], half[3][k],
                                           half[4][k], half[5][k]));
       for (var j = 0u; j < 4u; j++) {
-        if (x0 + j < p.columns) {
-          let at = base + (y0 + k) * p.columns + x0 + j;
+        if (place.z + j < p.columns) {
+          let at = base + (place.y + k) * p.columns + place.z + j;
           var sum = row[j] + add;
           if (HAS_RESIDUAL) { sum += z[at]; }
           y[at] = activate(sum, p.alpha, p.beta);
