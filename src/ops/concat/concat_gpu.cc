@@ -60,22 +60,25 @@ Result<Rows> rows_of(const LowerContext& context, const Dims& whole, size_t axis
   return rows;
 }
 
-// The seven parts from `at` on, with what both shaders want to know of them.
+// The seven parts from `at` on, as both shaders want them.
 struct Together {
-  std::array<Dim, 8> ends;
-  Dim first, span;
+  shader::row_parts::Params params;
   uint32_t count = 0;
 };
 constexpr size_t kTogether = 7;  // and the whole: the 8 buffers that a dispatch may bind
-Together together(const Rows& rows, size_t at) {
+Result<Together> together(const LowerContext& context, const Rows& rows, size_t at) {
   Together out;
-  out.ends.fill(Dim(0));
-  out.first = rows.parts[at].first;
-  out.span = Dim(0);
+  shader::row_parts::Params& params = out.params;
+  params.ends.fill(Dim(0));
+  params.row = rows.row;
+  params.first = rows.parts[at].first;
   for (; out.count < kTogether && at + out.count < rows.parts.size(); ++out.count) {
-    const Rows::Part& part = rows.parts[at + out.count];
-    out.span = out.span + part.length;
-    out.ends[out.count] = out.span;
+    params.span = params.span + rows.parts[at + out.count].length;
+    params.ends[out.count] = params.span;
+  }
+  params.n = rows.count * params.span;
+  if (op::workgroups(params.n, 256).is_unknown() || params.first.is_unknown()) {
+    return context.refuse("a length has no expression in the symbols");
   }
   return out;
 }
@@ -92,26 +95,20 @@ Result<void> lower_concat_rows(LowerContext& context) {
   }
   SLUICE_ASSIGN(const Rows rows, rows_of(context, out, static_cast<size_t>(axis), parts));
   for (size_t at = 0; at < rows.parts.size(); at += kTogether) {
-    const Together these = together(rows, at);
-    const Dim n = rows.count * these.span;
-    if (op::workgroups(n, 256).is_unknown() || these.first.is_unknown()) {
-      return context.refuse("a length has no expression in the symbols");
-    }
+    SLUICE_ASSIGN(const Together these, together(context, rows, at));
     std::array<plan::SlotRange, kTogether> x;
     for (size_t i = 0; i < these.count; ++i) x[i] = rows.parts[at + i].slot;
-    context.dispatch(shader::concat_rows::Call{
-        .knobs = {.T = rows.unit, .PARTS = these.count},
-        .params =
-            {.ends = these.ends, .n = n, .row = rows.row, .first = these.first, .span = these.span},
-        .x0 = x[0],
-        .x1 = x[1],
-        .x2 = x[2],
-        .x3 = x[3],
-        .x4 = x[4],
-        .x5 = x[5],
-        .x6 = x[6],
-        .y = context.out(0),
-        .workgroups = op::workgroups(n, 256)});
+    context.dispatch(shader::concat_rows::Call{.knobs = {.T = rows.unit, .PARTS = these.count},
+                                               .params = these.params,
+                                               .x0 = x[0],
+                                               .x1 = x[1],
+                                               .x2 = x[2],
+                                               .x3 = x[3],
+                                               .x4 = x[4],
+                                               .x5 = x[5],
+                                               .x6 = x[6],
+                                               .y = context.out(0),
+                                               .workgroups = op::workgroups(these.params.n, 256)});
   }
   return {};
 }
@@ -148,29 +145,23 @@ Result<void> lower_split_rows(LowerContext& context) {
   }
   SLUICE_ASSIGN(const Rows rows, rows_of(context, in, static_cast<size_t>(axis), parts));
   for (size_t at = 0; at < rows.parts.size(); at += kTogether) {
-    const Together these = together(rows, at);
-    const Dim n = rows.count * these.span;
-    if (op::workgroups(n, 256).is_unknown() || these.first.is_unknown()) {
-      return context.refuse("a length has no expression in the symbols");
-    }
+    SLUICE_ASSIGN(const Together these, together(context, rows, at));
     std::array<plan::SlotRange, kTogether> y;
     for (size_t i = 0; i < kTogether; ++i) {
       // A writable binding must be there, and must be no other one's memory.
       y[i] = i < these.count ? rows.parts[at + i].slot : context.temp(context.in_format(0), 4);
     }
-    context.dispatch(shader::split_rows::Call{
-        .knobs = {.T = rows.unit, .PARTS = these.count},
-        .params =
-            {.ends = these.ends, .n = n, .row = rows.row, .first = these.first, .span = these.span},
-        .x = context.in(0),
-        .y0 = y[0],
-        .y1 = y[1],
-        .y2 = y[2],
-        .y3 = y[3],
-        .y4 = y[4],
-        .y5 = y[5],
-        .y6 = y[6],
-        .workgroups = op::workgroups(n, 256)});
+    context.dispatch(shader::split_rows::Call{.knobs = {.T = rows.unit, .PARTS = these.count},
+                                              .params = these.params,
+                                              .x = context.in(0),
+                                              .y0 = y[0],
+                                              .y1 = y[1],
+                                              .y2 = y[2],
+                                              .y3 = y[3],
+                                              .y4 = y[4],
+                                              .y5 = y[5],
+                                              .y6 = y[6],
+                                              .workgroups = op::workgroups(these.params.n, 256)});
   }
   return {};
 }

@@ -10,17 +10,10 @@
 // neighbours by neighbours. Bit-exact.
 
 // use grid
+// use row_parts
 
 alias T = u32; // knob: u32 f16 vec2<u32> vec4<u32>
 const PARTS : u32 = 7u; // knob: 1 2 3 4 5 6 7
-
-struct Params {
-  ends : array<vec4<u32>, 2>,  // where operand k ends, from where the first one begins
-  n : u32,                     // units that are moved
-  row : u32,                   // units in a row of y
-  first : u32,                 // where the first operand begins in it
-  span : u32,                  // units of these operands in a row
-}
 
 @group(0) @binding(0) var<uniform> p : Params;
 @group(0) @binding(1) var<storage, read> x0 : array<T>;
