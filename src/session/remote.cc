@@ -94,6 +94,8 @@ struct Runner : ProgramRunner {
   Result<Shape> shape(SlotId slot) const;
   // The value of a slot if the host has it.
   Value known(SlotId slot) const;
+  // The same once the device has nothing more to hand over: a value without elements never travels.
+  Result<Value> arrived(SlotId slot);
   Result<void> take(SlotId slot, std::span<const std::byte> bytes);
   Result<void> run_view(const plan::Step& step);
   Result<void> advance(size_t step);
@@ -143,6 +145,14 @@ Value Runner::known(SlotId slot) const {
   if (value.present()) return value;
   const auto& constant = plan->slot(slot).constant;
   return constant ? Value(*constant) : Value();
+}
+
+Result<Value> Runner::arrived(SlotId slot) {
+  if (!known(slot).present() && on_device(slot)) {
+    SLUICE_ASSIGN(const Shape extents, shape(slot));
+    if (extents.elements() == 0) SLUICE_TRY(take(slot, {}));
+  }
+  return known(slot);
 }
 
 Result<void> Runner::take(SlotId slot, std::span<const std::byte> bytes) {
@@ -446,8 +456,7 @@ void RemoteSession::State::hash_weights(size_t left) {
 Error RemoteSession::State::weights_are_gone() const {
   return usage_error(
       "The model's weights were given up when the CPU had packed them: its file must be handed "
-      "over "
-      "again before a device is taken");
+      "over again before a device is taken");
 }
 
 const NamedValues& RemoteSession::State::hand_out(std::vector<Value> values) {
@@ -896,15 +905,7 @@ Result<void> RemoteSession::gpu_island_run(size_t step) {
       inputs.emplace_back();
       continue;
     }
-    Value value = runner->known(slot);
-    if (!value.present() && runner->on_device(slot)) {
-      // Nothing travels where there are no elements.
-      SLUICE_ASSIGN(const Shape shape, runner->shape(slot));
-      if (shape.elements() == 0) {
-        SLUICE_TRY(runner->take(slot, {}));
-        value = runner->known(slot);
-      }
-    }
+    SLUICE_ASSIGN(Value value, runner->arrived(slot));
     if (!value.present()) {
       return usage_error(cat("Step ", step, " runs on the CPU and lacks ",
                              sluice::quoted(runner->plan->slot(slot).name)));
@@ -979,14 +980,7 @@ Result<const NamedValues*> RemoteSession::gpu_finish(double seconds, std::string
       values.emplace_back();
       continue;
     }
-    Value value = runner->known(slot);
-    if (!value.present() && runner->on_device(slot)) {
-      SLUICE_ASSIGN(const Shape shape, runner->shape(slot));
-      if (shape.elements() == 0) {
-        SLUICE_TRY(runner->take(slot, {}));
-        value = runner->known(slot);
-      }
-    }
+    SLUICE_ASSIGN(Value value, runner->arrived(slot));
     if (!value.present()) {
       return usage_error(
           cat("Output ", sluice::quoted(runner->plan->slot(slot).name), " was not handed over"));
