@@ -73,7 +73,11 @@ std::string_view buffer_type(DeviceFormat format, bool quads) {
   }
 }
 
-bool all_multiples_of_4(const Dims& dims) { return std::ranges::all_of(dims, is_multiple_of_4); }
+// Whether an operand can be read four elements at a time along the extent that lies in a row.
+bool in_quads(const Dim& extent, const Dim& ld, const Dim& offset, const Dims& step) {
+  return is_multiple_of_4(extent) && is_multiple_of_4(ld) && is_multiple_of_4(offset) &&
+         std::ranges::all_of(step, is_multiple_of_4);
+}
 
 bool is_value(const Dim& dim, int64_t value) { return dim.is_known() && dim.value() == value; }
 
@@ -102,9 +106,8 @@ Product as_row(const Product& column) {
 
 plan::DispatchRequest few_rows(const Product& what) {
   const bool along_k = what.b_t || what.bits != 0;
-  const bool quads = what.bits == 0 && what.b_t && is_multiple_of_4(what.k) &&
-                     is_multiple_of_4(what.b_ld) && is_multiple_of_4(what.b_offset) &&
-                     all_multiples_of_4(what.b_step);
+  const bool quads =
+      what.bits == 0 && what.b_t && in_quads(what.k, what.b_ld, what.b_offset, what.b_step);
   const Dim tiles = Dim::ceil_div(what.n, along_k ? 8 : 32);
   const DeviceFormat b_format = what.bits != 0 ? DeviceFormat::kU32 : what.b_format;
   return matmul_rows::Call{.knobs = {.ACT = what.activation,
@@ -169,11 +172,9 @@ plan::DispatchRequest product(const Product& what) {
       (what.b_t || is_value(what.b_ld, 1))) {
     return few_rows(as_row(what));
   }
-  const bool a_quads = what.a_t && is_multiple_of_4(what.m) && is_multiple_of_4(what.a_ld) &&
-                       is_multiple_of_4(what.a_offset) && all_multiples_of_4(what.a_step);
-  const bool b_quads = what.bits == 0 && !what.b_t && is_multiple_of_4(what.n) &&
-                       is_multiple_of_4(what.b_ld) && is_multiple_of_4(what.b_offset) &&
-                       all_multiples_of_4(what.b_step);
+  const bool a_quads = what.a_t && in_quads(what.m, what.a_ld, what.a_offset, what.a_step);
+  const bool b_quads =
+      what.bits == 0 && !what.b_t && in_quads(what.n, what.b_ld, what.b_offset, what.b_step);
   const bool scaled =
       !integers && (what.alpha != 1 || what.c.slot != plan::kNoSlot || what.activation != 0);
   const Tile tile = tile_for(what);

@@ -127,7 +127,6 @@ void dispatch_reduce(LowerContext& context, const Axes& axes, const Kind& kind, 
             .y = pass.to,
             .workgroups = std::move(workgroups)};
   if constexpr (requires { call.knobs.SUBGROUPS; }) {
-    constexpr uint32_t kSum = 0;
     call.knobs.SUBGROUPS = context.features().subgroups && is_float && kind.combine == kSum;
   }
   context.dispatch(call);

@@ -7,8 +7,9 @@
 //
 // One workgroup computes one result, or one of `parts` equal shares of it; its invocations take
 // turns at the elements, so that neighbours read neighbours where the innermost axis is reduced, and
-// join what they have in a tree in workgroup memory, or by subgroups (SUBGROUPS: sums of floats). Memory traffic: each element is read once.
-// Precision: float32; the order of additions is fixed by the shape.
+// join what they have in a tree in workgroup memory, or by subgroups (SUBGROUPS: sums of floats).
+// Memory traffic: each element is read once. Precision: float32; the order of additions is fixed by
+// the shape, and by the size of subgroups where they join.
 
 // use grid
 // use group_sum

@@ -9,7 +9,8 @@
 // a workgroup. LANES_FIRST lays neighbouring invocations along the line (inner = 1), otherwise along
 // inner, so that neighbours read neighbours. Each invocation keeps a running maximum and the sum of
 // exponentials below it, and workgroup memory (4 KiB) joins them, or subgroups do (SUBGROUPS: where
-// LANES is 256, and for MODE 0 and 1). Memory traffic: x is read twice, y written once. Precision: float32; the exponent is never positive and small ones give 0.
+// LANES is 256, and for MODE 0 and 1). Memory traffic: x is read twice, y written once. Precision:
+// float32; the exponent is never positive and small ones give 0.
 // Hardmax: the first of the largest elements gets 1.
 
 // use grid
