@@ -12,33 +12,13 @@
 // from the cache. Precision: sums in float32, or modulo 2^32 (ACC = u32, for signed integers too).
 
 // use grid
+// use strided_matrices
 // use activation
 
 alias T = f32; // knob: f32 f16 u32
 alias ACC = f32; // knob: f32 u32
 const SCALED : bool = false; // knob: any
 const HAS_C : bool = false; // knob: any
-
-struct Params {
-  batch : array<vec4<u32>, 2>,  // extents, 1 where there are fewer
-  a_step : array<vec4<u32>, 2>,
-  b_step : array<vec4<u32>, 2>,
-  c_step : array<vec4<u32>, 2>,
-  total : u32,  // elements of y
-  m : u32,
-  n : u32,
-  k : u32,
-  a_m : u32,
-  a_k : u32,
-  b_k : u32,
-  b_n : u32,
-  c_m : u32,
-  c_n : u32,
-  alpha : f32,
-  beta : f32,
-  act_alpha : f32,
-  act_beta : f32,
-}
 
 @group(0) @binding(0) var<uniform> p : Params;
 @group(0) @binding(1) var<storage, read> a : array<T>;
@@ -51,31 +31,17 @@ fn main(@builtin(workgroup_id) wid : vec3<u32>, @builtin(num_workgroups) nwg : v
         @builtin(local_invocation_index) lid : u32) {
   let index = workgroup_index(wid, nwg) * 256u + lid;
   if (index >= p.total) { return; }
-  let column = index % p.n;
-  let row = index / p.n % p.m;
-  var rest = index / p.n / p.m;
-  var a_at = row * p.a_m;
-  var b_at = column * p.b_n;
-  var c_at = row * p.c_m + column * p.c_n;
-  for (var i = 0u; i < 8u; i++) {
-    let axis = 7u - i;
-    let extent = p.batch[axis / 4u][axis % 4u];
-    let at = rest % extent;
-    rest /= extent;
-    a_at += at * p.a_step[axis / 4u][axis % 4u];
-    b_at += at * p.b_step[axis / 4u][axis % 4u];
-    c_at += at * p.c_step[axis / 4u][axis % 4u];
-  }
+  let at = operands_of(index);
   var sum = ACC();
   for (var k = 0u; k < p.k; k++) {
-    sum += ACC(a[a_at + k * p.a_k]) * ACC(b[b_at + k * p.b_k]);
+    sum += ACC(a[at.a + k * p.a_k]) * ACC(b[at.b + k * p.b_k]);
   }
   if (SCALED) {
     var v = p.alpha * f32(sum);
-    if (HAS_C) { v += p.beta * f32(c[c_at]); }
+    if (HAS_C) { v += p.beta * f32(c[at.c]); }
     y[index] = T(activate(v, p.act_alpha, p.act_beta));
     return;
   }
-  if (HAS_C) { sum += ACC(c[c_at]); }
+  if (HAS_C) { sum += ACC(c[at.c]); }
   y[index] = T(sum);
 }
