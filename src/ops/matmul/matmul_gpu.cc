@@ -8,13 +8,13 @@
 #include "op/activation.h"
 #include "op/lower.h"
 #include "ops/matmul/matmul.h"
-#include "shader/matmul_dynamic_range.h"
+#include "shader/dynamic_range.h"
 #include "shader/matmul_i64.h"
 #include "shader/matmul_naive.h"
 #include "shader/matmul_pack_codes.h"
-#include "shader/matmul_quantize.h"
 #include "shader/matmul_requant.h"
 #include "shader/product.h"
+#include "shader/quantize.h"
 
 namespace sluice::ops::matmul {
 
@@ -419,7 +419,7 @@ Result<Along> parameter_along(LowerContext& context, int input, const Dim& exten
 struct IntegerProduct {
   int a = 0, b = 1, a_zero = -1, b_zero = -1;
   std::vector<int> a_axes, b_axes;
-  SlotId a_slot = plan::kNoSlot;  // instead of input a
+  SlotId a_slot = plan::kNoSlot;  // instead of input a: uint8
   SlotId a_zero_slot = plan::kNoSlot;
   SlotId y = plan::kNoSlot;
   DeviceFormat y_format = DeviceFormat::kI32;
@@ -427,7 +427,7 @@ struct IntegerProduct {
 constexpr int64_t kFewestRowsByFours = 5;
 Result<Problem> integer_product(LowerContext& context, const IntegerProduct& what) {
   const bool own_a = what.a_slot != plan::kNoSlot;
-  const DeviceFormat a_format = own_a ? DeviceFormat::kI32 : context.in_format(what.a);
+  const DeviceFormat a_format = own_a ? DeviceFormat::kU32 : context.in_format(what.a);
   if (!is_word_format(a_format) || !is_word_format(context.in_format(what.b))) {
     return context.refuse("only integers are multiplied exactly");
   }
@@ -443,6 +443,7 @@ Result<Problem> integer_product(LowerContext& context, const IntegerProduct& wha
     product.a_zero_per_row = along == Along::kRows;
   } else if (what.a_zero_slot != plan::kNoSlot) {
     product.a_zero = what.a_zero_slot;
+    product.a_zero_format = DeviceFormat::kU32;
   }
   if (what.b_zero >= 0) {
     const Dim columns = context.in_dims(what.b).size() >= 2 ? problem.n : Dim::unknown();
@@ -612,17 +613,26 @@ Result<void> lower_dynamic(LowerContext& context) {
     return context.refuse("only float32 is quantized on the way");
   }
   const Dim count = op::elements(context.in_dims(0));
+  const plan::Limits& limits = context.limits();
+  const SlotId parts = context.temp(DeviceFormat::kF32, shader::dynamic_range_elems(count, limits));
   const SlotId scale = context.temp(DeviceFormat::kF32, 1);
-  const SlotId zero = context.temp(DeviceFormat::kI32, 1);
-  const SlotId codes = context.temp(DeviceFormat::kI32, count);
-  context.dispatch(shader::matmul_dynamic_range::Call{
-      .params = {.n = count}, .x = context.in(0), .scale = scale, .zero = zero, .workgroups = 1});
-  context.dispatch(shader::matmul_quantize::Call{.params = {.n = count},
-                                                 .x = context.in(0),
-                                                 .scale = scale,
-                                                 .zero = zero,
-                                                 .q = codes,
-                                                 .workgroups = op::workgroups(count, 256)});
+  const SlotId zero = context.temp(DeviceFormat::kU32, 1);
+  const SlotId codes = context.temp(DeviceFormat::kU32, count);
+  auto requests = shader::dynamic_range(count, limits, context.in(0), parts, scale, zero);
+  if (requests.empty()) {
+    return context.refuse(cat("the input has ", count.text(),
+                              " elements, too many for bindings of ",
+                              limits.max_storage_binding_bytes, " bytes"));
+  }
+  for (auto& request : requests) context.add(std::move(request));
+  context.dispatch(
+      shader::quantize::Call{.knobs = {.X = "f32", .S = "f32", .Z = "u32", .R = "u32"},
+                             .params = {.n = count, .axis = 1, .inner = 1, .block = 1, .blocks = 1},
+                             .x = context.in(0),
+                             .scale = scale,
+                             .zero = zero,
+                             .y = codes,
+                             .workgroups = op::workgroups(count, 256)});
   const SlotId sums = context.temp(DeviceFormat::kI32, op::elements(context.out_dims(0)));
   SLUICE_ASSIGN(
       const Problem problem,
