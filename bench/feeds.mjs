@@ -39,6 +39,12 @@ export function sampled(data) {
   return {elements: data.length, values};
 }
 
+/** The samples of all results of a run, {name: data}, under names that any runtime can give. */
+export function sampledResults(results) {
+  const entries = Object.entries(results);
+  return Object.fromEntries(entries.map(([name, data]) => [name.replace(/[^\w]/g, '_'), sampled(data)]));
+}
+
 /**
  * How far samples of results lie from `expected`, the worst output: the sum of squared differences by the sum of
  * squares. Infinite where an output is missing or has another size.

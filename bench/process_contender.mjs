@@ -8,7 +8,7 @@ import os from 'node:os';
 import path from 'node:path';
 import {pathToFileURL} from 'node:url';
 import {readNpy, writeNpy} from '../tests/oracle/npy.mjs';
-import {feedsOf, sampled} from './feeds.mjs';
+import {feedsOf, sampledResults} from './feeds.mjs';
 
 const {kind, module, threads, model} = JSON.parse(process.argv[2]);
 const require = createRequire(path.resolve('build/node/package.json'));
@@ -64,9 +64,9 @@ function sluice() {
       const made = {};
       for (const name of fs.readdirSync(out)) {
         const found = /^\d+_(.*)\.npy$/.exec(name);
-        if (found) made[found[1].replace(/[^\w]/g, '_')] = sampled(readNpy(fs.readFileSync(path.join(out, name))).data);
+        if (found) made[found[1]] = readNpy(fs.readFileSync(path.join(out, name))).data;
       }
-      return made;
+      return sampledResults(made);
     },
     peak: () => peak,
     installed: () => bytesOf(['build/sluice']),
@@ -207,8 +207,7 @@ function inProcess(runtime) {
       times.sort((a, b) => a - b);
       return {ms: times[times.length >> 1], cpu_ms: (user + system) / 1000 / runs};
     },
-    results: () =>
-      Object.fromEntries(Object.entries(last).map(([name, data]) => [name.replace(/[^\w]/g, '_'), sampled(data)])),
+    results: () => sampledResults(last),
     peak: peakBytes,
     installed: runtime.installed,
   };

@@ -1,5 +1,5 @@
 // A runtime in a page, for bench/run: window.bench = {start, batch, results}, driven by ../page_contender.mjs.
-import {feedsOf, sampled} from './feeds.mjs';
+import {feedsOf, sampledResults} from './feeds.mjs';
 
 const fetched = async address => new Uint8Array(await (await fetch(address)).arrayBuffer());
 // From the address of this module, below which all runtimes lie.
@@ -119,6 +119,5 @@ window.bench = {
     times.sort((a, b) => a - b);
     return times[times.length >> 1];
   },
-  results: () =>
-    Object.fromEntries(Object.entries(last).map(([name, data]) => [name.replace(/[^\w]/g, '_'), sampled(data)])),
+  results: () => sampledResults(last),
 };
