@@ -12,6 +12,7 @@
 #include "base/checked.h"
 #include "base/text.h"
 #include "op/operand.h"
+#include "op/refuse.h"
 #include "op/scratch.h"
 #include "ops/attention/attention.h"
 #include "simd/elementwise.h"
@@ -297,12 +298,10 @@ Result<void> attention_f32(KernelContext& context) {
 
 std::string refuse(const NodeView& node) {
   for (int i = 0; i < node.input_count(); ++i) {
-    if (!node.has_input(i)) continue;
-    const Type& type = node.input_type(i);
-    const bool mask = i == 3 && type.dtype == DType::kBool;
-    if (!type.is_tensor() || (type.dtype != DType::kFloat32 && !mask)) {
-      return cat("input ", i, " is ", type.text(), " (takes float32)");
+    if (i == 3 && node.input_type(i).is_tensor() && node.input_type(i).dtype == DType::kBool) {
+      continue;  // a mask
     }
+    if (std::string why = op::refuse_unless_float32(node, i); !why.empty()) return why;
   }
   if (node.has_output(3)) return "the scores are wanted too";
   return {};

@@ -5,9 +5,9 @@
 
 #include <algorithm>
 
-#include "base/text.h"
 #include "op/broadcast.h"
 #include "op/operand.h"
+#include "op/refuse.h"
 #include "simd/elementwise.h"
 
 namespace sluice::ops::binary {
@@ -111,16 +111,6 @@ Result<void> run(KernelContext& context) {
   return pairwise(context, kOp, kMean);
 }
 
-std::string refuse(const NodeView& node) {
-  for (int i = 0; i < node.input_count(); ++i) {
-    const Type& type = node.input_type(i);
-    if (!type.is_tensor() || type.dtype != DType::kFloat32) {
-      return cat("input ", i, " is ", type.text(), " (takes float32)");
-    }
-  }
-  return {};
-}
-
 // Squares: what a Pow in a model nearly always is.
 Result<void> square(KernelContext& context) {
   SLUICE_ASSIGN(const Tensor* x, op::input_tensor(context, 0, {DType::kFloat32}));
@@ -134,10 +124,8 @@ Result<void> square(KernelContext& context) {
 }
 
 std::string refuse_square(const NodeView& node) {
+  if (std::string why = op::refuse_unless_float32(node, 0); !why.empty()) return why;
   const Type& type = node.input_type(0);
-  if (!type.is_tensor() || type.dtype != DType::kFloat32) {
-    return cat("input 0 is ", type.text(), " (takes float32)");
-  }
   const Tensor* exponent = node.constant(1);
   if (exponent == nullptr || exponent->elements() != 1 || exponent->get_double(0) != 2) {
     return "the exponent is not the number 2";
@@ -156,10 +144,12 @@ struct Row {
 // The result of two operands may lie where the first did. With more, the first could be named again
 // as the third, which would be read after the partial result has overwritten it.
 constexpr op::CpuCandidate two(std::string_view name, plan::KernelFn kernel) {
-  return {.kernel = {.name = name, .run = kernel}, .refuse = refuse, .in_place_input = 0};
+  return {.kernel = {.name = name, .run = kernel},
+          .refuse = op::refuse_unless_float32,
+          .in_place_input = 0};
 }
 constexpr op::CpuCandidate several(std::string_view name, plan::KernelFn kernel) {
-  return {.kernel = {.name = name, .run = kernel}, .refuse = refuse};
+  return {.kernel = {.name = name, .run = kernel}, .refuse = op::refuse_unless_float32};
 }
 
 constexpr Row kRows[] = {

@@ -14,6 +14,7 @@
 #include "base/checked.h"
 #include "base/text.h"
 #include "op/operand.h"
+#include "op/refuse.h"
 #include "op/scratch.h"
 #include "ops/conv/conv.h"
 #include "ops/conv/conv_integer_cpu.h"
@@ -518,19 +519,8 @@ Result<void> conv_transpose_f32(KernelContext& context) {
 
 // --- which nodes these kernels take
 
-std::string refuse_dtype(const NodeView& node) {
-  for (int i = 0; i < node.input_count(); ++i) {
-    if (!node.has_input(i)) continue;
-    const Type& type = node.input_type(i);
-    if (!type.is_tensor() || type.dtype != DType::kFloat32) {
-      return cat("input ", i, " is ", type.text(), " (takes float32)");
-    }
-  }
-  return {};
-}
-
 std::string refuse_conv(const NodeView& node) {
-  if (std::string reason = refuse_dtype(node); !reason.empty()) return reason;
+  if (std::string why = op::refuse_unless_float32(node); !why.empty()) return why;
   const Type& x = node.input_type(0);
   const Type& w = node.input_type(1);
   const int rank = w.has_rank()   ? static_cast<int>(w.dims->size())

@@ -5,6 +5,7 @@
 
 #include "base/checked.h"
 #include "base/text.h"
+#include "op/refuse.h"
 #include "op/scratch.h"
 #include "ops/conv/conv_operands.h"
 #include "simd/depthwise.h"
@@ -121,13 +122,7 @@ Result<void> conv_depthwise(KernelContext& context) { return run_depthwise(conte
 Result<void> fused_conv_depthwise(KernelContext& context) { return run_depthwise(context, true); }
 
 std::string refuse_depthwise(const NodeView& node) {
-  for (int i = 0; i < node.input_count(); ++i) {
-    if (!node.has_input(i)) continue;
-    const Type& type = node.input_type(i);
-    if (!type.is_tensor() || type.dtype != DType::kFloat32) {
-      return cat("input ", i, " is ", type.text(), " (takes float32)");
-    }
-  }
+  if (std::string why = op::refuse_unless_float32(node); !why.empty()) return why;
   const Tensor* w = node.constant(1);
   if (w == nullptr) return "the weight is not a constant";
   if (w->rank() != 4 || w->dim(1) != 1 || w->elements() == 0) {

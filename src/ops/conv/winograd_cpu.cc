@@ -18,6 +18,7 @@
 #include "base/checked.h"
 #include "base/text.h"
 #include "op/operand.h"
+#include "op/refuse.h"
 #include "op/scratch.h"
 #include "ops/conv/conv.h"
 #include "ops/conv/conv_operands.h"
@@ -642,13 +643,7 @@ Result<Tensor> prepare_winograd(const AttrMap& attrs, std::span<const Value> inp
 }
 
 std::string refuse_winograd(const NodeView& node) {
-  for (int i = 0; i < node.input_count(); ++i) {
-    if (!node.has_input(i)) continue;
-    const Type& type = node.input_type(i);
-    if (!type.is_tensor() || type.dtype != DType::kFloat32) {
-      return cat("input ", i, " is ", type.text(), " (takes float32)");
-    }
-  }
+  if (std::string why = op::refuse_unless_float32(node); !why.empty()) return why;
   const Tensor* w = node.constant(1);
   if (w == nullptr) return "the weight is not a constant";
   if (w->rank() != 4 || w->dim(2) != 3 || w->dim(3) != 3) {

@@ -8,6 +8,7 @@
 #include "base/checked.h"
 #include "base/text.h"
 #include "op/operand.h"
+#include "op/refuse.h"
 #include "op/scratch.h"
 #include "ops/matmul/matmul.h"
 #include "ops/matmul/matmul_integer_cpu.h"
@@ -299,30 +300,17 @@ std::string refuse_integer_exact(const NodeView& node) {
   return {};
 }
 
-namespace {
-
-std::string refuse(const NodeView& node) {
-  for (int i = 0; i < node.input_count(); ++i) {
-    if (!node.has_input(i)) continue;
-    const Type& type = node.input_type(i);
-    if (!type.is_tensor() || type.dtype != DType::kFloat32) {
-      return cat("input ", i, " is ", type.text(), " (takes float32)");
-    }
-  }
-  return {};
-}
-
-}  // namespace
+namespace {}  // namespace
 
 const op::CpuCandidate kMatMulCpu[1] = {{.kernel = {.name = "matmul.f32.packed",
                                                     .run = matmul_f32,
                                                     .prepare = prepare_matmul,
                                                     .prepared_input = 1},
-                                         .refuse = refuse}};
+                                         .refuse = op::refuse_unless_float32}};
 const op::CpuCandidate kGemmCpu[1] = {{.kernel = {.name = "gemm.f32.packed",
                                                   .run = gemm_f32,
                                                   .prepare = prepare_gemm,
                                                   .prepared_input = 1},
-                                       .refuse = refuse}};
+                                       .refuse = op::refuse_unless_float32}};
 
 }  // namespace sluice::ops::matmul

@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "op/operand.h"
+#include "op/refuse.h"
 #include "op/scratch.h"
 #include "ops/norm/norm_kernels.h"
 #include "simd/elementwise.h"
@@ -185,13 +186,7 @@ Result<void> rms_norm_f32(KernelContext& context) {
 }
 
 std::string refuse(const NodeView& node) {
-  for (int i = 0; i < node.input_count(); ++i) {
-    if (!node.has_input(i)) continue;
-    const Type& type = node.input_type(i);
-    if (!type.is_tensor() || type.dtype != DType::kFloat32) {
-      return cat("input ", i, " is ", type.text(), " (takes float32)");
-    }
-  }
+  if (std::string why = op::refuse_unless_float32(node); !why.empty()) return why;
   for (int i = 1; i < node.output_count(); ++i) {
     if (node.has_output(i)) return "statistics are wanted as outputs";
   }

@@ -11,6 +11,7 @@
 #include "base/checked.h"
 #include "base/text.h"
 #include "op/operand.h"
+#include "op/refuse.h"
 #include "op/scratch.h"
 #include "ops/pool/pool.h"
 #include "ops/pool/pool_kernels.h"
@@ -205,13 +206,7 @@ Result<void> global_pool(KernelContext& context, bool is_max) {
 Result<void> global_max_pool_f32(KernelContext& context) { return global_pool(context, true); }
 Result<void> global_average_pool_f32(KernelContext& context) { return global_pool(context, false); }
 
-std::string refuse_dtype(const NodeView& node) {
-  const Type& type = node.input_type(0);
-  if (!type.is_tensor() || type.dtype != DType::kFloat32) {
-    return cat("the input is ", type.text(), " (takes float32)");
-  }
-  return {};
-}
+std::string refuse_dtype(const NodeView& node) { return op::refuse_unless_float32(node, 0); }
 
 std::string refuse_window(const NodeView& node) {
   if (std::string reason = refuse_dtype(node); !reason.empty()) return reason;

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "base/checked.h"
-#include "base/text.h"
 #include "op/operand.h"
+#include "op/refuse.h"
 #include "op/scratch.h"
 #include "ops/recurrent/recurrent.h"
 #include "simd/elementwise.h"
@@ -277,11 +277,8 @@ Result<void> run(KernelContext& context) {
 
 std::string refuse(const NodeView& node) {
   for (int i = 0; i < node.input_count(); ++i) {
-    if (i == 4 || !node.has_input(i)) continue;
-    const Type& type = node.input_type(i);
-    if (!type.is_tensor() || type.dtype != DType::kFloat32) {
-      return cat("input ", i, " is ", type.text(), " (takes float32)");
-    }
+    if (i == 4) continue;  // lengths
+    if (std::string why = op::refuse_unless_float32(node, i); !why.empty()) return why;
   }
   if (node.has_input(7)) return "the cell has peepholes";
   if (node.attrs().has("clip")) return "the gates are clipped";

@@ -7,8 +7,8 @@
 #include <limits>
 #include <vector>
 
-#include "base/text.h"
 #include "op/operand.h"
+#include "op/refuse.h"
 #include "ops/reduce/reduce.h"
 #include "simd/elementwise.h"
 
@@ -169,13 +169,7 @@ Result<void> run(KernelContext& context) {
   return {};
 }
 
-std::string refuse(const op::NodeView& node) {
-  const Type& type = node.input_type(0);
-  if (!type.is_tensor() || type.dtype != DType::kFloat32) {
-    return cat("the input is ", type.text(), " (takes float32)");
-  }
-  return {};
-}
+std::string refuse(const op::NodeView& node) { return op::refuse_unless_float32(node, 0); }
 
 struct Row {
   std::string_view name;

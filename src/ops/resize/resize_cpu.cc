@@ -9,10 +9,10 @@
 #include <vector>
 
 #include "base/checked.h"
-#include "base/text.h"
 #include "op/elements.h"
 #include "op/operand.h"
 #include "op/reals.h"
+#include "op/refuse.h"
 #include "op/scratch.h"
 #include "ops/resize/resize.h"
 #include "ops/resize/resize_kernels.h"
@@ -184,10 +184,7 @@ Result<void> resize_f32(KernelContext& context) {
 }
 
 std::string refuse_resize(const NodeView& node) {
-  const Type& type = node.input_type(0);
-  if (!type.is_tensor() || type.dtype != DType::kFloat32) {
-    return cat("the input is ", type.text(), " (takes float32)");
-  }
+  if (std::string why = op::refuse_unless_float32(node, 0); !why.empty()) return why;
   if (node.attrs().string_or("coordinate_transformation_mode", "") == "tf_crop_and_resize") {
     return "coordinates are cropped (tf_crop_and_resize)";
   }

@@ -6,8 +6,8 @@
 #include <array>
 #include <limits>
 
-#include "base/text.h"
 #include "op/operand.h"
+#include "op/refuse.h"
 #include "simd/elementwise.h"
 
 namespace sluice::ops::softmax {
@@ -82,13 +82,7 @@ Result<void> along_axis(KernelContext& context, bool logs) {
 Result<void> softmax_f32(KernelContext& context) { return along_axis(context, false); }
 Result<void> log_softmax_f32(KernelContext& context) { return along_axis(context, true); }
 
-std::string refuse(const op::NodeView& node) {
-  const Type& type = node.input_type(0);
-  if (!type.is_tensor() || type.dtype != DType::kFloat32) {
-    return cat("the input is ", type.text(), " (takes float32)");
-  }
-  return {};
-}
+std::string refuse(const op::NodeView& node) { return op::refuse_unless_float32(node, 0); }
 
 }  // namespace
 

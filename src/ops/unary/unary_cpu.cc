@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "op/operand.h"
+#include "op/refuse.h"
 #include "ops/unary/unary.h"
 #include "simd/elementwise.h"
 
@@ -87,17 +88,6 @@ Result<void> clip(KernelContext& context) {
   return map(context, {Function::kClip, low, high});
 }
 
-std::string refuse_unless_float(const NodeView& node) {
-  for (int i = 0; i < node.input_count(); ++i) {
-    if (!node.has_input(i)) continue;
-    const Type& type = node.input_type(i);
-    if (!type.is_tensor() || type.dtype != DType::kFloat32) {
-      return cat("input ", i, " is ", type.text(), " (takes float32)");
-    }
-  }
-  return {};
-}
-
 // One slope, or one per index of a single axis with more axes behind it (channels).
 Result<void> prelu(KernelContext& context) {
   SLUICE_ASSIGN(const Tensor* x, op::input_tensor(context, 0, {DType::kFloat32}));
@@ -137,7 +127,7 @@ std::string refuse_clip(const NodeView& node) {
       return cat("input ", i, " is NaN");
     }
   }
-  return refuse_unless_float(node);
+  return op::refuse_unless_float32(node);
 }
 
 struct Row {
@@ -146,8 +136,9 @@ struct Row {
 };
 
 constexpr op::CpuCandidate candidate(std::string_view name, plan::KernelFn kernel) {
-  return {
-      .kernel = {.name = name, .run = kernel}, .refuse = refuse_unless_float, .in_place_input = 0};
+  return {.kernel = {.name = name, .run = kernel},
+          .refuse = op::refuse_unless_float32,
+          .in_place_input = 0};
 }
 
 constexpr Row kRows[] = {
