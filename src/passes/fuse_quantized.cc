@@ -38,6 +38,11 @@ constexpr std::array<std::string_view, 7> kMovers = {"Reshape", "Flatten",   "Sq
 
 bool is_byte(DType dtype) { return dtype == DType::kInt8 || dtype == DType::kUInt8; }
 
+// The number that an unsigned byte stands for, as tables of bytes count them.
+int64_t of_byte(DType dtype, int64_t byte) {
+  return dtype == DType::kInt8 && byte > 127 ? byte - 256 : byte;
+}
+
 const Tensor* constant(const ir::Graph& graph, ValueId id) {
   return graph.is_constant(id) ? &*graph.value(id).constant : nullptr;
 }
@@ -309,8 +314,7 @@ class Fusion {
     auto table = Tensor::allocate(q.dtype, Shape{256});
     SLUICE_CHECK(table.ok());
     for (int64_t i = 0; i < 256; ++i) {
-      const int64_t value = q.dtype == DType::kInt8 && i > 127 ? i - 256 : i;
-      table->set_int(i, std::clamp(value, end.low, end.high));
+      table->set_int(i, std::clamp(of_byte(q.dtype, i), end.low, end.high));
     }
     const ValueId out = node(n).output(0);
     const std::string name = graph_.value(out).name;
@@ -433,7 +437,7 @@ class Fusion {
     auto bytes = Tensor::allocate(dtype, Shape{256});
     if (!bytes) return std::nullopt;
     for (int64_t i = 0; i < 256; ++i) {
-      bytes->set_int(i, dtype == DType::kInt8 && i > 127 ? i - 256 : i);
+      bytes->set_int(i, of_byte(dtype, i));
     }
     std::optional<Tensor> t = std::move(bytes).value();
     SLUICE_ASSIGN(t, evaluate(static_cast<size_t>(graph_.value(real).producer), *t));
@@ -447,6 +451,7 @@ class Fusion {
     return t;
   }
 
+  // `quantize` may be node n itself.
   Result<bool> to_table(size_t n, ValueId real, std::optional<size_t> middle, size_t quantize) {
     const auto x = dequantized(graph_, real);
     if (!x || registry_.find("sluice", "ByteTable") == nullptr || !made_by(quantize)) return false;
@@ -471,20 +476,8 @@ class Fusion {
 
   // DequantizeLinear, then QuantizeLinear with other parameters.
   Result<bool> fuse_requantize(size_t n) {
-    if (quantizer(node(n).input(0)) != n || !dequantized(graph_, node(n).input(0))) return false;
-    const ValueId real = node(n).input(0), out = node(n).output(0);
-    const auto x = dequantized(graph_, real);
-    if (!made_by(n) || registry_.find("sluice", "ByteTable") == nullptr) return false;
-    SLUICE_ASSIGN(std::optional<Tensor> table, table_of(real, std::nullopt, n, x->dtype));
-    if (!table) return false;
-    const ValueId made =
-        graph_.add_constant(graph_.value(out).name + "_table", table->reshaped(Shape{256}));
-    Node& map = node(n);
-    map.domain = "sluice";
-    map.op = "ByteTable";
-    map.inputs = {x->bytes, made};
-    map.attrs = {};
-    return true;
+    if (quantizer(node(n).input(0)) != n) return false;
+    return to_table(n, node(n).input(0), std::nullopt, n);
   }
 
   Result<bool> fuse_mover(size_t n) {
