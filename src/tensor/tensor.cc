@@ -28,9 +28,11 @@ void* aligned_memory(size_t bytes) {
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
   constexpr size_t kLargePage = size_t{2} << 20;
   if (bytes >= 2 * kLargePage) {
-    void* memory = std::aligned_alloc(kLargePage, bytes);
+    // aligned_alloc takes multiples of the alignment only, and AddressSanitizer sees to that.
+    void* memory = nullptr;
+    if (::posix_memalign(&memory, kLargePage, bytes) != 0) return nullptr;
     // Advice: whether it is taken changes no result.
-    if (memory != nullptr) ::madvise(memory, bytes / kLargePage * kLargePage, MADV_HUGEPAGE);
+    ::madvise(memory, bytes / kLargePage * kLargePage, MADV_HUGEPAGE);
     return memory;
   }
 #endif
