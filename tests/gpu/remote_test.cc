@@ -271,7 +271,9 @@ TEST(Remote, ALossAtAnyDispatchIsFinishedOnTheCpu) {
     SLUICE_OWN_DEVICE();
     SCOPED_TRACE(at);
     const Net net = chain();
-    auto remote = remote_of(net);
+    Options options = software();
+    options.retry_interval_seconds = Options().retry_interval_seconds;
+    auto remote = remote_of(net, options);
     RemoteHost host(device, *remote);
     ASSERT_TRUE(host.load().ok());
     feed(*remote, net.feeds);
