@@ -19,7 +19,7 @@ Dim groups_of(const Dim& n) { return Dim::max(Dim::min(Dim::ceil_div(n, 4096), k
 
 // One piece where the number of elements is not known yet: its size is judged when it is.
 std::vector<Piece> pieces_of_x(const Dim& n, const plan::Limits& limits) {
-  if (!n.is_known()) return {{}};
+  if (!n.is_known()) return {Piece{}};
   return pieces_of(n.value(), {kElemBytes}, limits);
 }
 
