@@ -235,6 +235,18 @@ void Reader::read(const Json& in, T& value) {
   }
 }
 
+// The one list of what a run changes: names and values are made from it.
+template <class V>
+void run_figures_of(const Binding& x, V visit) {
+  visit("last_run_seconds", x.last_run_seconds);
+  visit("runs", x.runs);
+  visit("steady.n", x.steady.n);
+  visit("steady.median_seconds", x.steady.median_seconds);
+  visit("steady.min_seconds", x.steady.min_seconds);
+  visit("steady.max_seconds", x.steady.max_seconds);
+  visit("steady.sum_seconds", x.steady.sum_seconds);
+}
+
 // --- text
 
 // An untrusted name inside a line: escaped as quoted() does, without the quotes.
@@ -332,6 +344,26 @@ void Binding::record_run(double seconds) {
   const auto middle = sorted_.begin() + static_cast<ptrdiff_t>(sorted_.size() / 2);
   std::ranges::nth_element(sorted_, middle);
   steady.median_seconds = *middle;
+}
+
+const std::vector<std::string>& Binding::run_figure_names() {
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> out;
+    run_figures_of(Binding{}, [&](const char* name, auto) { out.emplace_back(name); });
+    for (size_t i = 0; i <= std::size(kDurationBounds); ++i) {
+      out.push_back(cat("steady.buckets.", i));
+    }
+    return out;
+  }();
+  return names;
+}
+
+void Binding::run_figures(std::vector<double>& values) const {
+  values.clear();
+  run_figures_of(*this, [&](const char*, auto value) { values.push_back(double(value)); });
+  for (size_t i = 0; i <= std::size(kDurationBounds); ++i) {
+    values.push_back(i < steady.buckets.size() ? static_cast<double>(steady.buckets[i]) : 0);
+  }
 }
 
 void Binding::record_failover(Failover failover) {

@@ -121,6 +121,11 @@ struct Binding {
   // The job goes on elsewhere: appends, rebinds, and lowers the evidence until the next run.
   void record_failover(Failover failover);
 
+  // What record_run changes from the third run on, nothing else: members of to_json by their path
+  // ("steady.n", "steady.buckets.3"), and their values in that order.
+  static const std::vector<std::string>& run_figure_names();
+  void run_figures(std::vector<double>& values) const;
+
   // "[EP] sluice · ISNet · requested=webgpu,cpu = bound=webgpu | adapter hw storageBuffers/stage=10
   //  maxBinding=1024MiB, ... , f32, islands=0 — reason" on one line. An "auto" request shows as the
   // order in which backends are tried; islands=? until there is a plan. `model` is untrusted.

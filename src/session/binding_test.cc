@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <nlohmann/json.hpp>
 
 namespace sluice::session {
 namespace {
@@ -48,6 +50,29 @@ Binding full() {
   b.recompilations = 1;
   for (const double seconds : {9.0, 0.02, 0.01, 0.03}) b.record_run(seconds);
   return b;
+}
+
+// The page puts these into the record that it has: they must be all that a later run changes.
+TEST(BindingTest, RunFiguresAreWhatALaterRunChanges) {
+  Binding b;
+  for (int i = 0; i < 3; ++i) b.record_run(0.01 * (i + 1));
+  auto record = nlohmann::ordered_json::parse(b.to_json());
+  for (int i = 0; i < 100; ++i) b.record_run(0.001 * i);
+  std::vector<double> values;
+  b.run_figures(values);
+  const std::vector<std::string>& names = Binding::run_figure_names();
+  ASSERT_EQ(names.size(), values.size());
+  for (size_t i = 0; i < names.size(); ++i) {
+    std::string pointer = "/" + names[i];
+    std::ranges::replace(pointer, '.', '/');
+    auto& member = record.at(nlohmann::ordered_json::json_pointer(pointer));
+    if (member.is_number_integer()) {
+      member = static_cast<uint64_t>(values[i]);
+    } else {
+      member = values[i];
+    }
+  }
+  EXPECT_EQ(record, nlohmann::ordered_json::parse(b.to_json()));
 }
 
 TEST(BindingTest, ConsoleLineNamesWhatRan) {

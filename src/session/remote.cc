@@ -267,6 +267,10 @@ struct RemoteSession::State {
 
   std::vector<Value> feeds;
   NamedValues results;
+  // The host has the whole record but for the figures of runs on the CPU.
+  bool told = false;
+  bool only_figures = false;  // has the latest run changed
+  std::vector<double> figures;
   std::unique_ptr<Cpu> cpu;
 
   // --- the device
@@ -504,6 +508,7 @@ Result<const NamedValues*> RemoteSession::run_cpu() {
   if (s.device == State::Device::kBound || s.device == State::Device::kGate) {
     return usage_error("The session is bound to a device, which has not failed");
   }
+  s.only_figures = false;
   SLUICE_TRY(s.bind_cpu());
   s.results.clear();  // before the run, which takes their memory again
   const auto start = Clock::now();
@@ -514,8 +519,10 @@ Result<const NamedValues*> RemoteSession::run_cpu() {
     failover.seconds = seconds_since(*s.failed_at);
     s.binding.record_run(seconds_since(s.job_began));
     s.failed_at.reset();
+    s.told = false;
   } else {
     s.binding.record_run(seconds_since(start));
+    s.only_figures = s.told;
   }
   s.telemetry->update(s.binding);
   return &s.hand_out(std::move(values));
@@ -548,6 +555,7 @@ Result<RemoteVerdict> RemoteSession::State::verdict_of(GateDecision decision) {
 }
 
 Result<RemoteVerdict> RemoteSession::gpu_adapter(const AdapterFacts& facts) {
+  state_->told = false;
   State& s = *state_;
   if (s.options.backend == Backend::kCpu) {
     return usage_error("The CPU was asked for, so no device is taken");
@@ -993,6 +1001,7 @@ Result<const NamedValues*> RemoteSession::gpu_finish(double seconds, std::string
     return static_cast<const NamedValues*>(nullptr);
   }
   s.in_job = false;
+  s.told = s.only_figures = false;
   s.binding.host_copies += s.island_runs;
   s.binding.host_copy_bytes += s.island_bytes;
   s.binding.record_run(seconds);
@@ -1004,6 +1013,7 @@ Result<const NamedValues*> RemoteSession::gpu_finish(double seconds, std::string
 
 Result<void> RemoteSession::gpu_failover(const RemoteFailure& failure) {
   State& s = *state_;
+  s.told = false;
   const bool never_bound = failure.stage.empty();
   const bool idle = failure.stage == "idle";
   const bool job = s.in_job;
@@ -1045,6 +1055,7 @@ Result<void> RemoteSession::gpu_failover(const RemoteFailure& failure) {
 
 Result<void> RemoteSession::note(std::string_view text) {
   State& s = *state_;
+  s.told = false;
   const Json in = Json::parse(text, nullptr, false);
   if (in.is_discarded() || !in.is_object()) {
     return usage_error("What is noted is not a JSON object");
@@ -1077,7 +1088,16 @@ std::string RemoteSession::binding_json() {
   for (const auto& [key, value] : s.noted.items()) out[key] = value;
   out["console"] = s.binding.console_line(s.name);
   out["events"] = s.binding.event_lines(s.name);
+  // The second run begins the steady ones.
+  s.told = s.binding.runs >= 2 && !s.weights_hash;
   return out.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::span<const double> RemoteSession::run_figures() {
+  State& s = *state_;
+  if (!s.only_figures) return {};
+  s.binding.run_figures(s.figures);
+  return s.figures;
 }
 
 Result<std::string> RemoteSession::otlp(std::string_view resource) {

@@ -157,6 +157,9 @@ class RemoteSession {
   // The Binding's JSON with what was noted, "console": its line, "events": [lines]. The weights'
   // hash is computed a piece each time, and "" until it is whole.
   std::string binding_json();
+  // After a run on the CPU that changed nothing but Binding::run_figures of what binding_json gave
+  // last: those. Empty after any other.
+  std::span<const double> run_figures();
   // {"metrics": body, "logs": body} of OTLP/HTTP; `resource` is {"attributes": {name: text}}.
   Result<std::string> otlp(std::string_view resource);
 

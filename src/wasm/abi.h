@@ -76,7 +76,7 @@ SLUICE_EXPORT(sluice_configure) int32_t sluice_configure(int32_t threads);
 // that it can reopen: hand the same bytes over once more, before a device is taken while model_held
 // is 0. options of reopen: "files" and "modelSha256". Returns a session (> 0) and
 // {"inputs": [{"name", "dtype", "dims": [4, "batch", null]}], "outputs": [..], "modelSha256",
-// "readSeconds"}
+// "readSeconds", "runFigures": [members of the Binding by path: "runs", "steady.n", "a.list.3"]}
 SLUICE_EXPORT(sluice_open)
 int32_t sluice_open(void* model, uint32_t bytes, const char* options, uint32_t options_bytes);
 SLUICE_EXPORT(sluice_reopen)
@@ -86,7 +86,8 @@ SLUICE_EXPORT(sluice_model_held) int32_t sluice_model_held(int32_t session);
 SLUICE_EXPORT(sluice_close) void sluice_close(int32_t session);
 
 // A feed stays until it is replaced, so that a job can be done again elsewhere. `data` is handed
-// over. `tensor` is {"dtype", "dims"} or {"dtype": "string", "dims", "strings"}.
+// over; while the session is bound to the CPU, other elements may be written there for the next
+// run. `tensor` is {"dtype", "dims"} or {"dtype": "string", "dims", "strings"}.
 SLUICE_EXPORT(sluice_feed)
 int32_t sluice_feed(int32_t session, uint32_t input, const char* tensor, uint32_t tensor_bytes,
                     void* data, uint32_t data_bytes);
@@ -95,6 +96,12 @@ int32_t sluice_feed(int32_t session, uint32_t input, const char* tensor, uint32_
 // failover is needed). run: {"outputs": [values], "seconds"}
 SLUICE_EXPORT(sluice_cpu_bind) int32_t sluice_cpu_bind(int32_t session);
 SLUICE_EXPORT(sluice_cpu_run) int32_t sluice_cpu_run(int32_t session);
+// The same for runs that follow each other: 1 and no text when all outputs are tensors of numbers
+// with the dtypes, dims and places of the latest reply of cpu_run or cpu_run_again.
+SLUICE_EXPORT(sluice_cpu_run_again) int32_t sluice_cpu_run_again(int32_t session);
+// What a run changes of the Binding, as doubles in the order of open's "runFigures". Valid until
+// the next call. 0: the latest run has changed more since `binding` was asked for; ask again.
+SLUICE_EXPORT(sluice_run_figures) const double* sluice_run_figures(int32_t session);
 
 // --- the GPU, driven by the host (session/remote.h). Order: gpu_adapter, the self-test,
 // gpu_prepare, upload, then for each run gpu_prepare (with the feeds set) and what its program

@@ -1,5 +1,7 @@
 // A model's life: open, feed, run on the CPU, the record.
+#include <algorithm>
 #include <map>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -217,6 +219,42 @@ Json results_json(const session::NamedValues& results) {
   return out;
 }
 
+// Whether the outputs lie where `told` says; remembers where they lie.
+bool lie_as_told(const session::NamedValues& results, std::vector<ToldOutput>& told) {
+  const auto is_plain = [](const auto& result) {
+    return result.second.is_tensor() && result.second.tensor().dtype() != DType::kString;
+  };
+  if (!std::ranges::all_of(results, is_plain)) {
+    told.clear();
+    return false;
+  }
+  const auto same = [](const auto& result, const ToldOutput& then) {
+    const Tensor& now = result.second.tensor();
+    return now.dtype() == then.dtype && now.bytes().data() == then.data &&
+           now.shape() == then.shape;
+  };
+  if (!told.empty() && std::ranges::equal(results, told, same)) return true;
+  told.clear();
+  for (const auto& [name, value] : results) {
+    const Tensor& tensor = value.tensor();
+    told.push_back({tensor.dtype(), tensor.shape(), tensor.bytes().data()});
+  }
+  return false;
+}
+
+int32_t cpu_run(int32_t handle, bool again) {
+  Session* session = find(handle);
+  if (session == nullptr) return kNoSession;
+  const auto results = session->remote->run_cpu();
+  if (!results) {
+    session->told.clear();
+    return fail(results.error());
+  }
+  if (lie_as_told(**results, session->told) && again) return done(1);
+  return reply({{"outputs", results_json(**results)},
+                {"seconds", session->remote->binding().last_run_seconds}});
+}
+
 }  // namespace
 }  // namespace sluice::wasm
 
@@ -231,7 +269,8 @@ int32_t sluice_open(void* model, uint32_t bytes, const char* options, uint32_t o
   const Json json = {{"inputs", infos_json(remote.inputs())},
                      {"outputs", infos_json(remote.outputs())},
                      {"modelSha256", binding.model_sha256},
-                     {"readSeconds", binding.read_seconds}};
+                     {"readSeconds", binding.read_seconds},
+                     {"runFigures", session::Binding::run_figure_names()}};
   return reply(json, add(std::move(opened).value()));
 }
 
@@ -269,13 +308,15 @@ int32_t sluice_cpu_bind(int32_t handle) {
   return bound ? done() : fail(bound.error());
 }
 
-int32_t sluice_cpu_run(int32_t handle) {
+int32_t sluice_cpu_run(int32_t handle) { return cpu_run(handle, false); }
+
+int32_t sluice_cpu_run_again(int32_t handle) { return cpu_run(handle, true); }
+
+const double* sluice_run_figures(int32_t handle) {
   Session* session = find(handle);
-  if (session == nullptr) return kNoSession;
-  const auto results = session->remote->run_cpu();
-  if (!results) return fail(results.error());
-  return reply({{"outputs", results_json(**results)},
-                {"seconds", session->remote->binding().last_run_seconds}});
+  if (session == nullptr) return nullptr;
+  const std::span<const double> figures = session->remote->run_figures();
+  return figures.empty() ? nullptr : figures.data();
 }
 
 int32_t sluice_note(int32_t handle, const char* json, uint32_t bytes) {

@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "session/remote.h"
@@ -23,8 +24,16 @@ struct CutoutDeleter {
   void operator()(Cutout* cutout) const;
 };
 
+// An output as the host was told of it.
+struct ToldOutput {
+  DType dtype;
+  Shape shape;
+  const std::byte* data;
+};
+
 struct Session {
   std::unique_ptr<session::RemoteSession> remote;
+  std::vector<ToldOutput> told;  // of the latest run on the CPU; empty: cpu_run_again tells anew
   std::unique_ptr<Cutout, CutoutDeleter> cutout;  // null before the first prepare
 };
 

@@ -8,9 +8,9 @@
 // Its worker side is a function that adds handlers to a Host, listed in engine/extensions.ts; its page
 // side calls `runtime.call('cutout.prepare', params, {transfer, signal, onEvent})`, where
 // `channelOf(session)` (session.ts) gives the runtime and the session's number in the worker.
-// Types only, apart from the two small functions below: importing this costs the page nothing.
+// Types only, apart from the small functions below: importing this costs the page nothing.
 import type {WireError} from './errors.js';
-import type {Binding, ProgressEvent, Results, SessionOptions, Tensor, TensorData, ValueInfo} from './types.js';
+import type {Binding, DType, ProgressEvent, Results, SessionOptions, Tensor, TensorData, ValueInfo} from './types.js';
 
 /** One kind of call. `event` is `never` for calls that send none. */
 export interface Call<Params, Result, Event = never> {
@@ -39,12 +39,46 @@ export interface OpenResult {
   readonly inputs: readonly ValueInfo[];
   readonly outputs: readonly ValueInfo[];
   readonly binding: Binding;
+  /** Members of the binding, by path, that RunResult.figures are. */
+  readonly runFigures: readonly string[];
 }
+
+/** Where a feed lies in the module's shared memory, and what it is: the page may write the next one there. */
+export interface FeedPlace {
+  readonly dtype: DType;
+  readonly dims: readonly number[];
+  readonly at: number;
+  readonly bytes: number;
+  readonly elementBytes: number;
+}
+
+/** A feed that the page has written to its FeedPlace. */
+export interface WrittenFeed {
+  readonly at: number;
+}
+
+export type WireFeeds = Readonly<Record<string, Tensor | WrittenFeed>>;
+
+export interface RunResult {
+  readonly results: Results;
+  /** The record, or the figures that are all that has changed in it. */
+  readonly binding?: Binding;
+  readonly figures?: Float64Array;
+  /**
+   * After a run whose feeds were posted: where the page may write the next ones, as long as nothing else that names
+   * this session is posted or under way.
+   */
+  readonly places?: Readonly<Record<string, FeedPlace>>;
+}
+
+/** How the page may see the module's memory: not at all, if it is shared (the page is cross-origin isolated), or as it is. */
+export type Sight = 'none' | 'shared' | 'same-thread';
 
 export interface StartParams {
   /** Absolute, ends with a slash: where the .wasm files lie. null: beside the worker's own file. */
   readonly assets: string | null;
   readonly threads: number | null;
+  readonly sight: Sight;
   /** When a device of this page was last lost or refused (Date.now()); null: never. */
   readonly lastDeviceFailure: number | null;
 }
@@ -59,16 +93,20 @@ export interface ThreadMessage {
   readonly index: number;
 }
 
+export interface StartResult {
+  readonly version: string;
+  readonly flavour: string;
+  readonly threads: number;
+  /** The module's, where the page may see it. */
+  readonly memory: WebAssembly.Memory | null;
+}
+
 /** Names and types of all calls. Extended by declaration merging, see above. */
 export interface Calls {
   /** First of all: loads the WebAssembly module. */
-  start: Call<StartParams, {readonly version: string; readonly flavour: string; readonly threads: number}>;
+  start: Call<StartParams, StartResult>;
   'session.open': Call<{readonly source: ModelSource; readonly options: WireOptions}, OpenResult, ProgressEvent>;
-  'session.run': Call<
-    {readonly session: number; readonly feeds: Readonly<Record<string, Tensor>>},
-    {readonly results: Results; readonly binding: Binding},
-    ProgressEvent
-  >;
+  'session.run': Call<{readonly session: number; readonly feeds: WireFeeds}, RunResult, ProgressEvent>;
   'session.warmup': Call<{readonly session: number}, {readonly binding: Binding}, ProgressEvent>;
   'session.retryGpu': Call<{readonly session: number}, {readonly binding: Binding}>;
   'session.dispose': Call<{readonly session: number}, {readonly done: true}>;
@@ -120,6 +158,22 @@ export function portPair(): [Port<ToWorker, ToPage>, Port<ToPage, ToWorker>] {
     onMessage: null,
   };
   return [page, worker];
+}
+
+export function isNumbers(data: TensorData): data is Exclude<TensorData, readonly string[]> {
+  return ArrayBuffer.isView(data);
+}
+
+/** Whether a feed is of the dtype, dims and size of the one that lies at `place`. */
+export function fits({dtype, dims, data}: Tensor, place: FeedPlace): boolean {
+  return (
+    dtype === place.dtype &&
+    dims.length === place.dims.length &&
+    dims.every((extent, i) => extent === place.dims[i]) &&
+    isNumbers(data) &&
+    data.byteLength === place.bytes &&
+    data.BYTES_PER_ELEMENT === place.elementBytes
+  );
 }
 
 /** The bytes that a posted array really needs: posting a view would clone or give away its whole buffer. */

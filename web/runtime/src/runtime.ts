@@ -1,9 +1,22 @@
 // Runtime: the page's side of one worker. Sessions with the same assets and threads share one. When the
 // worker dies or its module traps, every pending call is rejected, and the next session gets a new worker.
 import {SluiceError, abortedError, asSluiceError, fromWire, messageOf, throwIfAborted} from './errors.js';
-import {portPair} from './protocol.js';
-import type {CallName, EventOf, Params, Port, ResultOf, ThreadMessage, ToPage, ToWorker} from './protocol.js';
-import type {Binding} from './types.js';
+import {fits, isNumbers, portPair} from './protocol.js';
+import type {
+  CallName,
+  EventOf,
+  FeedPlace,
+  Params,
+  Port,
+  ResultOf,
+  RunResult,
+  ThreadMessage,
+  ToPage,
+  ToWorker,
+  WireFeeds,
+  WrittenFeed,
+} from './protocol.js';
+import type {Binding, Tensor} from './types.js';
 
 export interface RuntimeOptions {
   /** Absolute, ends with a slash. null: beside this module, where a bundler finds the files. */
@@ -25,13 +38,25 @@ interface Pending {
   event(event: unknown): void;
 }
 
+// Memory can be shared between threads (Node has no such word and needs no leave).
+function isIsolated(): boolean {
+  return typeof crossOriginIsolated === 'boolean' && crossOriginIsolated;
+}
+
 const shared = new Map<string, Runtime>();
 let lastDeviceFailure: number | null = null;
 
 export class Runtime {
   /** Gets each session's record when it changes outside of a call. */
   readonly bindings = new Map<number, (binding: Binding) => void>();
+  /** What is posted is a copy from then on; else it must not change until it is answered. */
+  readonly clones: boolean;
   private readonly pending = new Map<number, Pending>();
+  /** Numbers of calls that the worker has not answered, aborted ones too, by session. */
+  private readonly unanswered = new Map<number, Set<number>>();
+  /** Where a session's next feeds may be written, by name. */
+  private readonly places = new Map<number, Readonly<Record<string, FeedPlace>>>();
+  private memory: WebAssembly.Memory | null = null;
   private port: Port<ToWorker, ToPage> | null = null;
   /** Loads that were aborted here and may still succeed there. */
   private readonly abandoned = new Set<number>();
@@ -41,6 +66,8 @@ export class Runtime {
   private stop: () => void = () => {};
   /** Of the module, made here at its worker's wish (core/threads.ts tells why), and ended with it. */
   private readonly threads: Worker[] = [];
+  /** The first call is posted: others follow at once. */
+  private started = false;
   /** There is somebody to post to. What is posted before the module is loaded waits there for it. */
   private readonly connected: Promise<void>;
 
@@ -48,9 +75,18 @@ export class Runtime {
     private readonly key: string,
     private readonly options: RuntimeOptions,
   ) {
+    const {assets, threads} = options;
+    this.clones = options.worker;
     this.connected = this.connect(options);
     this.connected
-      .then(() => this.post('start', {assets: options.assets, threads: options.threads, lastDeviceFailure}, {}))
+      .then(() => {
+        this.started = true;
+        const sight = this.clones ? (isIsolated() ? 'shared' : 'none') : 'same-thread';
+        return this.post('start', {assets, threads, sight, lastDeviceFailure}, {});
+      })
+      .then(({memory}) => {
+        this.memory = memory;
+      })
       .catch((thrown: unknown) => {
         this.die(asSluiceError(thrown));
       });
@@ -81,14 +117,33 @@ export class Runtime {
     options: CallOptions<EventOf<K>> = {},
   ): Promise<ResultOf<K>> {
     throwIfAborted(options.signal, name);
-    await this.connected.catch(() => {}); // then it is dead
-    throwIfAborted(options.signal, name);
+    if (!this.started) {
+      await this.connected.catch(() => {}); // then it is dead
+      throwIfAborted(options.signal, name);
+    }
     if (this.dead) throw this.dead;
     return this.post(name, params, options);
   }
 
+  /**
+   * Writes a feed for the session's next run where the worker keeps it, instead of posting it; null: it is to be
+   * posted. The run must be called for before anything else is done.
+   */
+  writeFeed(session: number, name: string, tensor: Tensor): WrittenFeed | null {
+    const place = this.places.get(session)?.[name];
+    const {buffer} = this.memory ?? {};
+    const {data} = tensor;
+    // Nothing may be under way that reads the feed, or frees it.
+    if (!place || !buffer || this.unanswered.has(session) || !fits(tensor, place)) return null;
+    // This thread may not have heard yet that the memory has grown.
+    if (!isNumbers(data) || place.at + place.bytes > buffer.byteLength) return null;
+    new Uint8Array(buffer, place.at, place.bytes).set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+    return {at: place.at};
+  }
+
   private post<K extends CallName>(name: K, params: Params<K>, options: CallOptions<EventOf<K>>): Promise<ResultOf<K>> {
     const {signal} = options;
+    const session = 'session' in params ? params.session : undefined;
     return new Promise<ResultOf<K>>((resolve, reject) => {
       const port = this.port;
       if (!port) {
@@ -96,6 +151,7 @@ export class Runtime {
         return;
       }
       const id = this.nextId++;
+      if (session !== undefined) this.begin(session, id, params);
       const settle = () => {
         this.pending.delete(id);
         signal?.removeEventListener('abort', onAbort);
@@ -125,6 +181,7 @@ export class Runtime {
       } catch (thrown) {
         // not cloneable: the caller's data
         settle();
+        this.answered(id);
         reject(asSluiceError(thrown, 'usage'));
       }
     });
@@ -180,13 +237,36 @@ export class Runtime {
     return page;
   }
 
+  // Whatever is posted about a session may replace its feeds.
+  private begin(session: number, id: number, params: object): void {
+    const feeds = 'feeds' in params ? Object.values(params.feeds as WireFeeds) : null;
+    if (!feeds?.every(feed => 'at' in feed)) this.places.delete(session);
+    const ids = this.unanswered.get(session);
+    if (ids) ids.add(id);
+    else this.unanswered.set(session, new Set([id]));
+  }
+
+  private answered(id: number, result?: unknown): void {
+    for (const [session, ids] of this.unanswered) {
+      if (!ids.delete(id)) continue;
+      if (ids.size > 0) return;
+      this.unanswered.delete(session);
+      const places = (result as Partial<RunResult> | undefined)?.places;
+      if (places) this.places.set(session, places);
+      else if (result === undefined) this.places.delete(session);
+      return;
+    }
+  }
+
   private receive(message: ToPage): void {
     switch (message.type) {
       case 'result':
+        this.answered(message.id, message.value);
         this.pending.get(message.id)?.resolve(message.value);
         if (this.abandoned.delete(message.id)) this.disposeLate(message.value as ResultOf<'session.open'>);
         break;
       case 'error':
+        this.answered(message.id);
         this.abandoned.delete(message.id);
         this.pending.get(message.id)?.reject(fromWire(message.error));
         break;
@@ -245,5 +325,8 @@ export class Runtime {
     this.stop();
     for (const thread of this.threads.splice(0)) thread.terminate();
     this.port = null;
+    this.memory = null;
+    this.places.clear();
+    this.unanswered.clear();
   }
 }

@@ -1,7 +1,7 @@
 // Session: the page's face of one model that is loaded in the worker.
 import {SluiceError, throwIfAborted} from './errors.js';
 import {ownedArray} from './protocol.js';
-import type {ModelSource, OpenResult, WireFile, WireOptions} from './protocol.js';
+import type {ModelSource, OpenResult, WireFile, WireOptions, WrittenFeed} from './protocol.js';
 import {Runtime} from './runtime.js';
 import {persistStorage} from './store/manage.js';
 import type {
@@ -40,6 +40,9 @@ class WorkerSession implements SessionShape {
   readonly inputs: readonly ValueInfo[];
   readonly outputs: readonly ValueInfo[];
   private record: Binding;
+  /** What runs have changed of it since. */
+  private figures: Float64Array | null = null;
+  private readonly runFigures: readonly string[];
   private disposed: Promise<void> | null = null;
 
   constructor(
@@ -51,40 +54,50 @@ class WorkerSession implements SessionShape {
     this.outputs = opened.outputs;
     this.record = opened.binding;
     channels.set(this, {runtime, session: opened.session});
+    this.runFigures = opened.runFigures;
     runtime.bindings.set(opened.session, binding => {
-      this.record = binding;
+      this.take(binding);
     });
   }
 
   get binding(): Binding {
+    if (this.figures) this.take(withFigures(this.record, this.runFigures, this.figures));
     return this.record;
+  }
+
+  private take(record: Binding): void {
+    this.record = record;
+    this.figures = null;
   }
 
   async run(feeds: Feeds, options: RunOptions = {}): Promise<Results> {
     throwIfAborted(options.signal, 'The run');
     const {runtime, session} = channelOf(this);
     const transfer: Transferable[] = [];
-    const sent: Record<string, Tensor> = {};
+    const give = options.transfer === true;
+    const sent: Record<string, Tensor | WrittenFeed> = {};
     for (const [name, tensor] of Object.entries(feeds)) {
-      sent[name] = sendable(tensor, options.transfer === true, transfer);
+      const written = give ? null : runtime.writeFeed(session, name, tensor);
+      sent[name] = written ?? sendable(tensor, give, transfer, !runtime.clones);
     }
-    const {results, binding} = await runtime.call(
+    const {results, binding, figures} = await runtime.call(
       'session.run',
       {session, feeds: sent},
       {transfer, signal: options.signal, onEvent: this.onProgress},
     );
-    this.record = binding;
+    if (binding) this.take(binding);
+    else if (figures) this.figures = figures;
     return results;
   }
 
   async warmup(): Promise<void> {
     const {runtime, session} = channelOf(this);
-    this.record = (await runtime.call('session.warmup', {session}, {onEvent: this.onProgress})).binding;
+    this.take((await runtime.call('session.warmup', {session}, {onEvent: this.onProgress})).binding);
   }
 
   async retryGpu(): Promise<void> {
     const {runtime, session} = channelOf(this);
-    this.record = (await runtime.call('session.retryGpu', {session})).binding;
+    this.take((await runtime.call('session.retryGpu', {session})).binding);
   }
 
   dispose(): Promise<void> {
@@ -107,8 +120,20 @@ class WorkerSession implements SessionShape {
   }
 }
 
-// A tensor as it may be posted: its own bytes, copied by the post unless `give`.
-function sendable(tensor: Tensor, give: boolean, transfer: Transferable[]): Tensor {
+// The record with the members at `paths` ("steady.n") replaced.
+function withFigures(record: Binding, paths: readonly string[], figures: Float64Array): Binding {
+  const made = structuredClone(record);
+  paths.forEach((path, i) => {
+    const keys = path.split('.');
+    const last = keys.pop() ?? '';
+    const holder = keys.reduce<unknown>((at, key) => (at as Record<string, unknown>)[key], made);
+    (holder as Record<string, unknown>)[last] = figures[i];
+  });
+  return made;
+}
+
+// A tensor as it may be posted: its own bytes, copied by the post unless `give`, or here if `copy`.
+function sendable(tensor: Tensor, give: boolean, transfer: Transferable[], copy: boolean): Tensor {
   const {dtype, dims, data} = tensor;
   if (isText(data)) return {dtype, dims: [...dims], data: [...data]};
   if (!ArrayBuffer.isView(data)) {
@@ -118,7 +143,7 @@ function sendable(tensor: Tensor, give: boolean, transfer: Transferable[]): Tens
     if (!transfer.includes(data.buffer)) transfer.push(data.buffer);
     return {dtype, dims: [...dims], data};
   }
-  return {dtype, dims: [...dims], data: ownedArray(data)};
+  return {dtype, dims: [...dims], data: copy ? data.slice() : ownedArray(data)};
 }
 
 function isText(data: Tensor['data']): data is readonly string[] {

@@ -127,13 +127,13 @@ test('submits stay within their budget, and few are under way', async () => {
   assert.ok(dispatched.length >= 3 && dispatched.every(count => count <= 1000), `${dispatched}`);
 });
 
-test('the flavour: relaxed SIMD where it is there, threads where they are allowed and wanted', () => {
+test('the flavour: relaxed SIMD where it is there, shared memory where it is allowed and wanted', () => {
   const all = { simd: true, relaxedSimd: true, threads: true };
-  assert.equal(chooseFlavour(all, 4), 'relaxed-threads');
-  assert.equal(chooseFlavour(all, 1), 'relaxed');
-  assert.equal(chooseFlavour({ ...all, threads: false }, 4), 'relaxed');
-  assert.equal(chooseFlavour({ ...all, relaxedSimd: false }, 4), 'simd-threads');
-  assert.equal(chooseFlavour({ simd: false, relaxedSimd: false, threads: true }, 4), null);
+  assert.equal(chooseFlavour(all, true), 'relaxed-threads');
+  assert.equal(chooseFlavour(all, false), 'relaxed');
+  assert.equal(chooseFlavour({ ...all, threads: false }, true), 'relaxed');
+  assert.equal(chooseFlavour({ ...all, relaxedSimd: false }, true), 'simd-threads');
+  assert.equal(chooseFlavour({ simd: false, relaxedSimd: false, threads: true }, true), null);
   const here = detectFeatures();
   assert.equal(here.simd, true);
   assert.equal(here.threads, true);

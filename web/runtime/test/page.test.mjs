@@ -102,6 +102,65 @@ test('feeds are copied, only the bytes of a view, or given away', async () => {
   await session.dispose();
 });
 
+test('feeds are written where the worker keeps them, as long as nothing else is under way', async () => {
+  const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
+  const place = { dtype: 'float32', dims: [4], at: 64, bytes: 16, elementBytes: 4 };
+  const kept = () => [...new Float32Array(memory.buffer, 64, 4)];
+  globalThis.crossOriginIsolated = true;
+  reset({
+    start: ({ sight }) => ({ version: '1', flavour: 'simd', threads: 1, memory: sight === 'shared' ? memory : null }),
+    'session.run': ({ feeds }) => ({ results: {}, binding, ...('at' in feeds.x ? {} : { places: { x: place } }) }),
+    'session.warmup': () => ({ binding }),
+  });
+  const session = await Session.create(model());
+  const [worker] = FakeWorker.made;
+  const posted = () => worker.calls.filter(({ name }) => name === 'session.run').map(({ params }) => ('at' in params.feeds.x ? 'written' : 'posted'));
+  const feed = (...data) => ({ x: { dtype: 'float32', dims: [data.length], data: Float32Array.from(data) } });
+  await session.run(feed(1, 1, 1, 1));
+  await session.run(feed(1, 2, 3, 4));
+  assert.deepEqual(posted().splice(0), ['posted', 'written']);
+  assert.deepEqual(kept(), [1, 2, 3, 4]);
+  // Called one after the other: the second may not touch what the first still needs.
+  await Promise.all([session.run(feed(5, 6, 7, 8)), session.run(feed(9, 9, 9, 9))]);
+  assert.deepEqual(posted().slice(2), ['written', 'posted']);
+  assert.deepEqual(kept(), [5, 6, 7, 8]);
+  // Another shape, another type, and feeds that are given away are posted; so is what follows another call.
+  await session.run(feed(1, 2));
+  await session.run({ x: { dtype: 'int32', dims: [4], data: new Int32Array(4) } });
+  await session.run({ x: { dtype: 'float32', dims: [4], data: new Uint8Array(16) } });
+  await session.run(feed(1, 2, 3, 4), { transfer: true });
+  await session.warmup();
+  await session.run(feed(1, 2, 3, 4));
+  assert.deepEqual(posted().slice(4), Array(5).fill('posted'));
+  // A run that nobody waits for any more may still be computed.
+  FakeWorker.answers['session.run'] = undefined;
+  const controller = new AbortController();
+  const aborted = session.run(feed(0, 0, 0, 1), { signal: controller.signal });
+  controller.abort();
+  await assert.rejects(aborted, { code: 'aborted' });
+  const next = session.run(feed(0, 0, 0, 2));
+  assert.deepEqual(posted().slice(9), ['written', 'posted']);
+  assert.deepEqual(kept(), [0, 0, 0, 1]);
+  for (const { id } of worker.calls.slice(-2)) worker.answer(id, { results: {}, binding });
+  await next;
+  await session.dispose();
+  delete globalThis.crossOriginIsolated;
+});
+
+test('a run that changes figures only: the record is put together when it is asked for', async () => {
+  reset({
+    'session.open': () => ({ session: ++sessions, inputs: [], outputs: [], binding: { ...binding, runs: 2, steady: { n: 1, buckets: [1, 0] } }, runFigures: ['runs', 'steady.n', 'steady.buckets.1'] }),
+    'session.run': () => ({ results: {}, figures: Float64Array.of(3, 2, 1) }),
+  });
+  const session = await Session.create(model());
+  const before = session.binding;
+  await session.run({});
+  assert.deepEqual(session.binding, { ...binding, runs: 3, steady: { n: 2, buckets: [1, 1] } });
+  assert.equal(session.binding, session.binding);
+  assert.deepEqual(before.steady, { n: 1, buckets: [1, 0] });
+  await session.dispose();
+});
+
 test('abort rejects at once, tells the worker, and leaves the session usable', async () => {
   reset({ 'session.run': (_params, worker) => (worker.calls.length > 3 ? { results: {}, binding } : undefined) });
   const session = await Session.create(model());

@@ -23,6 +23,8 @@ export interface OpenedModel {
   readonly outputs: readonly ValueInfo[];
   readonly modelSha256: string;
   readonly readSeconds: number;
+  /** Members of the Binding, by path, that every run changes: in the order of Core.runFigures(). */
+  readonly runFigures: readonly string[];
 }
 
 export interface Verdict {

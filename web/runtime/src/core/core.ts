@@ -1,5 +1,7 @@
 // Core: the WebAssembly module behind typed methods, one for each export of src/wasm/abi.h that sessions use.
 import type {SluiceError} from '../errors.js';
+import {fits} from '../protocol.js';
+import type {FeedPlace} from '../protocol.js';
 import type {Binding, Tensor} from '../types.js';
 import type {
   AdapterVerdict,
@@ -31,6 +33,10 @@ export class Core extends ModuleCalls {
   readonly threads: number;
   /** The threads are there when there is work for them; the first call counts. */
   readonly startThreads: () => void;
+  /** By session and input: feeds whose memory may be written again. */
+  private readonly feeds = new Map<number, Map<number, FeedPlace>>();
+  /** By session: what the outputs were told to be. */
+  private readonly outputs = new Map<number, readonly WireValue[]>();
 
   constructor(loaded: LoadedModule, onPoison: (error: SluiceError) => void = () => {}) {
     super(loaded, onPoison);
@@ -63,11 +69,23 @@ export class Core extends ModuleCalls {
   }
 
   close(session: number): void {
+    this.feeds.delete(session);
+    this.outputs.delete(session);
     this.call('sluice_close', session);
   }
 
-  feed(session: number, input: number, tensor: Tensor): void {
+  /**
+   * `again`: the session is bound to the CPU, so a feed of the dtype and dims of the one before is written over it.
+   * A device's programs may hold on to theirs.
+   */
+  feed(session: number, input: number, tensor: Tensor, again = false): void {
     const {dtype, dims, data} = tensor;
+    const before = this.fed(session, input);
+    if (again && before && isNumeric(data) && fits(tensor, before)) {
+      this.memory.bytes.set(bytesOf(data), before.at);
+      return;
+    }
+    this.feeds.get(session)?.delete(input);
     if (!isNumeric(data)) {
       this.withText({dtype, dims, strings: data}, (text, size) =>
         this.call('sluice_feed', session, input, text, size, 0, 0),
@@ -77,8 +95,18 @@ export class Core extends ModuleCalls {
     const bytes = bytesOf(data);
     this.withText({dtype, dims}, (text, size) => {
       const at = this.place(bytes);
-      return this.call('sluice_feed', session, input, text, size, at, bytes.byteLength);
+      const status = this.call('sluice_feed', session, input, text, size, at, bytes.byteLength);
+      if (again) {
+        const {BYTES_PER_ELEMENT: elementBytes, byteLength} = data;
+        this.remember(session, input, {dtype, dims: [...dims], at, bytes: byteLength, elementBytes});
+      }
+      return status;
     });
+  }
+
+  /** The feed that was set with `again` and is still there. */
+  fed(session: number, input: number): FeedPlace | undefined {
+    return this.feeds.get(session)?.get(input);
   }
 
   // --- the CPU
@@ -88,8 +116,19 @@ export class Core extends ModuleCalls {
   }
 
   cpuRun(session: number): Record<string, Tensor> {
-    this.call('sluice_cpu_run', session);
-    return this.results((this.json() as {outputs: readonly WireValue[]}).outputs);
+    let outputs = this.outputs.get(session);
+    const asTold = this.call('sluice_cpu_run_again', session) === 1;
+    if (!outputs || !asTold) {
+      ({outputs} = this.json() as {outputs: readonly WireValue[]});
+      this.outputs.set(session, outputs);
+    }
+    return this.results(outputs);
+  }
+
+  /** What the latest run has changed of the record (OpenedModel.runFigures); null: more than that. */
+  runFigures(session: number, count: number): Float64Array<ArrayBuffer> | null {
+    const at = this.guard(() => this.exports.sluice_run_figures(session)) >>> 0;
+    return at === 0 ? null : new Float64Array(this.memory.copy(at, count * 8).buffer);
   }
 
   // --- the GPU
@@ -204,6 +243,7 @@ export class Core extends ModuleCalls {
     width: number,
     height: number,
   ): {readonly width: number; readonly height: number; readonly note: string} {
+    this.feeds.delete(session);
     this.withBytes(this.memory.encode(manifest), (text, size) =>
       this.call('sluice_cutout_prepare', session, text, size, pixels, width, height),
     );
@@ -235,6 +275,12 @@ export class Core extends ModuleCalls {
       height,
       refineSeconds: refineSeconds ?? 0,
     };
+  }
+
+  private remember(session: number, input: number, fed: FeedPlace): void {
+    const all = this.feeds.get(session);
+    if (all) all.set(input, fed);
+    else this.feeds.set(session, new Map([[input, fed]]));
   }
 
   private results(values: readonly WireValue[]): Record<string, Tensor> {

@@ -19,6 +19,8 @@ export interface ModuleExports {
   sluice_feed(session: number, input: number, tensor: number, tensorBytes: number, data: number, bytes: number): number;
   sluice_cpu_bind(session: number): number;
   sluice_cpu_run(session: number): number;
+  sluice_cpu_run_again(session: number): number;
+  sluice_run_figures(session: number): number;
   sluice_gpu_adapter(session: number, adapter: number, adapterBytes: number): number;
   sluice_gpu_canary(session: number, part: number): number;
   sluice_gpu_canary_data(session: number, kind: number, index: number): number;

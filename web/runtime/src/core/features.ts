@@ -51,9 +51,9 @@ export function detectFeatures(): Features {
 
 export type Flavour = 'simd' | 'simd-threads' | 'relaxed' | 'relaxed-threads';
 
-/** The build of the module for these features and as many threads; null: this browser is too old. */
-export function chooseFlavour(features: Features, threads: number): Flavour | null {
+/** The build of the module for these features, with shared memory if it is wanted and may be had; null: this browser is too old. */
+export function chooseFlavour(features: Features, shared: boolean): Flavour | null {
   if (!features.simd) return null;
   const base = features.relaxedSimd ? 'relaxed' : 'simd';
-  return threads > 1 && features.threads ? `${base}-threads` : base;
+  return shared && features.threads ? `${base}-threads` : base;
 }

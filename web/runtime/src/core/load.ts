@@ -19,6 +19,8 @@ export interface LoadOptions {
   readonly threads: number | null;
   /** Makes the worker of one thread, sooner or later, on the page's side (see threads.ts). */
   readonly startThread: (thread: ThreadMessage) => void;
+  /** Shared memory also for one thread, where it may be had. */
+  readonly share: boolean;
 }
 
 export interface LoadedModule {
@@ -97,7 +99,7 @@ function makeMemory(shared: boolean, initial: number): WebAssembly.Memory {
 export async function loadModule(options: LoadOptions): Promise<LoadedModule> {
   const features = detectFeatures();
   const wanted = threadCount(options.threads, features);
-  const flavour = chooseFlavour(features, wanted);
+  const flavour = chooseFlavour(features, wanted > 1 || options.share);
   if (!flavour) {
     throw new SluiceError('unsupported', "This browser's WebAssembly has no SIMD, which the module needs");
   }

@@ -9,6 +9,11 @@ export class WasmMemory {
     this.view = new Uint8Array(memory.buffer);
   }
 
+  /** Other threads may see it. */
+  get shared(): boolean {
+    return !(this.memory.buffer instanceof ArrayBuffer);
+  }
+
   /** The whole memory, as it is now. */
   get bytes(): Uint8Array {
     const {buffer} = this.memory;

@@ -9,7 +9,7 @@ import {WasmMemory} from './memory.js';
 
 export class ModuleCalls {
   readonly memory: WasmMemory;
-  private readonly exports: ModuleExports;
+  protected readonly exports: ModuleExports;
   private readonly lines: readonly string[];
   private poison: SluiceError | null = null;
 

@@ -73,7 +73,7 @@ export function bytesOf(data: NumericData): Uint8Array {
 
 /** One result, copied out of the module's memory. */
 export function tensorOf(value: WireValue, memory: WasmMemory): Tensor {
-  const dims = value.dims ?? [];
+  const dims = [...(value.dims ?? [])];
   if (value.strings) return {dtype: 'string', dims, data: value.strings};
   const dtype = value.dtype as Exclude<DType, 'string'>;
   const array = ARRAYS[dtype];

@@ -5,7 +5,7 @@ import type {OpenOptions} from '../core/answers.js';
 import {loadModule} from '../core/load.js';
 import {SluiceError, throwIfAborted, toWire} from '../errors.js';
 import {DeviceKeeper} from '../gpu/device_keeper.js';
-import type {OpenResult, StartParams, WireOptions} from '../protocol.js';
+import type {OpenResult, RunResult, StartParams, WireOptions} from '../protocol.js';
 import {ConsoleSink} from '../telemetry/console.js';
 import {OtlpSink} from '../telemetry/otlp.js';
 import type {Binding, Tensor} from '../types.js';
@@ -24,6 +24,8 @@ interface Entry {
   readonly loaded: LoadedSession;
   readonly console: ConsoleSink | null;
   readonly otlp: OtlpSink | null;
+  /** How many figures a run changes. */
+  readonly figures: number;
   /** Runs and failovers that telemetry has told of. */
   told: string;
 }
@@ -32,14 +34,18 @@ export class Engine {
   private ready: Promise<Core> | null = null;
   private theCore: Core | null = null;
   private keeper: DeviceKeeper | null = null;
+  /** The page sees the module's memory. */
+  private seen = false;
   private readonly entries = new Map<number, Entry>();
   private readonly jobs = new Mutex();
 
   constructor(readonly host: Host) {
     host.on('start', async params => {
       this.ready = this.start(params);
-      const {version, flavour, threads} = await this.ready;
-      return {version, flavour, threads};
+      const {version, flavour, threads, memory} = await this.ready;
+      const {sight} = params;
+      this.seen = sight === 'same-thread' || (sight === 'shared' && memory.shared);
+      return {version, flavour, threads, memory: this.seen ? memory.memory : null};
     });
     host.on('session.open', async ({source, options}, {signal, event}) => {
       const {ready} = this;
@@ -63,7 +69,8 @@ export class Engine {
           const again = await placeModel(core, source, options, undefined, () => {});
           core.reopen(opened.session, again.pointer, again.bytes, handedOver(again));
         };
-        const entry = this.add(new LoadedSession(core, opened, this.devices, options, reopen), options);
+        const loaded = new LoadedSession(core, opened, this.devices, options, reopen);
+        const entry = this.add(loaded, opened.runFigures.length, options);
         try {
           await entry.loaded.bind(event, signal);
           throwIfAborted(signal, 'Loading the model');
@@ -73,14 +80,17 @@ export class Engine {
         }
         event({phase: 'ready'});
         const {inputs, outputs, session} = opened;
-        return {session, inputs, outputs, binding: this.tell(session)} satisfies OpenResult;
+        const {runFigures} = opened;
+        return {session, inputs, outputs, binding: this.tell(session), runFigures} satisfies OpenResult;
       });
     });
     host.on('session.run', ({session, feeds}, {signal, transfer, event}) =>
       this.exclusive(async () => {
-        const results = await this.session(session).run(feeds, signal, event);
+        const loaded = this.session(session);
+        const results = await loaded.run(feeds, signal, event);
         transfer.push(...buffersOf(results));
-        return {results, binding: this.tell(session)};
+        const posted = Object.values(feeds).some(feed => !('at' in feed));
+        return {results, ...this.tellRun(session), ...(posted && this.seen ? {places: loaded.feedPlaces()} : {})};
       }),
     );
     host.on('session.warmup', ({session}, {event}) =>
@@ -141,6 +151,13 @@ export class Engine {
     return binding;
   }
 
+  /** The same after a run: only what it has changed, where nobody here wants the whole record. */
+  private tellRun(session: number): Pick<RunResult, 'binding' | 'figures'> {
+    const entry = this.entries.get(session);
+    const figures = entry && !entry.console && !entry.otlp ? this.core.runFigures(session, entry.figures) : null;
+    return figures ? {figures} : {binding: this.tell(session)};
+  }
+
   /** Ends everything: for an engine in the caller's own thread. */
   stop(): void {
     this.keeper?.destroy();
@@ -152,13 +169,14 @@ export class Engine {
     return this.keeper;
   }
 
-  private async start({assets, threads, lastDeviceFailure}: StartParams): Promise<Core> {
+  private async start({assets, threads, sight, lastDeviceFailure}: StartParams): Promise<Core> {
     this.keeper = new DeviceKeeper(lastDeviceFailure, at => {
       this.host.tell({type: 'device-failure', at});
     });
     const loaded = await loadModule({
       assets,
       threads,
+      share: sight === 'shared',
       startThread: thread => {
         this.host.tell({type: 'thread', thread});
       },
@@ -190,9 +208,10 @@ export class Engine {
     };
   }
 
-  private add(loaded: LoadedSession, options: WireOptions): Entry {
+  private add(loaded: LoadedSession, figures: number, options: WireOptions): Entry {
     const entry: Entry = {
       loaded,
+      figures,
       console: options.debug ? new ConsoleSink() : null,
       otlp: options.otlp ? new OtlpSink(this.core, loaded.session, options.otlp) : null,
       told: '',

@@ -8,7 +8,7 @@ import {checkFeed} from '../core/values.js';
 import type {DeviceOptions} from '../gpu/device.js';
 import type {DeviceKeeper} from '../gpu/device_keeper.js';
 import {GpuSession} from '../gpu/gpu_session.js';
-import type {WireOptions} from '../protocol.js';
+import type {FeedPlace, WireFeeds, WireOptions} from '../protocol.js';
 import type {Binding, ProgressEvent, Tensor, ValueInfo} from '../types.js';
 import {zeroFeeds} from './zero_feeds.js';
 
@@ -65,11 +65,7 @@ export class LoadedSession {
   }
 
   /** `feeds` by name. Resolves with the results of whichever backend finished the job. */
-  async run(
-    feeds: Readonly<Record<string, Tensor>>,
-    signal?: AbortSignal,
-    progress: Progress = () => {},
-  ): Promise<Record<string, Tensor>> {
+  async run(feeds: WireFeeds, signal?: AbortSignal, progress: Progress = () => {}): Promise<Record<string, Tensor>> {
     this.setFeeds(feeds);
     const first = this.runs === 0;
     if (first) progress({phase: 'first-run'});
@@ -131,7 +127,7 @@ export class LoadedSession {
     }
   }
 
-  setFeeds(feeds: Readonly<Record<string, Tensor>>): void {
+  setFeeds(feeds: WireFeeds): void {
     for (const name of Object.keys(feeds)) {
       if (!this.inputs.some(input => input.name === name)) {
         const known = this.inputs.map(input => `"${input.name}"`).join(', ');
@@ -139,11 +135,28 @@ export class LoadedSession {
       }
     }
     this.inputs.forEach(({name}, i) => {
-      const tensor = feeds[name];
-      if (!tensor) throw new SluiceError('usage', `The input "${name}" is missing`);
-      checkFeed(name, tensor);
-      this.core.feed(this.session, i, tensor);
+      const feed = feeds[name];
+      if (!feed) throw new SluiceError('usage', `The input "${name}" is missing`);
+      if ('at' in feed) {
+        if (this.gpu || this.core.fed(this.session, i)?.at !== feed.at) {
+          throw new SluiceError('internal', `The input "${name}" was written to a place that is no more`);
+        }
+        return;
+      }
+      checkFeed(name, feed);
+      this.core.feed(this.session, i, feed, this.gpu === null);
     });
+  }
+
+  /** Where the next feeds may be written: those that the CPU reads in place. */
+  feedPlaces(): Record<string, FeedPlace> {
+    const places: Record<string, FeedPlace> = {};
+    if (this.gpu) return places;
+    this.inputs.forEach(({name}, i) => {
+      const place = this.core.fed(this.session, i);
+      if (place) places[name] = place;
+    });
+    return places;
   }
 
   close(): void {
