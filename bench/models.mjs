@@ -58,7 +58,8 @@ const nets = [
 
 /**
  * All models: {name, file, inputs, outputs?: the values computed, apart: how far results may lie apart (feeds.mjs,
- * distance), slow?: runs of a second and more, direct?: also without a worker, since its runs are as short as a message}.
+ * distance), slow?: runs of a second and more, direct?: also without a worker, since its runs are as short as a message,
+ * recycle?: also with results in the memory of the last ones, since they are large}.
  * 'tiny' is only for whoever names it.
  */
 export function allModels() {

@@ -105,7 +105,7 @@ export function writeOperators(folder) {
   const write = (name, base, x, bytes) => {
     const file = path.join(folder, `${base}.onnx`);
     fs.writeFileSync(file, bytes);
-    made.push({name, file, inputs: {x}});
+    made.push({name, file, inputs: {x}, recycle: name !== 'tiny'});
   };
   const square = [1024, 1024];
   write(

@@ -30,7 +30,7 @@ function brotliBytes(file) {
 }
 
 export class PageContender {
-  /** @param kind {runtime, threads, direct?} @param site {url, requests, folder} */
+  /** @param kind {runtime, threads, direct?, recycle?} @param site {url, requests, folder} */
   constructor(kind, model, site) {
     Object.assign(this, {kind, model, site});
   }
@@ -40,11 +40,12 @@ export class PageContender {
     const since = site.requests.length;
     this.browser = await launch();
     this.page = await this.browser.page(`${site.url}run.html`, null);
-    const {threads, runtime, direct} = kind;
+    const {threads, runtime, direct, recycle} = kind;
     const settings = {
       runtime,
       threads,
       direct,
+      recycle,
       model: site.addressOf(model),
       inputs: model.inputs,
       outputs: model.outputs,

@@ -115,15 +115,17 @@ if (options.places.includes('page')) {
     Object.assign(site, {url: server.url, requests: server.requests, stop: server.stop});
     Object.assign(versions, site.versions);
     versions.chromium = spawnSync('/usr/bin/chromium', ['--version'], {encoding: 'utf8'}).stdout.trim();
-    const page = (runtime, direct) => (model, threads) => new PageContender({runtime, threads, direct}, model, site);
-    add('page', 'sluice-web', both, page('sluice', false));
+    const page = (runtime, how) => (model, threads) => new PageContender({runtime, threads, ...how}, model, site);
+    add('page', 'sluice-web', both, page('sluice', {}));
+    // Large results come in the memory of the last ones.
+    add('page', 'sluice-web, recycling', both, page('sluice', {recycle: true}), {takes: model => model.recycle === true});
     // A page's own thread may not wait for others.
-    add('page', 'sluice-web, no worker', both, page('sluice', true), {
+    add('page', 'sluice-web, no worker', both, page('sluice', {direct: true}), {
       takes: (model, threads) => model.direct === true && threads === 1,
     });
-    if (versions['onnxruntime-web']) add('page', 'onnxruntime-web', ['onnx'], page('ort', false), {peer: true});
+    if (versions['onnxruntime-web']) add('page', 'onnxruntime-web', ['onnx'], page('ort', {}), {peer: true});
     else absent('onnxruntime-web in the page: it is not there');
-    if (versions['LiteRT.js']) add('page', 'LiteRT.js', ['tflite'], page('litert', false), {peer: true});
+    if (versions['LiteRT.js']) add('page', 'LiteRT.js', ['tflite'], page('litert', {}), {peer: true});
     else absent('LiteRT.js: it is not there');
   }
 }

@@ -7,7 +7,7 @@ const at = name => new URL(name, import.meta.url).href;
 
 // Each: create(settings, feeds) -> {load_ms: until the model's bytes are there, run() -> {name: data}}.
 const runtimes = {
-  async sluice({threads, model, outputs, direct}, feeds) {
+  async sluice({threads, model, outputs, direct, recycle}, feeds) {
     const {Session} = await import('./sluice-web/index.js');
     const begin = performance.now();
     let load_ms = null;
@@ -24,11 +24,12 @@ const runtimes = {
     const given = Object.fromEntries(
       Object.entries(feeds).map(([name, {type, dims, data}]) => [name, {dtype: type, dims, data}]),
     );
+    let made;
     return {
       load_ms,
       about: session.binding.console,
       async run() {
-        const made = await session.run(given);
+        made = await session.run(given, recycle && made ? {recycle: made} : {});
         return Object.fromEntries(Object.entries(made).map(([name, {data}]) => [name, data]));
       },
     };

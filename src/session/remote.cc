@@ -29,8 +29,8 @@ using Clock = std::chrono::steady_clock;
 using Json = nlohmann::ordered_json;
 
 constexpr size_t kSmallConstantBytes = 4096;
-// Of the weights' hash, each time that the record is looked at: some ten milliseconds.
-constexpr size_t kHashPieceBytes = 4u << 20;
+// Of the weights' hash at a time: some milliseconds.
+constexpr size_t kHashPieceBytes = 512u << 10;
 // Of weights that are being packed, what may wait for the hash, and so in memory twice.
 constexpr size_t kUnhashedBytes = 4u << 20;
 
@@ -1080,17 +1080,22 @@ Result<void> RemoteSession::note(std::string_view text) {
 
 std::string RemoteSession::binding_json() {
   State& s = *state_;
-  if (s.weights_hash) {
-    const size_t missing = s.weights_hash->bytes_left();
-    s.hash_weights(missing - std::min(missing, kHashPieceBytes));
-  }
   Json out = Json::parse(s.binding.to_json(), nullptr, false);
   for (const auto& [key, value] : s.noted.items()) out[key] = value;
   out["console"] = s.binding.console_line(s.name);
   out["events"] = s.binding.event_lines(s.name);
   // The second run begins the steady ones.
-  s.told = s.binding.runs >= 2 && !s.weights_hash;
+  s.told = s.binding.runs >= 2;
   return out.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+bool RemoteSession::work_idly() {
+  State& s = *state_;
+  if (!s.weights_hash) return false;
+  const size_t missing = s.weights_hash->bytes_left();
+  s.hash_weights(missing - std::min(missing, kHashPieceBytes));
+  if (!s.weights_hash) s.told = false;
+  return true;
 }
 
 std::span<const double> RemoteSession::run_figures() {

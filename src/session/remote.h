@@ -154,9 +154,11 @@ class RemoteSession {
   // put into the Binding; members that the Binding does not have are kept and shown beside it.
   // Error (usage): a member that is not the host's to say.
   Result<void> note(std::string_view json);
-  // The Binding's JSON with what was noted, "console": its line, "events": [lines]. The weights'
-  // hash is computed a piece each time, and "" until it is whole.
+  // The Binding's JSON with what was noted, "console": its line, "events": [lines].
   std::string binding_json();
+  // A piece of what no result waits for, some milliseconds: the weights' hash, which is "" in the
+  // record until it is whole. False: there was nothing to do.
+  bool work_idly();
   // After a run on the CPU that changed nothing but Binding::run_figures of what binding_json gave
   // last: those. Empty after any other.
   std::span<const double> run_figures();

@@ -177,6 +177,9 @@ int32_t sluice_gpu_failover(int32_t session, const char* why, uint32_t why_bytes
 // binding: the Binding's JSON, with "console": its line, "events": [lines].
 SLUICE_EXPORT(sluice_note) int32_t sluice_note(int32_t session, const char* json, uint32_t bytes);
 SLUICE_EXPORT(sluice_binding) int32_t sluice_binding(int32_t session);
+// To be called now and then while nothing else is to do, until it gives 0: some milliseconds each
+// of what no result waits for (the Binding's weights_sha256, which is "" until it is known).
+SLUICE_EXPORT(sluice_work_idly) int32_t sluice_work_idly(int32_t session);
 // The OTLP/HTTP JSON bodies of this session: {"metrics": {..}, "logs": {..}}; `resource` is
 // {"attributes": {..}}.
 SLUICE_EXPORT(sluice_otlp)

@@ -332,6 +332,12 @@ int32_t sluice_binding(int32_t handle) {
   return reply_text(session->remote->binding_json());
 }
 
+int32_t sluice_work_idly(int32_t handle) {
+  Session* session = find(handle);
+  if (session == nullptr) return kNoSession;
+  return done(session->remote->work_idly() ? 1 : 0);
+}
+
 int32_t sluice_otlp(int32_t handle, const char* resource, uint32_t resource_bytes) {
   Session* session = find(handle);
   if (session == nullptr) return kNoSession;

@@ -71,6 +71,13 @@ async function story(model, options) {
   expect('a run that got its arrays', 4, await session.run(given, {transfer: true}));
   if (options.worker !== false && given.input.data.length !== 0)
     wrong.push('an array that was given away is still here');
+  const old = await session.run(feeds(1));
+  const buffers = Object.values(old).map(({data}) => data.buffer);
+  const fresh = await session.run(feeds(2), {recycle: old});
+  expect('a run into the memory of an old one', 2, fresh);
+  if (options.worker !== false && buffers.some(({byteLength}) => byteLength > 0))
+    wrong.push('old results are still here');
+  expect('a run that can recycle nothing of that size', 6, await session.run(feeds(6, 2), {recycle: fresh}));
   const controller = new AbortController();
   const aborted = session.run(feeds(1), {signal: controller.signal}).then(
     () => 'done',

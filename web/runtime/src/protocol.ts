@@ -9,6 +9,7 @@
 // side calls `runtime.call('cutout.prepare', params, {transfer, signal, onEvent})`, where
 // `channelOf(session)` (session.ts) gives the runtime and the session's number in the worker.
 // Types only, apart from the small functions below: importing this costs the page nothing.
+import type {CompiledModule} from './core/compile.js';
 import type {WireError} from './errors.js';
 import type {Binding, DType, ProgressEvent, Results, SessionOptions, Tensor, TensorData, ValueInfo} from './types.js';
 
@@ -59,6 +60,13 @@ export interface WrittenFeed {
 
 export type WireFeeds = Readonly<Record<string, Tensor | WrittenFeed>>;
 
+export interface RunParams {
+  readonly session: number;
+  readonly feeds: WireFeeds;
+  /** Given away, for results of the same sizes. */
+  readonly recycle?: readonly ArrayBuffer[];
+}
+
 export interface RunResult {
   readonly results: Results;
   /** The record, or the figures that are all that has changed in it. */
@@ -79,6 +87,8 @@ export interface StartParams {
   readonly assets: string | null;
   readonly threads: number | null;
   readonly sight: Sight;
+  /** The page compiles the module and posts it. */
+  readonly compiling: boolean;
   /** When a device of this page was last lost or refused (Date.now()); null: never. */
   readonly lastDeviceFailure: number | null;
 }
@@ -106,7 +116,7 @@ export interface Calls {
   /** First of all: loads the WebAssembly module. */
   start: Call<StartParams, StartResult>;
   'session.open': Call<{readonly source: ModelSource; readonly options: WireOptions}, OpenResult, ProgressEvent>;
-  'session.run': Call<{readonly session: number; readonly feeds: WireFeeds}, RunResult, ProgressEvent>;
+  'session.run': Call<RunParams, RunResult, ProgressEvent>;
   'session.warmup': Call<{readonly session: number}, {readonly binding: Binding}, ProgressEvent>;
   'session.retryGpu': Call<{readonly session: number}, {readonly binding: Binding}>;
   'session.dispose': Call<{readonly session: number}, {readonly done: true}>;
@@ -120,7 +130,9 @@ export type EventOf<K extends CallName> = Calls[K]['event'];
 /** Page to worker. */
 export type ToWorker =
   | {readonly type: 'call'; readonly id: number; readonly name: string; readonly params: unknown}
-  | {readonly type: 'abort'; readonly id: number; readonly reason: string};
+  | {readonly type: 'abort'; readonly id: number; readonly reason: string}
+  /** Once, if start() said that it comes: the page's compilation, or null where that has failed. */
+  | {readonly type: 'module'; readonly compiled: CompiledModule | null};
 
 /** Worker to page. */
 export type ToPage =
@@ -174,6 +186,15 @@ export function fits({dtype, dims, data}: Tensor, place: FeedPlace): boolean {
     data.byteLength === place.bytes &&
     data.BYTES_PER_ELEMENT === place.elementBytes
   );
+}
+
+/** What lies under the tensors of numbers. */
+export function buffersOf(results: Readonly<Record<string, Tensor>>): ArrayBuffer[] {
+  const buffers = new Set<ArrayBuffer>();
+  for (const {data} of Object.values(results)) {
+    if (ArrayBuffer.isView(data) && data.buffer instanceof ArrayBuffer) buffers.add(data.buffer);
+  }
+  return [...buffers];
 }
 
 /** The bytes that a posted array really needs: posting a view would clone or give away its whole buffer. */

@@ -1,5 +1,6 @@
 // Runtime: the page's side of one worker. Sessions with the same assets and threads share one. When the
 // worker dies or its module traps, every pending call is rejected, and the next session gets a new worker.
+import {compileModule} from './core/compile.js';
 import {SluiceError, abortedError, asSluiceError, fromWire, messageOf, throwIfAborted} from './errors.js';
 import {fits, isNumbers, portPair} from './protocol.js';
 import type {
@@ -77,12 +78,17 @@ export class Runtime {
   ) {
     const {assets, threads} = options;
     this.clones = options.worker;
+    // Beside the worker's start. Where it fails, the worker tries, and tells.
+    const compiled =
+      this.clones && typeof document !== 'undefined'
+        ? compileModule({assets, threads, share: isIsolated(), forWorker: true}).catch(() => null)
+        : null;
     this.connected = this.connect(options);
     this.connected
       .then(() => {
         this.started = true;
         const sight = this.clones ? (isIsolated() ? 'shared' : 'none') : 'same-thread';
-        return this.post('start', {assets, threads, sight, lastDeviceFailure}, {});
+        return this.post('start', {assets, threads, sight, compiling: compiled !== null, lastDeviceFailure}, {});
       })
       .then(({memory}) => {
         this.memory = memory;
@@ -90,6 +96,13 @@ export class Runtime {
       .catch((thrown: unknown) => {
         this.die(asSluiceError(thrown));
       });
+    void compiled?.then(module => {
+      try {
+        this.port?.post({type: 'module', compiled: module}, []);
+      } catch {
+        this.port?.post({type: 'module', compiled: null}, []);
+      }
+    });
   }
 
   /** The runtime of these options, shared; release() it once for each acquire(). */

@@ -1,6 +1,6 @@
 // Session: the page's face of one model that is loaded in the worker.
 import {SluiceError, throwIfAborted} from './errors.js';
-import {ownedArray} from './protocol.js';
+import {buffersOf, ownedArray} from './protocol.js';
 import type {ModelSource, OpenResult, WireFile, WireOptions, WrittenFeed} from './protocol.js';
 import {Runtime} from './runtime.js';
 import {persistStorage} from './store/manage.js';
@@ -80,9 +80,11 @@ class WorkerSession implements SessionShape {
       const written = give ? null : runtime.writeFeed(session, name, tensor);
       sent[name] = written ?? sendable(tensor, give, transfer, !runtime.clones);
     }
+    const recycle = options.recycle ? buffersOf(options.recycle) : [];
+    for (const buffer of recycle) if (!transfer.includes(buffer)) transfer.push(buffer);
     const {results, binding, figures} = await runtime.call(
       'session.run',
-      {session, feeds: sent},
+      {session, feeds: sent, ...(recycle.length > 0 ? {recycle} : {})},
       {transfer, signal: options.signal, onEvent: this.onProgress},
     );
     if (binding) this.take(binding);

@@ -36,6 +36,7 @@ export class Core extends ModuleCalls {
   /** By session and input: feeds whose memory may be written again. */
   private readonly feeds = new Map<number, Map<number, FeedPlace>>();
   /** By session: what the outputs were told to be. */
+  private spares: ArrayBuffer[] = [];
   private readonly outputs = new Map<number, readonly WireValue[]>();
 
   constructor(loaded: LoadedModule, onPoison: (error: SluiceError) => void = () => {}) {
@@ -123,6 +124,11 @@ export class Core extends ModuleCalls {
       this.outputs.set(session, outputs);
     }
     return this.results(outputs);
+  }
+
+  /** Memory for results of the same sizes, until the next ones are handed out. */
+  recycle(buffers: readonly ArrayBuffer[]): void {
+    this.spares = [...buffers];
   }
 
   /** What the latest run has changed of the record (OpenedModel.runFigures); null: more than that. */
@@ -228,6 +234,11 @@ export class Core extends ModuleCalls {
     return this.json() as Binding;
   }
 
+  /** A few milliseconds of what no result waits for; false: there was nothing to do. */
+  workIdly(session: number): boolean {
+    return this.call('sluice_work_idly', session) === 1;
+  }
+
   otlp(session: number, resource: {attributes: Readonly<Record<string, string>>}): {metrics: object; logs: object} {
     this.withText(resource, (text, size) => this.call('sluice_otlp', session, text, size));
     return this.json() as {metrics: object; logs: object};
@@ -283,9 +294,15 @@ export class Core extends ModuleCalls {
     else this.feeds.set(session, new Map([[input, fed]]));
   }
 
+  private spare(bytes: number): ArrayBuffer | undefined {
+    const at = this.spares.findIndex(buffer => buffer.byteLength === bytes);
+    return at < 0 ? undefined : this.spares.splice(at, 1)[0];
+  }
+
   private results(values: readonly WireValue[]): Record<string, Tensor> {
     const out: Record<string, Tensor> = {};
-    for (const value of values) out[value.name] = tensorOf(value, this.memory);
+    for (const value of values) out[value.name] = tensorOf(value, this.memory, size => this.spare(size));
+    this.spares = [];
     return out;
   }
 }

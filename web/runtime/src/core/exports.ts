@@ -38,6 +38,7 @@ export interface ModuleExports {
   sluice_gpu_failover(session: number, why: number, whyBytes: number): number;
   sluice_note(session: number, json: number, bytes: number): number;
   sluice_binding(session: number): number;
+  sluice_work_idly(session: number): number;
   sluice_otlp(session: number, resource: number, resourceBytes: number): number;
   sluice_cutout_prepare(
     session: number,

@@ -26,9 +26,9 @@ export class WasmMemory {
     return this.bytes.subarray(pointer, pointer + size);
   }
 
-  /** A copy in memory of its own, never shared. */
-  copy(pointer: number, size: number): Uint8Array<ArrayBuffer> {
-    const out = new Uint8Array(size);
+  /** A copy in memory of its own, never shared: `into`, which has that size, or new. */
+  copy(pointer: number, size: number, into = new ArrayBuffer(size)): Uint8Array<ArrayBuffer> {
+    const out = new Uint8Array(into);
     out.set(this.at(pointer, size));
     return out;
   }

@@ -71,8 +71,12 @@ export function bytesOf(data: NumericData): Uint8Array {
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
 
-/** One result, copied out of the module's memory. */
-export function tensorOf(value: WireValue, memory: WasmMemory): Tensor {
+/** One result, copied out of the module's memory, into what `spare` has for its size. */
+export function tensorOf(
+  value: WireValue,
+  memory: WasmMemory,
+  spare: (bytes: number) => ArrayBuffer | undefined = () => undefined,
+): Tensor {
   const dims = [...(value.dims ?? [])];
   if (value.strings) return {dtype: 'string', dims, data: value.strings};
   const dtype = value.dtype as Exclude<DType, 'string'>;
@@ -84,7 +88,7 @@ export function tensorOf(value: WireValue, memory: WasmMemory): Tensor {
       `The output "${value.name}" is ${what}, which this interface does not hand out`,
     );
   }
-  return {dtype, dims, data: array.of(memory.copy(value.data, value.bytes).buffer)};
+  return {dtype, dims, data: array.of(memory.copy(value.data, value.bytes, spare(value.bytes)).buffer)};
 }
 
 /** A tensor of zeros (of empty strings). */

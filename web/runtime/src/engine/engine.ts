@@ -5,10 +5,11 @@ import type {OpenOptions} from '../core/answers.js';
 import {loadModule} from '../core/load.js';
 import {SluiceError, throwIfAborted, toWire} from '../errors.js';
 import {DeviceKeeper} from '../gpu/device_keeper.js';
+import {buffersOf} from '../protocol.js';
 import type {OpenResult, RunResult, StartParams, WireOptions} from '../protocol.js';
 import {ConsoleSink} from '../telemetry/console.js';
 import {OtlpSink} from '../telemetry/otlp.js';
-import type {Binding, Tensor} from '../types.js';
+import type {Binding} from '../types.js';
 import {extensions} from './extensions.js';
 import type {Host} from './host.js';
 import {LoadedSession, deviceOptions} from './loaded_session.js';
@@ -19,6 +20,9 @@ import {Mutex} from './mutex.js';
 // A model of so many bytes has work for threads from its first run on; of a smaller one, a first result comes sooner
 // without them, and they are started then.
 const LARGE_MODEL_BYTES = 8 << 20;
+
+// Between the pieces of what can wait: runs come first.
+const IDLE_MS = 50;
 
 interface Entry {
   readonly loaded: LoadedSession;
@@ -38,6 +42,7 @@ export class Engine {
   private seen = false;
   private readonly entries = new Map<number, Entry>();
   private readonly jobs = new Mutex();
+  private idle: ReturnType<typeof setTimeout> | undefined;
 
   constructor(readonly host: Host) {
     host.on('start', async params => {
@@ -79,14 +84,16 @@ export class Engine {
           throw thrown;
         }
         event({phase: 'ready'});
+        this.workIdly(opened.session);
         const {inputs, outputs, session} = opened;
         const {runFigures} = opened;
         return {session, inputs, outputs, binding: this.tell(session), runFigures} satisfies OpenResult;
       });
     });
-    host.on('session.run', ({session, feeds}, {signal, transfer, event}) =>
+    host.on('session.run', ({session, feeds, recycle}, {signal, transfer, event}) =>
       this.exclusive(async () => {
         const loaded = this.session(session);
+        this.core.recycle(recycle ?? []);
         const results = await loaded.run(feeds, signal, event);
         transfer.push(...buffersOf(results));
         const posted = Object.values(feeds).some(feed => !('at' in feed));
@@ -158,8 +165,20 @@ export class Engine {
     return figures ? {figures} : {binding: this.tell(session)};
   }
 
+  // What the record lacks and nobody waits for: a piece at a time, when there has been time for a first run.
+  private workIdly(session: number): void {
+    this.idle = setTimeout(() => {
+      void this.exclusive(() => {
+        if (!this.entries.has(session)) return;
+        if (this.core.workIdly(session)) this.workIdly(session);
+        else this.host.tell({type: 'binding', session, binding: this.tell(session)});
+      }).catch(() => {}); // the module has trapped, and said so
+    }, IDLE_MS);
+  }
+
   /** Ends everything: for an engine in the caller's own thread. */
   stop(): void {
+    clearTimeout(this.idle);
     this.keeper?.destroy();
     this.entries.clear();
   }
@@ -169,18 +188,22 @@ export class Engine {
     return this.keeper;
   }
 
-  private async start({assets, threads, sight, lastDeviceFailure}: StartParams): Promise<Core> {
+  private async start({assets, threads, sight, compiling, lastDeviceFailure}: StartParams): Promise<Core> {
     this.keeper = new DeviceKeeper(lastDeviceFailure, at => {
       this.host.tell({type: 'device-failure', at});
     });
-    const loaded = await loadModule({
-      assets,
-      threads,
-      share: sight === 'shared',
-      startThread: thread => {
-        this.host.tell({type: 'thread', thread});
+    const compiled = compiling ? this.host.compiled : undefined;
+    const loaded = await loadModule(
+      {
+        assets,
+        threads,
+        share: sight === 'shared',
+        startThread: thread => {
+          this.host.tell({type: 'thread', thread});
+        },
       },
-    });
+      compiled,
+    );
     this.theCore = new Core(loaded, error => {
       this.host.tell({type: 'poisoned', error: toWire(error)});
     });
@@ -244,12 +267,4 @@ function requestedOf(options: WireOptions): OpenOptions['requested'] {
   }
   // The CPU never fails, so nothing comes after it.
   return first === 'cpu' ? 'cpu' : backends.includes('cpu') ? 'auto' : 'webgpu';
-}
-
-function buffersOf(results: Readonly<Record<string, Tensor>>): ArrayBuffer[] {
-  const buffers = new Set<ArrayBuffer>();
-  for (const {data} of Object.values(results)) {
-    if (ArrayBuffer.isView(data) && data.buffer instanceof ArrayBuffer) buffers.add(data.buffer);
-  }
-  return [...buffers];
 }

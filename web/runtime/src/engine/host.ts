@@ -1,5 +1,6 @@
 // Host: the worker's side of the line. Handlers are added by name; each call gets a context with its
 // AbortSignal, a way to send events, and a list of what to give away with the result.
+import type {CompiledModule} from '../core/compile.js';
 import {SluiceError, abortedError, toWire} from '../errors.js';
 import type {CallName, EventOf, Params, Port, ResultOf, ToPage, ToWorker} from '../protocol.js';
 
@@ -21,10 +22,17 @@ type AnyHandler = (params: unknown, context: CallContext<unknown>) => unknown;
 export class Host {
   private readonly handlers = new Map<string, AnyHandler>();
   private readonly running = new Map<number, AbortController>();
+  /** The module, if the page compiles it. */
+  readonly compiled: Promise<CompiledModule | null>;
+  private takeCompiled: (compiled: CompiledModule | null) => void = () => {};
 
   constructor(private readonly port: Port<ToPage, ToWorker>) {
+    this.compiled = new Promise(resolve => {
+      this.takeCompiled = resolve;
+    });
     port.onMessage = message => {
-      void this.receive(message);
+      if (message.type === 'module') this.takeCompiled(message.compiled);
+      else void this.receive(message);
     };
   }
 
@@ -40,7 +48,7 @@ export class Host {
     this.port.post(message, []);
   }
 
-  private async receive(message: ToWorker): Promise<void> {
+  private async receive(message: Exclude<ToWorker, {type: 'module'}>): Promise<void> {
     if (message.type === 'abort') {
       this.running.get(message.id)?.abort(message.reason);
       return;

@@ -5,7 +5,7 @@ import {Download, notAModel, versionOf} from './download.js';
 import type {DownloadTarget} from './download.js';
 import {ModelStore, entryKey} from './model_store.js';
 import type {EntryRecord, EntryWriter, PartialRecord} from './model_store.js';
-import {PieceDigests} from './piece_digests.js';
+import {PieceDigests, pieceBytes} from './piece_digests.js';
 import {Sha256} from './sha256.js';
 import {isQuotaError} from './storage.js';
 import type {Hasher, LoadOptions, LoadedModel, ModelSink, ModelSource} from './types.js';
@@ -72,13 +72,15 @@ async function loadLocal(
   const known = source instanceof Response ? undefined : source instanceof Blob ? source.size : source.byteLength;
   if (known !== undefined) checkSize(known, options);
   await sink.begin(known ?? options.sizeBytes);
-  const hash = options.sha256 === undefined ? undefined : hasherOf(sink);
+  const pieces = known !== undefined && isOnePiece(known) ? new PieceDigests(known) : undefined;
+  const hash = pieces || options.sha256 === undefined ? undefined : hasherOf(sink);
   const progress = new Progress(options, known, false);
   let bytes = 0;
   const take = (chunk: Uint8Array) => {
     throwIfAborted(options.signal, 'Loading');
     sink.write(chunk);
     hash?.update(chunk);
+    void pieces?.update(chunk);
     bytes += chunk.length;
     progress.show(bytes);
   };
@@ -94,8 +96,8 @@ async function loadLocal(
     for (let at = 0; at < all.length; at += memoryPieceBytes) take(all.subarray(at, at + memoryPieceBytes));
   }
   progress.show(bytes, true);
-  const sha256 = hash?.digest();
-  if (sha256 !== options.sha256) throw wrongHash('The model', sha256, options.sha256);
+  const sha256 = pieces ? (await pieces.finish())[0] : hash?.digest();
+  if (options.sha256 !== undefined && sha256 !== options.sha256) throw wrongHash('The model', sha256, options.sha256);
   return {
     bytes,
     ...(sha256 ? {sha256} : {}),
@@ -330,6 +332,7 @@ class UrlLoad {
 /** Hands a download's bytes to the sink, the hash and the store, each of which may begin again. */
 class HashingTarget implements DownloadTarget {
   download: Download | undefined;
+  /** Absent for a file of one piece that is not stored: that piece's digest is the whole's. */
   private hash: Hasher | undefined;
   private writer: EntryWriter | undefined;
   private pieces: PieceDigests | undefined;
@@ -377,12 +380,14 @@ class HashingTarget implements DownloadTarget {
     const {key, sink, options} = this.owner.load;
     await sink.begin(totalBytes);
     this.progress = new Progress(options, totalBytes, false);
-    this.hash = this.hashed ? hasherOf(sink) : undefined;
     this.bytes = this.checkpointed = 0;
     await this.writer?.discard();
     this.writer = this.pieces = undefined;
+    // What is stored may be cut and gone on with another day, and is hashed as it comes.
+    const onePiece = !this.store && totalBytes !== undefined && isOnePiece(totalBytes);
+    this.hash = this.hashed && !onePiece ? hasherOf(sink) : undefined;
+    if (this.store || onePiece) this.pieces = new PieceDigests(totalBytes);
     if (!this.store) return;
-    this.pieces = new PieceDigests();
     try {
       this.writer = await this.store.writer(key, undefined);
     } catch (thrown) {
@@ -393,19 +398,30 @@ class HashingTarget implements DownloadTarget {
   async write(chunk: Uint8Array): Promise<void> {
     const {sink, checkpointBytes: step} = this.owner.load;
     sink.write(chunk);
+    if (!this.hash && this.pieces && this.bytes + chunk.length > pieceBytes) this.goOn(this.pieces);
     this.hash?.update(chunk);
     this.bytes += chunk.length;
     this.progress.show(this.bytes);
+    const digested = this.pieces?.update(chunk);
     if (!this.writer) return;
     try {
       const written = this.writer.write(chunk);
       if (written) await written;
-      const digested = this.pieces?.update(chunk);
       if (digested) await digested;
       if (this.bytes - this.checkpointed >= step) await this.checkpoint();
     } catch (thrown) {
       await this.giveUpStore(thrown);
     }
+  }
+
+  // More comes than was told: the whole is hashed after all.
+  private goOn(pieces: PieceDigests): void {
+    if (!this.hashed) {
+      this.pieces = undefined;
+      return;
+    }
+    this.hash = new Sha256();
+    this.hash.update(pieces.first(this.bytes));
   }
 
   /** The download has failed or was aborted: what came so far is kept for another day, where that is of use. */
@@ -430,7 +446,8 @@ class HashingTarget implements DownloadTarget {
   /** All bytes are here. They become an entry of the store only if they are the ones expected. */
   async finish(): Promise<{sha256?: string; bytes: number; stored: boolean}> {
     const {options, url} = this.owner.load;
-    const sha256 = this.hash?.digest();
+    const pieces = (await this.pieces?.finish()) ?? [];
+    const sha256 = this.hash ? this.hash.digest() : pieces.length === 1 ? pieces[0] : undefined;
     this.progress.show(this.bytes, true);
     let stored = false;
     if (this.writer && sha256) {
@@ -438,7 +455,6 @@ class HashingTarget implements DownloadTarget {
         if (options.sha256 !== undefined && sha256 !== options.sha256) {
           await this.writer.discard();
         } else {
-          const pieces = (await this.pieces?.finish()) ?? [];
           await this.writer.commit({bytes: this.bytes, sha256, url: url.href, ...this.download?.version, pieces});
           stored = true;
         }
@@ -473,6 +489,11 @@ class HashingTarget implements DownloadTarget {
     this.writer = this.pieces = undefined;
     await writer?.discard();
   }
+}
+
+/** Files of one piece are hashed by the platform, where the page is secure enough to have it: many times as fast. */
+function isOnePiece(bytes: number): boolean {
+  return bytes > 0 && bytes <= pieceBytes && globalThis.crypto?.subtle !== undefined;
 }
 
 /** The sink's own, or in JavaScript: at half the speed. */

@@ -11,10 +11,15 @@ export async function sha256OfPiece(bytes: Uint8Array): Promise<string> {
 
 /** Cuts what comes into pieces, and keeps their digests. */
 export class PieceDigests {
-  private piece = new Uint8Array(1 << 16); // grows to pieceBytes
+  private piece: Uint8Array; // grows to pieceBytes
   private filled = 0;
   private readonly done: string[] = [];
   private last: Promise<void> = Promise.resolve();
+
+  /** @param totalBytes how many will come, if that is known */
+  constructor(totalBytes = 1 << 16) {
+    this.piece = new Uint8Array(Math.min(totalBytes, pieceBytes));
+  }
 
   /** Gives a promise when a piece is full: of at most one more the digest is under way then. */
   update(chunk: Uint8Array): Promise<void> | undefined {
@@ -31,6 +36,11 @@ export class PieceDigests {
       }
     }
     return wait;
+  }
+
+  /** The first bytes, as long as no more than a piece has come. */
+  first(bytes: number): Uint8Array {
+    return this.piece.subarray(0, bytes);
   }
 
   async finish(): Promise<readonly string[]> {

@@ -47,7 +47,7 @@ export interface LoadOptions {
 
 export interface LoadedModel {
   readonly bytes: number;
-  /** Of all bytes; absent where nobody needed it (bytes in memory, or no store, without options.sha256). */
+  /** Of all bytes; absent for files of several pieces where nobody needed it (in memory, or no store, without options.sha256). */
   readonly sha256?: string;
   /** store: nothing came over the network but, perhaps, the question whether it has changed. */
   readonly from: 'memory' | 'store' | 'network';
