@@ -95,14 +95,25 @@ inline Held make_held() {
   }
   return held;
 }
-inline const Held& hold_device() {
+inline Held& the_held() {
   static Held held;
+  return held;
+}
+inline const Held& hold_device() {
+  Held& held = the_held();
   if (held.device == nullptr || !held.device->usable()) {
     held = {};
     held = make_held();
   }
   return held;
 }
+// Given back before the process ends: the driver, which is loaded later than the_held() is made,
+// takes itself apart sooner, and crashes when it has a device by then.
+class GiveHeldBack : public testing::Environment {
+  void TearDown() override { the_held() = {}; }
+};
+inline testing::Environment* const give_held_back =
+    testing::AddGlobalTestEnvironment(new GiveHeldBack);
 
 #define SLUICE_NEED_DEVICE()                                      \
   const sluice::gpu_tests::Held& held = gpu_tests::hold_device(); \
