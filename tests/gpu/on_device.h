@@ -73,8 +73,8 @@ inline session::Options software() {
 }
 
 // The process's device, held together with a session, so that all tests share the device, its
-// self-test and the pipelines compiled on it; made anew after a test that lost it. `session` is
-// empty where there is none ("not run").
+// self-test and the pipelines compiled on it; made anew after a test that lost it or failed, which
+// may have left work behind. `session` is empty where there is none ("not run").
 struct Held {
   std::unique_ptr<session::Session> session;
   std::shared_ptr<exec::webgpu::Device> device;
@@ -100,11 +100,14 @@ inline Held& the_held() {
   return held;
 }
 inline const Held& hold_device() {
+  static int failed_before = 0;
   Held& held = the_held();
-  if (held.device == nullptr || !held.device->usable()) {
+  const int failed = testing::UnitTest::GetInstance()->failed_test_count();
+  if (held.device == nullptr || failed != failed_before || !held.device->usable()) {
     held = {};
     held = make_held();
   }
+  failed_before = failed;
   return held;
 }
 // Given back before the process ends: the driver, which is loaded later than the_held() is made,
