@@ -159,6 +159,32 @@ bool is_small(const PoolGeometry& g) {
          });
 }
 
+// Each output from the whole of its plane.
+Result<void> pool_planes(KernelContext& context, const Tensor& x, const PoolGeometry& g,
+                         bool is_max) {
+  SLUICE_ASSIGN(Tensor * y, context.out(0, DType::kFloat32, pool_output_shape(g)));
+  const int64_t each = g.in_elems();
+  const float* const in = x.data<float>();
+  float* const out = y->mutable_data<float>();
+  const int64_t grain = std::max<int64_t>(1, (1 << 15) / each);
+  context.parallel_for(y->elements(), grain, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      out[i] = is_max
+                   ? simd::maximum(in + i * each, each)
+                   : static_cast<float>(simd::sum(in + i * each, each) / static_cast<double>(each));
+    }
+  });
+  return {};
+}
+
+// One window, which is the plane: some models write global pooling so.
+bool is_whole_plane(const PoolGeometry& g) {
+  return std::ranges::all_of(g.axes, [](const WindowAxis& axis) {
+    return axis.out == 1 && axis.kernel == axis.in && axis.dilation == 1 && axis.pad_begin == 0 &&
+           axis.pad_end == 0;
+  });
+}
+
 Result<void> max_pool_f32(KernelContext& context) {
   SLUICE_ASSIGN(const Tensor* x, op::input_tensor(context, 0, {DType::kFloat32}));
   SLUICE_ASSIGN(const PoolGeometry* geometry, context.kept<PoolGeometry>([&] {
@@ -177,6 +203,7 @@ Result<void> average_pool_f32(KernelContext& context) {
   }));
   const PoolGeometry& g = *geometry;
   if (!is_small(g) || x->elements() == 0) return average_pool_reference(context);
+  if (is_whole_plane(g)) return pool_planes(context, *x, g, false);
   const bool padding = context.attrs().int_or("count_include_pad", 0) != 0;
   return pool_rows(context, *x, g, padding ? Kind::kAverageWithPadding : Kind::kAverage);
 }
@@ -186,22 +213,10 @@ Result<void> global_pool(KernelContext& context, bool is_max) {
   SLUICE_ASSIGN(const PoolGeometry* geometry,
                 context.kept<PoolGeometry>([&] { return global_pool_geometry(x->shape()); }));
   const PoolGeometry& g = *geometry;
-  const int64_t each = g.in_elems();
-  if (each == 0) {
+  if (g.in_elems() == 0) {
     return is_max ? global_max_pool_reference(context) : global_average_pool_reference(context);
   }
-  SLUICE_ASSIGN(Tensor * y, context.out(0, DType::kFloat32, pool_output_shape(g)));
-  const float* const in = x->data<float>();
-  float* const out = y->mutable_data<float>();
-  const int64_t grain = std::max<int64_t>(1, (1 << 15) / each);
-  context.parallel_for(y->elements(), grain, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      out[i] = is_max
-                   ? simd::maximum(in + i * each, each)
-                   : static_cast<float>(simd::sum(in + i * each, each) / static_cast<double>(each));
-    }
-  });
-  return {};
+  return pool_planes(context, *x, g, is_max);
 }
 Result<void> global_max_pool_f32(KernelContext& context) { return global_pool(context, true); }
 Result<void> global_average_pool_f32(KernelContext& context) { return global_pool(context, false); }

@@ -44,6 +44,7 @@ Walk joined(const Shape& shape, const Shape& strides) {
 
 // 32 x 32 elements of up to 8 bytes: 8 KiB on either side.
 constexpr int64_t kTile = 32;
+constexpr int64_t kPiece = 2048;
 constexpr int64_t kGrainBytes = 128 * 1024;
 
 template <class T>
@@ -86,12 +87,16 @@ void move(KernelContext& context, const Walk& walk, const T* in, T* out) {
   const int64_t out_step = out_strides[along];
   const int64_t strips = (columns + kTile - 1) / kTile;
   const int64_t planes = total / inner / columns;
+  // A long row is a task for each of its pieces: a picture's few channels alone would be one.
+  const int64_t piece = std::min(inner, kPiece);
+  const int64_t pieces = (inner + piece - 1) / piece;
   const int64_t grain = std::max<int64_t>(
-      1, kGrainBytes / static_cast<int64_t>(sizeof(T)) / (inner * std::min(columns, kTile)));
-  context.parallel_for(planes * strips, grain, [&](int64_t begin, int64_t end) {
+      1, kGrainBytes / static_cast<int64_t>(sizeof(T)) / (piece * std::min(columns, kTile)));
+  context.parallel_for(planes * strips * pieces, grain, [&](int64_t begin, int64_t end) {
     for (int64_t task = begin; task < end; ++task) {
-      const int64_t plane = task / strips;
-      const int64_t c0 = task % strips * kTile, c1 = std::min(columns, c0 + kTile);
+      const int64_t first = task % pieces * piece, last = std::min(inner, first + piece);
+      const int64_t plane = task / pieces / strips;
+      const int64_t c0 = task / pieces % strips * kTile, c1 = std::min(columns, c0 + kTile);
       const T* const from = in + input_at(plane, rank - 1, along);
       int64_t out_at = 0, left = plane;
       for (int i = rank - 2; i >= 0; --i) {
@@ -100,8 +105,8 @@ void move(KernelContext& context, const Walk& walk, const T* in, T* out) {
         left /= walk.extents[i];
       }
       T* const to = out + out_at;
-      for (int64_t r0 = 0; r0 < inner; r0 += kTile) {
-        const int64_t r1 = std::min(inner, r0 + kTile);
+      for (int64_t r0 = first; r0 < last; r0 += kTile) {
+        const int64_t r1 = std::min(last, r0 + kTile);
         for (int64_t c = c0; c < c1; ++c) {
           const T* source = from + c * column_step;
           T* target = to + c * out_step;
