@@ -103,6 +103,10 @@ struct ThreadPool::Team {
 };
 
 int64_t ThreadPool::range_count(int64_t count, int64_t grain) {
+#ifdef __wasm__
+  // Grains are meant in time, and counted for the vectors of native instruction sets.
+  grain /= 4;
+#endif
   return std::clamp<int64_t>(count / std::max<int64_t>(grain, 1), 1, kMaxRanges);
 }
 
