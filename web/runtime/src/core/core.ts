@@ -1,6 +1,6 @@
 // Core: the WebAssembly module behind typed methods, one for each export of src/wasm/abi.h that sessions use.
 import type {SluiceError} from '../errors.js';
-import {fits} from '../protocol.js';
+import {fits, isNumbers} from '../protocol.js';
 import type {FeedPlace} from '../protocol.js';
 import type {Binding, Tensor} from '../types.js';
 import type {
@@ -16,7 +16,7 @@ import type {
 } from './answers.js';
 import type {LoadedModule} from './load.js';
 import {ModuleCalls} from './module_calls.js';
-import {bytesOf, isNumeric, tensorOf} from './values.js';
+import {bytesOf, tensorOf} from './values.js';
 import type {WireValue} from './values.js';
 
 /** What the executor and the sessions need of it; tests have their own. */
@@ -82,12 +82,12 @@ export class Core extends ModuleCalls {
   feed(session: number, input: number, tensor: Tensor, again = false): void {
     const {dtype, dims, data} = tensor;
     const before = this.fed(session, input);
-    if (again && before && isNumeric(data) && fits(tensor, before)) {
+    if (again && before && isNumbers(data) && fits(tensor, before)) {
       this.memory.bytes.set(bytesOf(data), before.at);
       return;
     }
     this.feeds.get(session)?.delete(input);
-    if (!isNumeric(data)) {
+    if (!isNumbers(data)) {
       this.withText({dtype, dims, strings: data}, (text, size) =>
         this.call('sluice_feed', session, input, text, size, 0, 0),
       );

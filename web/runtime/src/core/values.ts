@@ -1,5 +1,6 @@
 // Tensors between JavaScript and the module: typed arrays by dtype, and the JSON of abi.h.
 import {SluiceError} from '../errors.js';
+import {isNumbers} from '../protocol.js';
 import type {DType, Tensor, TensorData} from '../types.js';
 import type {WasmMemory} from './memory.js';
 
@@ -34,10 +35,6 @@ export interface WireValue {
   readonly sequence?: readonly WireValue[];
 }
 
-export function isNumeric(data: TensorData): data is NumericData {
-  return ArrayBuffer.isView(data);
-}
-
 /** Checks a feed's parts against each other; `name` is for messages. */
 export function checkFeed(name: string, tensor: Tensor): void {
   const {dtype, dims, data} = tensor;
@@ -49,7 +46,7 @@ export function checkFeed(name: string, tensor: Tensor): void {
     elements *= extent;
   }
   if (dtype === 'string') {
-    if (isNumeric(data)) throw new SluiceError('usage', `The input "${name}" is a string tensor without strings`);
+    if (isNumbers(data)) throw new SluiceError('usage', `The input "${name}" is a string tensor without strings`);
     if (data.length !== elements) {
       throw new SluiceError('usage', `The input "${name}" holds ${data.length} strings (${elements} by its dims)`);
     }
@@ -57,7 +54,7 @@ export function checkFeed(name: string, tensor: Tensor): void {
   }
   const array = ARRAYS[dtype];
   if (!array) throw new SluiceError('usage', `The input "${name}" has the unknown dtype ${String(dtype)}`);
-  if (!isNumeric(data))
+  if (!isNumbers(data))
     throw new SluiceError('usage', `The input "${name}" is a ${dtype} tensor without a typed array`);
   if (data.BYTES_PER_ELEMENT !== array.bytes || data.byteLength !== elements * array.bytes) {
     throw new SluiceError(
