@@ -1,9 +1,10 @@
 // Builds build/web/sluice-web (the npm package) and build/web/app (the static site). Run by tools/web.
 //   node web/build.mjs [package] [app]
-// Page-side modules are emitted one by one, so that bundlers can drop what is not used. What runs in a
-// worker is bundled into one file each: every source named worker.ts or thread.ts becomes /worker.js or
-// /thread.js at the package's top, beside the .wasm files. Hence code that runs in a worker writes
-// new URL('./sluice-simd.wasm', import.meta.url) whatever folder its source lies in.
+// Each entry is bundled into one file, since every further import is a round trip before a page can begin: index.js,
+// cutout/index.js (which takes Session from there) and same_thread.js. What runs in a worker, too: every source named
+// worker.ts or thread.ts becomes /worker.js or /thread.js at the package's top, beside the .wasm files. Hence code
+// writes new URL('./sluice-simd.wasm', import.meta.url) whatever folder its source lies in. Bundlers of others drop
+// what is not used of an entry as long as its top level has no effects.
 import {spawnSync} from 'node:child_process';
 import crypto from 'node:crypto';
 import fs from 'node:fs';
@@ -80,7 +81,7 @@ function emit() {
   }
 }
 
-/** The modules that `entries` need, themselves included, by their relative imports. */
+/** The declarations that `entries` need, themselves included, by their relative imports. */
 function reachable(entries) {
   const found = new Set();
   const visit = name => {
@@ -89,7 +90,7 @@ function reachable(entries) {
     const text = fs.readFileSync(path.join(stage, name), 'utf8');
     for (const [, specifier] of text.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*['"](\.[^'"]+)['"]/g)) {
       const next = path.normalize(path.join(path.dirname(name), specifier));
-      visit(name.endsWith('.d.ts') ? next.replace(/\.js$/, '.d.ts') : next);
+      visit(next.replace(/\.js$/, '.d.ts'));
     }
   };
   entries.forEach(visit);
@@ -98,22 +99,69 @@ function reachable(entries) {
 
 const workerSources = filesBelow(source, name => ['worker.ts', 'thread.ts'].includes(path.basename(name)));
 
+const bundleFolder = path.join(root, 'build/web/bundle');
+const bundling = {
+  bundle: true,
+  format: 'esm',
+  target: 'es2022',
+  minify: true,
+  sourcemap: 'linked',
+  write: false,
+  logLevel: 'warning',
+  absWorkingDir: root,
+  outdir: bundleFolder,
+  alias: {'sluice-web': path.join(source, 'index.ts'), 'sluice-web/cutout': path.join(source, 'cutout/index.ts')},
+};
+const filesOf = result =>
+  result.outputFiles.map(file => ({name: path.relative(bundleFolder, file.path), bytes: file.contents}));
+
 function bundle(entry, options = {}) {
-  const result = esbuild.buildSync({
-    entryPoints: [entry],
-    bundle: true,
-    format: 'esm',
-    target: 'es2022',
-    minify: true,
-    sourcemap: 'linked',
-    write: false,
-    logLevel: 'warning',
-    absWorkingDir: root,
-    outdir: path.join(root, 'build/web/bundle'),
-    alias: {'sluice-web': path.join(source, 'index.ts'), 'sluice-web/cutout': path.join(source, 'cutout/index.ts')},
-    ...options,
+  return filesOf(esbuild.buildSync({...bundling, entryPoints: [entry], ...options}));
+}
+
+// What cutout/index.js takes from index.js beyond what the latter's types tell of.
+const sharedInside = `
+export * from './index.ts';
+export {channelOf} from './session.ts';
+export {messageOf, throwIfAborted} from './errors.ts';
+`;
+
+/** Imports of these modules of the package become imports of `file`. */
+const takenFrom = (file, modules) => ({
+  name: 'shared',
+  setup({onResolve}) {
+    onResolve({filter: /^\.\.\//}, ({path: asked, resolveDir}) => {
+      const name = path.relative(source, path.resolve(resolveDir, asked));
+      return modules.includes(name) ? {path: file, external: true} : undefined;
+    });
+  },
+});
+
+/** The page's files. */
+async function addPage(output) {
+  const index = await esbuild.build({
+    ...bundling,
+    stdin: {contents: sharedInside, resolveDir: source, loader: 'ts', sourcefile: 'page.ts'},
+    outfile: path.join(bundleFolder, 'index.js'),
+    outdir: undefined,
+    // Loaded only when it is needed.
+    external: ['./same_thread.js'],
+    metafile: true,
   });
-  return result.outputFiles.map(file => ({name: path.basename(file.path), bytes: file.contents}));
+  const {exports} = Object.values(index.metafile.outputs).find(one => one.entryPoint);
+  const cutout = await esbuild.build({
+    ...bundling,
+    entryPoints: {'cutout/index': path.join(source, 'cutout/index.ts')},
+    plugins: [takenFrom('../index.js', ['session.js', 'errors.js'])],
+  });
+  for (const file of [...filesOf(index), ...filesOf(cutout), ...bundle(path.join(source, 'same_thread.ts'))]) {
+    output.write(file.name, file.bytes);
+  }
+  const [code] = cutout.outputFiles.filter(({path: name}) => name.endsWith('.js'));
+  for (const [, names] of code.text.matchAll(/import\s*{([^}]*)}\s*from\s*"\.\.\/index\.js"/g)) {
+    const lacking = names.split(',').filter(name => !exports.includes(name.trim().split(' ')[0]));
+    if (lacking.length > 0) throw new Error(`cutout/index.js takes ${lacking.join()} from index.js, which has it not`);
+  }
 }
 
 /** Whose code is in the module besides ours: their notices, as Debian's packages carry them. */
@@ -130,19 +178,17 @@ function addRuntime(output) {
   for (const name of workerSources) {
     for (const file of bundle(path.join(source, name))) output.write(file.name, file.bytes);
   }
-  const wasm = filesBelow(path.join(root, 'build/wasm'), name => /^sluice-[a-z-]+\.wasm$/.test(name));
+  const wasm = filesBelow(path.join(root, 'build/wasm'), name => /^sluice-(simd|relaxed)(-threads)?\.wasm$/.test(name));
   for (const name of wasm) output.copy(path.join(root, 'build/wasm', name), name);
   if (wasm.length > 0) output.write('THIRD_PARTY_NOTICES.txt', notices());
   return wasm;
 }
 
-function buildPackage() {
+async function buildPackage() {
   emit();
   const output = new Output(packageOut);
-  const entries = ['index', 'cutout/index'].filter(name => fs.existsSync(path.join(stage, `${name}.js`)));
-  for (const name of reachable(entries.flatMap(entry => [`${entry}.js`, `${entry}.d.ts`]))) {
-    output.copy(path.join(stage, name), name);
-  }
+  for (const name of reachable(['index.d.ts', 'cutout/index.d.ts'])) output.copy(path.join(stage, name), name);
+  await addPage(output);
   const wasm = addRuntime(output);
   const entry = name => ({types: `./${name}.d.ts`, default: `./${name}.js`});
   const manifest = {
@@ -269,5 +315,5 @@ function buildApp() {
   console.log(`build/web/app: ${output.names.size} files`);
 }
 
-if (steps.includes('package')) buildPackage();
+if (steps.includes('package')) await buildPackage();
 if (steps.includes('app')) buildApp();

@@ -241,7 +241,7 @@ export class Runtime {
   }
 
   private async startHere(): Promise<Port<ToWorker, ToPage>> {
-    const [{Engine}, {Host}] = await Promise.all([import('./engine/engine.js'), import('./engine/host.js')]);
+    const {Engine, Host} = await import('./same_thread.js');
     const [page, inside] = portPair();
     const engine = new Engine(new Host(inside));
     this.stop = () => {

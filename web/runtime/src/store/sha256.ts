@@ -12,8 +12,8 @@ function fractions(count: number, root: (value: number) => number): Int32Array {
   return out;
 }
 
-const roundConstants = fractions(64, Math.cbrt);
-const initialState = fractions(8, Math.sqrt);
+const roundConstants = /* @__PURE__ */ fractions(64, Math.cbrt);
+const initialState = /* @__PURE__ */ fractions(8, Math.sqrt);
 const blockBytes = 64;
 
 /** Incremental: update() any number of times; digest() at any time, also in between. */
