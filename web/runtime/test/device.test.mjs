@@ -95,6 +95,61 @@ test('waits end: by the deadline, by the failure of the device, and late answers
   await assert.rejects(within(Promise.reject(new Error('inner')), 1000, 'x'), { code: 'device', message: /inner/ });
 });
 
+// Time as the test tells it: timers and performance.now() alike.
+function clockOf(t) {
+  let now = 1000;
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  t.mock.method(performance, 'now', () => now);
+  return async seconds => {
+    for (let i = 0; i < seconds; ++i) {
+      now += 1000;
+      t.mock.timers.tick(1000);
+      for (let turn = 0; turn < 10; ++turn) await new Promise(resolve => setImmediate(resolve));
+    }
+  };
+}
+const shader = i => ({ label: `shader ${i}`, wgsl: `${i}`, uniform: false, bindings: 1, writableMask: 0 });
+
+test('a deadline is for a silence: a machine that takes long for each of many shaders is waited for', async t => {
+  const pass = clockOf(t);
+  const fake = new FakeGpu({});
+  const answers = [];
+  fake.createComputePipelineAsync = ({ label }) => new Promise(resolve => answers.push(() => resolve({ label })));
+  const gpu = new GpuDevice(fake, facts, 10_000);
+  let made;
+  let error;
+  gpu.pipelines.acquire([0, 1, 2, 3, 4, 5].map(shader)).then(
+    all => (made = all),
+    thrown => (error = thrown),
+  );
+  await pass(0);
+  await pass(1);
+  for (let i = 0; i < 6; ++i) {
+    await pass(8);
+    assert.equal(error, undefined, `after ${1 + 8 * (i + 1)} s: ${error?.message}`);
+    assert.equal(made, undefined);
+    answers[i]();
+  }
+  await pass(1);
+  assert.equal(made.length, 6);
+});
+
+test('whoever falls silent is given up, however much was answered before', async t => {
+  const pass = clockOf(t);
+  const fake = new FakeGpu({});
+  const answers = [];
+  fake.createComputePipelineAsync = ({ label }) => new Promise(resolve => answers.push(() => resolve({ label })));
+  const gpu = new GpuDevice(fake, facts, 10_000);
+  let error;
+  gpu.pipelines.acquire([shader(0), shader(1)]).catch(thrown => (error = thrown));
+  await pass(8);
+  answers[0]();
+  await pass(10);
+  assert.equal(error, undefined);
+  await pass(1);
+  assert.match(error.message, /did not answer within 10 s \(compiling shaders\)/);
+});
+
 test('submits stay within their budget, and few are under way', async () => {
   const fake = new FakeGpu({ k: () => {} });
   let underWay = 0, most = 0, list = [];

@@ -31,8 +31,17 @@ export class FailureSignal {
   }
 }
 
-/** `work`, or a device error after `ms` or as soon as `signal` fails. Whatever it rejects with becomes one, too. */
-export function within<T>(work: Promise<T>, ms: number, what: string, signal?: FailureSignal): Promise<T> {
+/**
+ * `work`, or a device error after `ms` or as soon as `signal` fails. Whatever it rejects with becomes one, too.
+ * `heard`: when the other side last gave a sign of life (performance.now()); the time counts from there.
+ */
+export function within<T>(
+  work: Promise<T>,
+  ms: number,
+  what: string,
+  signal?: FailureSignal,
+  heard: () => number = () => -Infinity,
+): Promise<T> {
   return new Promise<T>((resolve, reject) => {
     if (signal?.failure) {
       work.catch(() => {}); // nobody else listens
@@ -45,11 +54,12 @@ export function within<T>(work: Promise<T>, ms: number, what: string, signal?: F
     };
     let due = performance.now() + ms;
     const onTime = () => {
+      const now = performance.now();
       // A machine that slept, or a page that was frozen, gets its whole time again.
-      const late = performance.now() - due;
-      if (late > ms / 2) {
-        due = performance.now() + ms;
-        timer = setTimeout(onTime, ms);
+      const since = now - due > ms / 2 ? now : heard();
+      if (since + ms > now) {
+        due = since + ms;
+        timer = setTimeout(onTime, due - now);
         return;
       }
       end();

@@ -25,6 +25,7 @@ export class GpuDevice {
   private readonly signal = new FailureSignal();
   private retired: GPUBuffer[] = [];
   private isLost = false;
+  private heardAt = 0;
 
   constructor(
     readonly device: GPUDevice,
@@ -60,9 +61,23 @@ export class GpuDevice {
     if (this.failure) throw this.failure;
   }
 
-  /** `work` with a deadline; `extraMs` is time that the work itself may rightly take. */
+  /** It has answered something: every wait's deadline starts afresh. */
+  heard(): void {
+    this.heardAt = performance.now();
+  }
+
+  /**
+   * `work` with a deadline, which is for a silence: a slow machine that compiles three hundred shaders takes its
+   * time, and answers all along. `extraMs` is time that the work itself may rightly take.
+   */
   wait<T>(work: Promise<T>, what: string, extraMs = 0): Promise<T> {
-    return within(work, this.deadlineMs + extraMs, what, this.signal);
+    work.then(
+      () => {
+        this.heard();
+      },
+      () => {}, // within() tells
+    );
+    return within(work, this.deadlineMs + extraMs, what, this.signal, () => this.heardAt);
   }
 
   /**

@@ -45,8 +45,8 @@ export class PipelineCache {
       return entry.compiled;
     });
     try {
-      // A second for each: drivers compile one after another.
-      return await this.device.wait(Promise.all(waits), 'compiling shaders', specs.length * 1000);
+      // The deadline is for one pipeline: every one that comes starts it afresh.
+      return await this.device.wait(Promise.all(waits), 'compiling shaders');
     } catch (thrown) {
       taken.forEach(key => {
         this.release(key);
@@ -81,7 +81,9 @@ export class PipelineCache {
     });
     try {
       await judged;
-      return {key, layout: made.layout, pipeline: await made.pipeline};
+      const pipeline = await made.pipeline;
+      this.device.heard();
+      return {key, layout: made.layout, pipeline};
     } catch (thrown) {
       if (this.device.failure) throw this.device.failure;
       const info = await made.module.getCompilationInfo().catch(() => null);
