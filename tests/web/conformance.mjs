@@ -13,8 +13,6 @@ const always =
   /test_(if|loop|scan|sequence_insert_at_back|split_to_sequence|string_concat|identity_(opt|sequence)|nonzero|compress_0|unique_.*|bernoulli|randomuniform|cast_FLOAT_to_(FLOAT16|INT4|FLOAT8E4M3FN|BFLOAT16)|reduce_sum_empty.*|optional_.*|resize_upsample_sizes_cubic|attention_4d)$/;
 
 need(...suites.map(({folder}) => folder));
-// All cases on software adapters take longer than other tests may.
-if (long) process.env.SLUICE_WEB_SECONDS ??= '3000';
 const web = await start();
 const EVERY = Number(process.env.SLUICE_CONFORMANCE_EVERY ?? (long ? 1 : web.isChromium ? 8 : 16));
 fs.mkdirSync(path.join(root, 'build/results'), {recursive: true});
@@ -27,7 +25,7 @@ async function run({gpu, flavour, threads, every, what}) {
         ({name}, i) => i % (every > 1 ? every * (suite.rarely ?? 1) : 1) === 0 || always.test(name),
       );
       const {outcomes, about, seconds} = await runCases(web, {gpu, flavour, threads, suite, cases});
-      const executor = gpu ? 'browser-webgpu' : 'browser-wasm';
+      const executor = `${web.isChromium ? 'browser' : 'browser-firefox'}-${gpu ? 'webgpu' : 'wasm'}`;
       const count = judge(outcomes, {demandIslands: gpu && suite.whole > 0});
       const {adapter, simd} = about;
       console.log(

@@ -370,7 +370,7 @@ export async function start({site = 'build/web', isolated = true, csp, browserAr
       ++failed;
       await web.finish();
     },
-    Number(process.env.SLUICE_WEB_SECONDS ?? 840) * 1000,
+    Number(process.env.SLUICE_WEB_SECONDS ?? (process.env.SLUICE_LONG ? 3500 : 840)) * 1000,
   );
   deadline.unref();
   for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => closeAll().finally(() => process.exit(1)));
