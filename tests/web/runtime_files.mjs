@@ -114,6 +114,52 @@ await web.test(
   },
 );
 
+// In the page: another bit in the one file that the store named "rotting" holds.
+async function rot(at) {
+  const folder = await (await navigator.storage.getDirectory()).getDirectoryHandle('rotting');
+  let found = 0;
+  for await (const [name, file] of folder.entries()) {
+    if (!name.endsWith('.data')) continue;
+    const bytes = new Uint8Array(await (await file.getFile()).arrayBuffer());
+    bytes[at < 0 ? bytes.length + at : at] ^= 16;
+    const writer = await file.createWritable();
+    await writer.write(bytes);
+    await writer.close();
+    ++found;
+  }
+  return found;
+}
+
+await web.test('a stored model that rots is found out before it is read, and fetched again once', async () => {
+  const page = await open();
+  const file = path.join(folder, 'rotting.onnx');
+  fs.writeFileSync(file, contents['whole.onnx']);
+  const pinned = {sha256: sha256('whole.onnx'), cache: {name: 'rotting'}};
+  const asked = from => web.requests.slice(from).filter(one => one.path.includes('rotting.onnx')).length;
+  for (const options of [cpu, {backends: ['webgpu'], allowSoftware: true}]) {
+    const {value: want} = await outputOf(page, 'rotting.onnx', {...options, ...pinned});
+    for (const place of [0, 40, 20_000, -1]) {
+      web.check((await page.page.evaluate(rot, place)) === 1, 'there is not one file in the store');
+      const from = web.requests.length;
+      const {value, binding} = await outputOf(page, 'rotting.onnx', {...options, ...pinned});
+      const what = `bit at ${place}, ${options.backends}`;
+      web.check(binding.bound === options.backends[0], `${what}: bound to ${binding.bound}: ${binding.reason}`);
+      web.check(sameBits(value, want), `${what}: ${compare(value, want)}`);
+      web.check(binding.download.from === 'network' && asked(from) === 1, `${what}: ${asked(from)} requests`);
+    }
+  }
+  // The server has nothing better.
+  fs.writeFileSync(file, contents['one.onnx']);
+  await page.page.evaluate(rot, 40);
+  const from = web.requests.length;
+  const error = await page.open('rotting.onnx', {...cpu, ...pinned}).then(
+    () => ({code: 'none'}),
+    thrown => thrown,
+  );
+  web.check(error.code === 'integrity' && /SHA-256/.test(error.message), `${error.code}: ${error.message}`);
+  web.check(asked(from) === 1, `${asked(from)} requests`);
+});
+
 // In the page's own thread, where requestAdapter can be made to give nothing for a while.
 async function lateAdapter(name, files) {
   const session = await (async () => {
