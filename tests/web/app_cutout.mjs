@@ -70,7 +70,7 @@ await web.test('on WebGPU', async () => {
   expectSame(picture, mask);
   await page.click('.status-line');
   const facts = await page.text('#details');
-  web.check(/webgpu \(proven\)/.test(facts), `the details say: ${facts}`);
+  web.check(/Runs onGPU \(proven\)/.test(facts), `the details say: ${facts}`);
   await page.shot('details-webgpu');
 });
 
@@ -177,16 +177,37 @@ if (fs.existsSync(own)) {
 }
 
 await web.test('a model that the site does not have', async () => {
-  const page = await openApp(web, `${cpu}&model=u2netp`);
-  page.tolerate(/u2netp|404/);
+  const page = await openApp(web, `${cpu}&model=modnet`);
+  page.tolerate(/modnet|404/);
   await page.drop('main', [png]);
   await page.waitForSelector('.job-bad');
   const text = await page.text('.job-text');
-  web.check(text.includes('u2netp.onnx') && text.includes('models'), `it says: ${text}`);
+  web.check(text.includes('modnet-photographic.onnx') && text.includes('models'), `it says: ${text}`);
   await page.shot('model-missing');
   // The other model does it.
   await (await page.$('input[name=model][value=selfie]')).evaluate(element => element.click());
   await page.cut();
+});
+
+await web.test('a model of the catalogue without a hash is refused before anything is fetched', async () => {
+  const page = await openApp(web, `${cpu}&model=u2netp`);
+  const before = web.requests.length;
+  await page.drop('main', [png]);
+  await page.waitForSelector('.job-bad');
+  const text = await page.text('.job-text');
+  web.check(/U2-Net-p is not used, .*SHA-256/.test(text), `it says: ${text}`);
+  const asked = web.requests.slice(before).map(request => request.path);
+  web.check(!asked.some(one => /u2netp/.test(one)), `it was asked for: ${asked}`);
+  await page.shot('model-unpinned');
+  await (await page.button('U2-Net-p')).click();
+  const offered = await page.$$eval('.models li', all =>
+    all.map(one => [one.textContent, one.querySelector('button') !== null]),
+  );
+  for (const [about, use] of offered) {
+    web.check(use !== /is not used/.test(about), `${about}: ${use ? 'it can' : 'it cannot'} be chosen`);
+  }
+  web.check(offered.some(([, use]) => use) && offered.some(([, use]) => !use), `${offered.length} models are listed`);
+  await page.shot('models-unpinned');
 });
 
 await web.test('what cannot be opened', async () => {

@@ -67,6 +67,31 @@ await web.test('offline on the second visit, nothing uploaded', async () => {
   web.check(installable, 'the web manifest or an icon is not there offline');
 });
 
+await web.test('no room to keep the model: the cut-out comes all the same, and the page says so once', async () => {
+  if (!web.isChromium) return;
+  const server = await web.serve(site);
+  const page = await openApp(web, '?backend=cpu', {
+    url: server.url,
+    before: async fresh => {
+      const session = await fresh.createCDPSession();
+      const {origin} = new URL(server.url);
+      await session.send('Storage.overrideQuotaForOrigin', {origin, quotaSize: 100_000});
+    },
+  });
+  page.tolerate(/quota/i); // of the service worker, which has no room either
+  await cutAndSave(page);
+  const full = /The model is not stored: the browser's storage for this site is full/;
+  const notes = async () => page.$$eval('.note-text', all => all.map(one => one.textContent));
+  web.check((await notes()).filter(note => full.test(note)).length === 1, `it says: ${await notes()}`);
+  await page.shot('storage-full');
+  await page.click('.status-line');
+  web.check(full.test(await page.text('#details')), 'the details do not say it');
+  await page.keyboard.press('Escape');
+  await page.drop('main', [photo]);
+  await page.done(2);
+  web.check((await notes()).filter(note => full.test(note)).length <= 1, `it says: ${await notes()}`);
+});
+
 await web.test('a new version waits for the user', async () => {
   const folder = 'build/web/app-update';
   fs.rmSync(folder, {recursive: true, force: true});

@@ -10,6 +10,7 @@ import {Stage, type StrokeSink} from './ui/stage.js';
 import {listenToShortcuts} from './ui/shortcuts.js';
 import {startView} from './ui/start.js';
 import {workplaceView, type WorkActions} from './ui/workplace.js';
+import {downloadNotes} from './pure/backend_line.js';
 import {countText} from './pure/format.js';
 import type {Background, ExportFormat, Store} from './state.js';
 import {Backdrop} from './work/backdrop.js';
@@ -34,6 +35,7 @@ export class App {
   private readonly models: ModelsDialog;
   private readonly pictures: Pictures;
   private hinted = false;
+  private readonly told = new Set<string>();
 
   constructor(
     private readonly store: Store,
@@ -67,6 +69,13 @@ export class App {
       this.stage.redraw();
     });
     this.models = new ModelsDialog(store, choice => void this.pictures.choose(choice));
+    store.watch(
+      ({engine}) => [engine.phase],
+      phase => {
+        const {binding} = store.state.engine;
+        if (phase === 'ready' && binding) for (const note of downloadNotes(binding)) this.tellOnce(note);
+      },
+    );
   }
 
   mount(root: HTMLElement): void {
@@ -287,6 +296,12 @@ export class App {
     this.announcer.note('Hardly anything was found: the fast model knows people only.', {
       action: {label: 'Use Best', run: () => this.pictures.chooseNamed('best')},
     });
+  }
+
+  private tellOnce(sentence: string): void {
+    if (this.told.has(sentence)) return;
+    this.told.add(sentence);
+    this.announcer.note(sentence);
   }
 
   private async retryGpu(): Promise<string> {

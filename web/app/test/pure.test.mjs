@@ -31,13 +31,13 @@ const {History} = await pure('history');
 const view = await pure('view');
 const {blurredBackdrop} = await pure('backdrop');
 const {coverPart, transparentRows} = await pure('composite');
-const {backendLine} = await pure('backend_line');
+const {backendLine, bindingRows, downloadNotes} = await pure('backend_line');
 const {isolationSentence} = await pure('isolation');
 const {bytesText, leftText} = await pure('format');
 const {Estimate} = await pure('estimate');
 const {recordJson} = await pure('record');
 const {tierOf} = await pure('tiers');
-const {parseCatalogue, findModel, modelKind} = await pure('models');
+const {parseCatalogue, findModel, modelKind, unpinnedSentence} = await pure('models');
 const {pictureFacts} = await load('runtime/src/cutout/picture_size.ts');
 
 let seed = 1;
@@ -247,6 +247,20 @@ test('the line tells which backend ran, and why', () => {
   assert.match(backendLine({...base, failovers: [{stage: 'run 2', error: 'The device was lost.', device_lost: true}]}), /the GPU failed \(the device was lost\)/);
 });
 
+test('what a download says of itself', () => {
+  assert.deepEqual(downloadNotes({download: {from: 'network', notes: ['The model is not stored.']}}), ['The model is not stored.']);
+  for (const download of [undefined, {}, {notes: []}, {notes: 'x'}]) assert.deepEqual(downloadNotes({download}), []);
+});
+
+test('the rows behind it: words instead of identifiers', () => {
+  const rows = binding => Object.fromEntries(bindingRows(binding).map(({label, value}) => [label, value]));
+  const base = {requested: 'auto', bound: 'cpu', evidence: 'proven', reason: 'none', threads: 2, islands: [], gate: [], failovers: [], instruction_set: 'relaxed'};
+  const told = rows(base);
+  assert.deepEqual([told['Asked for'], told['Runs on'], told['Instructions']], ['GPU, then CPU', 'CPU (proven)', 'relaxed SIMD']);
+  const other = rows({...base, requested: 'webgpu', bound: 'webgpu', instruction_set: 'simd128'});
+  assert.deepEqual([other['Asked for'], other['Runs on'], other['Instructions']], ['GPU', 'GPU (proven)', 'SIMD']);
+});
+
 test('isolation: the missing header is named', () => {
   assert.equal(isolationSentence({isolated: true, secure: true}), null);
   const one = isolationSentence({isolated: false, secure: true, opener: 'same-origin', embedder: null});
@@ -289,6 +303,10 @@ test('models: the generated catalogue is read, others are refused', () => {
   assert.equal(findModel(catalogue, 'c'), undefined);
   for (const bad of [null, {}, {fast: 'a', best: 'c', models}, {fast: 1, best: 'b', models}]) assert.throws(() => parseCatalogue(bad));
   assert.deepEqual(['x.ONNX', 'y.tflite', 'z.png'].map(modelKind), ['onnx', 'tflite', null]);
+  for (const sha256 of [undefined, null, '']) {
+    assert.match(unpinnedSentence({title: 'A', source: 'afar', sha256}), /The model A is not used, .*SHA-256.*afar/);
+  }
+  assert.equal(unpinnedSentence({title: 'A', source: 'afar', sha256: 'a'.repeat(64)}), '');
 });
 
 test('picture sizes: before anything is decoded, and never beyond the bytes', () => {

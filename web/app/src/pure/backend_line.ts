@@ -47,23 +47,33 @@ export function backendLine(binding: Binding): string {
   return why ? `${head}: the GPU was refused because ${lowerFirst(why)}` : head;
 }
 
+/** Sentences on how the model came that people may want to know: it is not kept, or what was kept was damaged. */
+export function downloadNotes(binding: Binding): string[] {
+  const notes = object(binding['download'])['notes'];
+  return Array.isArray(notes) ? notes.map(text).filter(Boolean) : [];
+}
+
 export interface DetailRow {
   readonly label: string;
   readonly value: string;
 }
+
+const placeNames: Readonly<Record<string, string>> = {auto: 'GPU, then CPU', cpu: 'CPU', webgpu: 'GPU'};
+const instructionNames: Readonly<Record<string, string>> = {relaxed: 'relaxed SIMD', simd128: 'SIMD'};
 
 export function bindingRows(binding: Binding): DetailRow[] {
   const rows: DetailRow[] = [];
   const add = (label: string, value: string): void => {
     if (value) rows.push({label, value});
   };
-  add('Asked for', binding.requested === 'auto' ? 'GPU, then CPU' : binding.requested);
-  add('Runs on', `${binding.bound} (${binding.evidence})`);
+  add('Asked for', placeNames[binding.requested] ?? binding.requested);
+  add('Runs on', `${placeNames[binding.bound] ?? binding.bound} (${binding.evidence})`);
   const failed = binding.bound === 'cpu' && binding.failovers.length > 0;
   add('Because', failed ? `the GPU failed while it worked; before that, ${binding.reason}` : binding.reason);
   if (object(binding['adapter'])['present'] === true) add('Adapter', adapterName(binding));
   add('Threads', String(binding.threads));
-  add('Instructions', text(binding['instruction_set']));
+  const instructions = text(binding['instruction_set']);
+  add('Instructions', instructionNames[instructions] ?? instructions);
   add('Precision', text(binding['precision']));
   const plan = object(binding['plan']);
   if (number(plan['dispatches']) > 0) {

@@ -38,6 +38,15 @@ export function missingModelSentence(manifest: CutoutManifest): string {
   );
 }
 
+/** Why a model of the catalogue is not used; "" for those whose file is known by its hash. As on the command line. */
+export function unpinnedSentence(manifest: CutoutManifest): string {
+  if (manifest.sha256) return '';
+  return (
+    `The model ${manifest.title} is not used, since the catalogue does not know the SHA-256 of its file. ` +
+    `Fetch the file yourself (it comes from ${manifest.source}), and open it as a model file of your own.`
+  );
+}
+
 export type ModelKind = 'onnx' | 'tflite';
 
 /** What a file of the user's own seems to be, by its name. */

@@ -1,6 +1,6 @@
 // The quiet line at the bottom, and what stands behind it: the Binding, the gate's findings, what went wrong.
 
-import {backendLine, bindingRows} from '../pure/backend_line.js';
+import {backendLine, bindingRows, downloadNotes} from '../pure/backend_line.js';
 import {modelTitle, type AppState, type Store} from '../state.js';
 import {makeDialog} from './dialog.js';
 import {button, h, replaceChildren} from './dom.js';
@@ -75,6 +75,7 @@ function fill(body: HTMLElement, state: AppState, retryGpu: () => Promise<string
   if (engine.error) sentences.push(h('p', {class: 'warn'}, engine.error, engine.hint ? ` ${engine.hint}` : ''));
   if (engine.note) sentences.push(h('p', {}, engine.note));
   if (isolation) sentences.push(h('p', {}, isolation));
+  if (binding) sentences.push(...downloadNotes(binding).map(note => h('p', {}, note)));
   const failed = binding && binding.failovers.length > 0 && binding.bound === 'cpu';
   replaceChildren(
     body,
@@ -118,5 +119,5 @@ function retryView(retryGpu: () => Promise<string>): HTMLElement {
     },
     {class: 'button button-small'},
   );
-  return h('div', {}, again, answer);
+  return h('div', {class: 'retry'}, again, answer);
 }

@@ -3,7 +3,7 @@
 import type {CutoutManifest} from 'sluice-web/cutout';
 
 import {bytesText} from '../pure/format.js';
-import {modelKind} from '../pure/models.js';
+import {modelKind, unpinnedSentence} from '../pure/models.js';
 import type {ModelChoice, Store} from '../state.js';
 import {makeDialog, type Dialog} from './dialog.js';
 import {button, h, replaceChildren} from './dom.js';
@@ -34,11 +34,16 @@ export class ModelsDialog {
     this.message.textContent = '';
     const {catalogue, model} = this.store.state;
     const current = model?.kind === 'catalogue' ? model.manifest.name : '';
+    // Those that have a button of their own come first, those that can't be used last.
+    const rank = (manifest: CutoutManifest): number =>
+      unpinnedSentence(manifest) ? 3 : [catalogue?.fast, catalogue?.best, manifest.name].indexOf(manifest.name);
+    const models = [...(catalogue?.models ?? [])].sort((a, b) => rank(a) - rank(b));
     const list = h(
       'ul',
       {class: 'models'},
-      ...(catalogue?.models ?? []).map(manifest => {
+      ...models.map(manifest => {
         const tag = manifest.name === catalogue?.fast ? 'Fast' : manifest.name === catalogue?.best ? 'Best' : '';
+        const refusal = unpinnedSentence(manifest);
         const use = button(
           [manifest.name === current ? 'In use' : 'Use'],
           () => {
@@ -67,8 +72,9 @@ export class ModelsDialog {
                 .filter(Boolean)
                 .join(' · '),
             ),
+            refusal ? h('small', {}, refusal) : null,
           ),
-          use,
+          refusal ? null : use,
         );
       }),
     );

@@ -23,7 +23,8 @@ export function startView(actions: StartActions): HTMLElement {
       {class: 'start-card'},
       art,
       h('h1', {attrs: {id: 'start-title'}}, 'Remove the background of a picture'),
-      h('p', {class: 'lead'}, 'Drop one picture or hundreds here, or paste one.'),
+      h('p', {class: 'lead by-mouse'}, 'Drop one picture or hundreds here, or paste one.'),
+      h('p', {class: 'lead by-touch'}, 'One picture, or hundreds one after another.'),
       h(
         'div',
         {class: 'start-buttons'},

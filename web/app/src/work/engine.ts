@@ -4,7 +4,7 @@ import {SluiceError} from 'sluice-web';
 import type {BackendName, Binding} from 'sluice-web';
 import {Cutter} from 'sluice-web/cutout';
 
-import {missingModelSentence} from '../pure/models.js';
+import {missingModelSentence, unpinnedSentence} from '../pure/models.js';
 import type {ModelChoice, Store} from '../state.js';
 
 /** What the page's address asks for: ?backend=cpu|webgpu, ?allow-software, ?threads=2; ?debug=ep is the runtime's. */
@@ -72,6 +72,8 @@ export class Engine {
     this.store.update({engine: {phase: 'loading'}});
     const backends = this.forced ?? this.wishes.backends;
     try {
+      const refusal = choice.kind === 'catalogue' ? unpinnedSentence(choice.manifest) : '';
+      if (refusal) throw new SluiceError('usage', refusal);
       const cutter = await Cutter.create({
         ...(choice.kind === 'catalogue'
           ? {model: choice.manifest}
