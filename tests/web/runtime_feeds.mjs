@@ -1,7 +1,11 @@
 // Runs one after another in a real browser: on an isolated page feeds go straight into the module's memory, elsewhere
 // they are posted. Whatever happens between two runs (other shapes, calls side by side, aborts, arrays that change once
-// run() has returned), each gives what it gives in a fresh session, bit by bit, and the record counts it.
-import {need, start} from './harness.mjs';
+// run() has returned), each gives what it gives in a fresh session, bit by bit, and the record counts it. Large results
+// come in memory that the page has made meanwhile, and stay what they are.
+import fs from 'node:fs';
+import path from 'node:path';
+import {need, root, start} from './harness.mjs';
+import {ONNX_FLOAT, onnxModel} from './onnx_writer.mjs';
 import {makePage, openPage} from './runtime_page.mjs';
 
 const file = 'silero_vad_v5.onnx';
@@ -9,6 +13,18 @@ need('build/web/sluice-web/sluice-simd.wasm', `build/models/${file}`);
 const web = await start();
 const alone = await web.serve('build/web', {isolated: false});
 const address = makePage(web, 'feeds', {[file]: `build/models/${file}`});
+const dims = [512, 1024];
+fs.writeFileSync(
+  path.join(root, 'build/web', address, 'large.onnx'),
+  onnxModel({
+    nodes: [
+      {op: 'Neg', inputs: ['x'], outputs: ['y']},
+      {op: 'Add', inputs: ['x', 'x'], outputs: ['z']},
+    ],
+    inputs: [{name: 'x', type: ONNX_FLOAT, dims}],
+    outputs: ['y', 'z'].map(name => ({name, type: ONNX_FLOAT, dims})),
+  }),
+);
 
 // In the page: names of what happened, with what went wrong; and how each run's feeds went to the worker.
 async function story(model, options) {
@@ -124,4 +140,35 @@ for (const [what, url, options, inRow] of [
     web.check(made.inRow === inRow, `feeds were ${made.inRow} (${inRow} expected)`);
   });
 }
+
+// In the page: runs in a row whose results are all kept, until some have come in memory that was made for them; null:
+// the page isn't told when it is idle.
+async function rows(model, dims) {
+  let made = 0;
+  const post = Worker.prototype.postMessage;
+  Worker.prototype.postMessage = function (message, ...more) {
+    made += message.params?.recycle?.length ?? 0;
+    return post.call(this, message, ...more);
+  };
+  const session = await window.sluice.Session.create(model, {backends: ['cpu'], threads: 1});
+  const length = dims[0] * dims[1];
+  const all = [];
+  for (let i = 1; i <= 100 && (made < 6 || i < 6); ++i) {
+    const data = new Float32Array(length).fill(i);
+    const {y, z} = await session.run({x: {dtype: 'float32', dims, data}});
+    if (all.length < 16) all.push([i, y.data, z.data]);
+  }
+  const wrong = all.filter(([i, y, z]) => !y.every(value => value === -i) || !z.every(value => value === 2 * i));
+  await session.dispose();
+  Worker.prototype.postMessage = post;
+  return {made: typeof scheduler === 'undefined' ? null : made, wrong: wrong.map(([i]) => i)};
+}
+
+await web.test('large results', async () => {
+  const {page} = await openPage(web, address);
+  const {made, wrong} = await page.evaluate(rows, 'large.onnx', dims);
+  for (const i of wrong) web.check(false, `run ${i} gave something else`);
+  if (made !== null)
+    web.check(made >= 6, `memory for ${made} results was made while the page waited (at least 6 expected)`);
+});
 await web.finish();

@@ -2,6 +2,7 @@
 import {SluiceError, throwIfAborted} from './errors.js';
 import {buffersOf, ownedArray} from './protocol.js';
 import type {ModelSource, OpenResult, WireFile, WireOptions, WrittenFeed} from './protocol.js';
+import {ResultMemory} from './result_memory.js';
 import {Runtime} from './runtime.js';
 import {persistStorage} from './store/manage.js';
 import type {
@@ -44,6 +45,8 @@ class WorkerSession implements SessionShape {
   private figures: Float64Array | null = null;
   private readonly runFigures: readonly string[];
   private disposed: Promise<void> | null = null;
+  /** Of use where the page waits for another thread. */
+  private readonly memory: ResultMemory | null;
 
   constructor(
     opened: OpenResult,
@@ -55,6 +58,7 @@ class WorkerSession implements SessionShape {
     this.record = opened.binding;
     channels.set(this, {runtime, session: opened.session});
     this.runFigures = opened.runFigures;
+    this.memory = runtime.clones ? new ResultMemory() : null;
     runtime.bindings.set(opened.session, binding => {
       this.take(binding);
     });
@@ -80,13 +84,20 @@ class WorkerSession implements SessionShape {
       const written = give ? null : runtime.writeFeed(session, name, tensor);
       sent[name] = written ?? sendable(tensor, give, transfer, !runtime.clones);
     }
-    const recycle = options.recycle ? buffersOf(options.recycle) : [];
+    const made = this.memory?.take() ?? [];
+    const recycle = options.recycle ? buffersOf(options.recycle) : made;
     for (const buffer of recycle) if (!transfer.includes(buffer)) transfer.push(buffer);
-    const {results, binding, figures} = await runtime.call(
+    const called = runtime.call(
       'session.run',
       {session, feeds: sent, ...(recycle.length > 0 ? {recycle} : {})},
       {transfer, signal: options.signal, onEvent: this.onProgress},
     );
+    if (!options.recycle) this.memory?.wait();
+    const {results, binding, figures} = await called.catch((thrown: unknown) => {
+      this.memory?.end(null);
+      throw thrown;
+    });
+    this.memory?.end(results);
     if (binding) this.take(binding);
     else if (figures) this.figures = figures;
     return results;
@@ -111,6 +122,7 @@ class WorkerSession implements SessionShape {
     const channel = channels.get(this);
     if (!channel) return;
     channels.delete(this);
+    this.memory?.drop();
     channel.runtime.bindings.delete(channel.session);
     try {
       await channel.runtime.call('session.dispose', {session: channel.session});
