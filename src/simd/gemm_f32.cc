@@ -169,7 +169,9 @@ HWY_NOINLINE void finish_slowly(const GemmTile& tile, const float* sums, int row
 // of 24 rows and vectors had a branching epilogue of its own;
 // 4. what comes next is fetched a few lines a tile: B no longer waits for the third-level cache;
 // 5. a B that fits the first-level cache is read where it lies: small products are not copied
-// first.
+// first;
+// 6. in WebAssembly no counter of steps, which lay in memory, and neighbouring vectors of B at one
+// address.
 //
 // kM rows x kVectors vectors. `a` points at the first row's weight of depth 0; `usual`: whole
 // vectors, no more than a bias by row before and a clip after.
@@ -199,10 +201,24 @@ HWY_NOINLINE void micro(const GemmTile& tile, const float* HWY_RESTRICT a, const
       a += 4 * kPanelRows;
     }
 #endif
+#if HWY_ARCH_WASM
+    // No counter: engines have no register left for it, and a sum in memory is slower than the
+    // turn.
+    const float* end = a + left * static_cast<size_t>(kPanelRows);
+    __asm__("" : "+r"(end));
+    if (kVectors == 2 && p1 == p0 + hn::Lanes(F32())) {
+      for (; a != end; a += kPanelRows, p0 += by) {
+        step<kM, kVectors>(s, a, p0, p0 + hn::Lanes(F32()), p2);
+      }
+    } else {
+      for (; a != end; a += kPanelRows, p0 += by, p1 += by) step<kM, kVectors>(s, a, p0, p1, p2);
+    }
+#else
     for (; left != 0; --left, a += kPanelRows) {
       step<kM, kVectors>(s, a, p0, p1, p2);
       p0 += by, p1 += by, p2 += by;
     }
+#endif
   } else {
     const uint32_t* HWY_RESTRICT offsets = tile.offsets;
     const uint32_t* const end = offsets + tile.depth;
