@@ -493,4 +493,33 @@ class Mover {
 
 int eliminate_transpose(ir::Graph& graph) { return Mover(graph).run(); }
 
+int reshape_for_transpose(ir::Graph& graph) {
+  int changed = 0;
+  for (Node& node : graph.nodes()) {
+    if (!node.domain.empty() || node.op != "Transpose" || node.input(0) == kNoValue ||
+        node.output(0) == kNoValue) {
+      continue;
+    }
+    const auto shape = graph.type(node.input(0)).shape(), made = graph.type(node.output(0)).shape();
+    const Perm perm = node.attrs.ints_or("perm");
+    if (!shape || !made || shape->elements() == 0 || !is_permutation(perm) ||
+        static_cast<int>(perm.size()) != shape->rank()) {
+      continue;
+    }
+    Perm moving;
+    for (const int64_t axis : perm) {
+      if ((*shape)[static_cast<int>(axis)] != 1) moving.push_back(axis);
+    }
+    if (!std::ranges::is_sorted(moving)) continue;
+    const ValueId to = graph.add_constant(
+        cat(graph.value(node.output(0)).name, "/shape"),
+        Tensor::of<int64_t>(Shape{static_cast<int64_t>(made->rank())}, made->dims()));
+    node.op = "Reshape";
+    node.inputs.push_back(to);
+    node.attrs = {};
+    ++changed;
+  }
+  return changed;
+}
+
 }  // namespace sluice::passes

@@ -14,4 +14,8 @@ namespace sluice::passes {
 // Returns how many nodes it changed. Main graph only.
 int eliminate_transpose(ir::Graph& graph);
 
+// A Transpose that moves only axes of extent 1 becomes a Reshape, which moves no bytes. Returns how
+// many.
+int reshape_for_transpose(ir::Graph& graph);
+
 }  // namespace sluice::passes

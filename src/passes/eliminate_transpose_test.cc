@@ -95,6 +95,18 @@ TEST(EliminateTranspose, InversePairsVanish) {
   EXPECT_EQ(count(b.graph, "Transpose"), 2) << "one in, one out";
 }
 
+TEST(EliminateTranspose, OnesMoveByReshape) {
+  Builder b;
+  const ValueId x = b.graph.add_input("x", Type::tensor(DType::kFloat32, {2, 1, 4, 5}));
+  const ValueId y = b.graph.add_input("y", Type::tensor(DType::kFloat32, {1, 3, 1, 5}));
+  b.graph.outputs() = {b.nhwc(x), b.nchw(x), b.nchw(y)};
+  const auto before = b.graph.clone();
+  EXPECT_EQ(reshape_for_transpose(b.graph), 1) << "only the first keeps the order of 2, 4 and 5";
+  ASSERT_TRUE(ir::verify(b.graph).ok());
+  expect_same(*before, b.graph);
+  EXPECT_EQ(count(b.graph, "Reshape"), 1);
+}
+
 TEST(EliminateTranspose, MovesThroughElementwiseAndJoins) {
   Builder b;
   const ValueId x = b.graph.add_input("x", Type::tensor(DType::kFloat32, {1, 3, 4, 5}));

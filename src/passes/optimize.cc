@@ -10,6 +10,7 @@
 #include "passes/fuse_quantized.h"
 #include "passes/hold_float16.h"
 #include "passes/inline_if.h"
+#include "passes/sink_resize.h"
 #include "passes/widen_float16.h"
 
 namespace sluice::passes {
@@ -56,6 +57,12 @@ Result<std::vector<std::string>> optimize(const op::Registry& registry, ir::Grap
     }
     SLUICE_ASSIGN(const int normalizations, fold_batch_normalization(graph));
     note("fold_batch_normalization", normalizations);
+    if (options.fuse_for_cpu) {
+      if (registry.find("", "Reshape") != nullptr) {
+        note("reshape_for_transpose", reshape_for_transpose(graph));
+      }
+      note("sink_resize", sink_resize(graph));
+    }
     if (registry.find("sluice", "FusedConv") != nullptr) note("fuse_conv", fuse_conv(graph));
     if ((options.fuse_for_cpu || options.fuse_dynamic_quantization) &&
         registry.find("sluice", "DynamicQuantizedConv") != nullptr) {

@@ -306,10 +306,90 @@ void ResampleKernel(const float* in, const int32_t* index, const float* weight, 
   }
 }
 
+void ResampleDoubledKernel(const float* in, const int64_t* shift, const float* weight, float* out,
+                           int64_t begin, int64_t end) {
+  const F32 d;
+  const float *const even_in = in + shift[0], *const odd_in = in + shift[1];
+  const V32 w0 = hn::Set(d, weight[0]), w1 = hn::Set(d, weight[1]);
+  const V32 w2 = hn::Set(d, weight[2]), w3 = hn::Set(d, weight[3]);
+  const auto one = [&](int64_t at) HWY_ATTR {
+    const V32 even =
+        hn::MulAdd(hn::LoadU(d, even_in + at + 1), w1, hn::Mul(hn::LoadU(d, even_in + at), w0));
+    const V32 odd =
+        hn::MulAdd(hn::LoadU(d, odd_in + at + 1), w3, hn::Mul(hn::LoadU(d, odd_in + at), w2));
+    hn::StoreInterleaved2(even, odd, d, out + 2 * at);
+  };
+  int64_t i = begin;
+  for (; i + 2 * lanes() <= end; i += 2 * lanes()) {
+    one(i);
+    one(i + lanes());
+  }
+  for (; i + lanes() <= end; i += lanes()) one(i);
+  if (i < end) {
+    const auto left = static_cast<size_t>(end - i);
+    const V32 even = hn::MulAdd(load_partial(d, even_in + i + 1, left), w1,
+                                hn::Mul(load_partial(d, even_in + i, left), w0));
+    const V32 odd = hn::MulAdd(load_partial(d, odd_in + i + 1, left), w3,
+                               hn::Mul(load_partial(d, odd_in + i, left), w2));
+    HWY_ALIGN float both[2 * hn::MaxLanes(F32())];
+    hn::StoreInterleaved2(even, odd, d, both);
+    std::copy_n(both, 2 * left, out + 2 * i);
+  }
+}
+
+void AddInterleavedKernel(const float* even, const float* odd, float base, float* out, int64_t n) {
+  const F32 d;
+  const V32 all = hn::Set(d, base);
+  const auto one = [&](int64_t at) HWY_ATTR {
+    hn::StoreInterleaved2(hn::Add(all, hn::LoadU(d, even + at)),
+                          hn::Add(all, hn::LoadU(d, odd + at)), d, out + 2 * at);
+  };
+  int64_t i = 0;
+  for (; i + 2 * lanes() <= n; i += 2 * lanes()) {
+    one(i);
+    one(i + lanes());
+  }
+  for (; i + lanes() <= n; i += lanes()) one(i);
+  for (; i < n; ++i) {
+    out[2 * i] = base + even[i];
+    out[2 * i + 1] = base + odd[i];
+  }
+}
+
+void SplitTriplesKernel(const float* in, float* out, int64_t out_stride, int64_t n) {
+  const F32 d;
+  int64_t i = 0;
+  for (; i + lanes() <= n; i += lanes()) {
+    V32 a, b, c;
+    hn::LoadInterleaved3(d, in + 3 * i, a, b, c);
+    hn::StoreU(a, d, out + i);
+    hn::StoreU(b, d, out + out_stride + i);
+    hn::StoreU(c, d, out + 2 * out_stride + i);
+  }
+  for (; i < n; ++i) {
+    for (int64_t c = 0; c < 3; ++c) out[c * out_stride + i] = in[3 * i + c];
+  }
+}
+
 void BlendRowsKernel(const float* const* rows, const float* weight, int64_t taps, float* out,
                      int64_t n) {
   const F32 d;
   int64_t i = 0;
+  if (taps == 2) {
+    const float *const a = rows[0], *const b = rows[1];
+    const V32 wa = hn::Set(d, weight[0]), wb = hn::Set(d, weight[1]);
+    const auto one = [&](int64_t at) HWY_ATTR {
+      const V32 y = hn::Mul(hn::LoadU(d, a + at), wa);
+      hn::StoreU(hn::MulAdd(hn::LoadU(d, b + at), wb, y), d, out + at);
+    };
+    for (; i + 4 * lanes() <= n; i += 4 * lanes()) {
+      one(i);
+      one(i + lanes());
+      one(i + 2 * lanes());
+      one(i + 3 * lanes());
+    }
+    for (; i + lanes() <= n; i += lanes()) one(i);
+  }
   for (; i + lanes() <= n; i += lanes()) {
     V32 y = hn::Mul(hn::LoadU(d, rows[0] + i), hn::Set(d, weight[0]));
     for (int64_t t = 1; t < taps; ++t) {
@@ -347,6 +427,9 @@ HWY_EXPORT(SoftmaxKernel);
 HWY_EXPORT(LogSoftmaxKernel);
 HWY_EXPORT(SplitPairsKernel);
 HWY_EXPORT(ResampleKernel);
+HWY_EXPORT(ResampleDoubledKernel);
+HWY_EXPORT(SplitTriplesKernel);
+HWY_EXPORT(AddInterleavedKernel);
 HWY_EXPORT(BlendRowsKernel);
 
 void apply(const Activation& activation, const float* in, float* out, int64_t n) {
@@ -382,6 +465,16 @@ void split_pairs(const float* in, float* even, float* odd, int64_t n) {
 void resample(const float* in, const int32_t* index, const float* weight, int64_t taps, float* out,
               int64_t n) {
   HWY_DYNAMIC_DISPATCH(ResampleKernel)(in, index, weight, taps, out, n);
+}
+void resample_doubled(const float* in, const int64_t* shift, const float* weight, float* out,
+                      int64_t begin, int64_t end) {
+  HWY_DYNAMIC_DISPATCH(ResampleDoubledKernel)(in, shift, weight, out, begin, end);
+}
+void add_interleaved(const float* even, const float* odd, float base, float* out, int64_t n) {
+  HWY_DYNAMIC_DISPATCH(AddInterleavedKernel)(even, odd, base, out, n);
+}
+void split_triples(const float* in, float* out, int64_t out_stride, int64_t n) {
+  HWY_DYNAMIC_DISPATCH(SplitTriplesKernel)(in, out, out_stride, n);
 }
 void blend_rows(const float* const* rows, const float* weight, int64_t taps, float* out,
                 int64_t n) {

@@ -42,8 +42,18 @@ void split_pairs(const float* in, float* even, float* odd, int64_t n);
 // out[i] = sum over t < taps of weight[t * n + i] * in[index[t * n + i]].
 void resample(const float* in, const int32_t* index, const float* weight, int64_t taps, float* out,
               int64_t n);
+// The same where outputs 2i and 2i + 1 have their two taps at the same places from i on:
+// out[2i + p] = weight[2p] * in[i + shift[p]] + weight[2p + 1] * in[i + shift[p] + 1] for p < 2,
+// begin <= i < end.
+void resample_doubled(const float* in, const int64_t* shift, const float* weight, float* out,
+                      int64_t begin, int64_t end);
 // out[i] = sum over t < taps of weight[t] * rows[t][i].
 void blend_rows(const float* const* rows, const float* weight, int64_t taps, float* out, int64_t n);
+
+// out[2i] = base + even[i], out[2i + 1] = base + odd[i] for i < n.
+void add_interleaved(const float* even, const float* odd, float base, float* out, int64_t n);
+// out[c * out_stride + i] = in[3 * i + c] for i < n, c < 3: a picture's channels.
+void split_triples(const float* in, float* out, int64_t out_stride, int64_t n);
 
 // out[c * out_stride + r] = in[r * in_stride + c] for r < rows, c < cols; in tiles that stay in the
 // first-level cache.

@@ -247,6 +247,24 @@ TEST_P(Elementwise, ResamplingAndTransposing) {
                     in[static_cast<size_t>(index[i + 37])] * weight[i + 37],
                 1e-6);
   }
+  const auto wide = numbers(80, 3), pair = numbers(80, 4);
+  const int64_t shift[2] = {-1, 0};
+  const float taps[4] = {0.25f, 0.75f, 0.625f, 0.375f};
+  for (const int64_t end : {2, 3, 9, 35, 40}) {
+    std::vector<float> twice(82, 9), both(82, 9), apart(82, 9);
+    resample_doubled(wide.data(), shift, taps, twice.data(), 1, end);
+    add_interleaved(wide.data(), pair.data(), 0.5f, both.data(), end);
+    split_triples(wide.data(), apart.data(), 27, end * 2 / 3);
+    for (size_t i = 0; i < 82; ++i) {
+      const size_t at = i / 2, p = i % 2;
+      const bool made = at >= 1 && at < static_cast<size_t>(end);
+      const float sum = made ? wide[at - 1 + p] * taps[2 * p] + wide[at + p] * taps[2 * p + 1] : 9;
+      EXPECT_NEAR(twice[i], sum, 1e-6) << end << ": " << i;
+      EXPECT_EQ(both[i], at < static_cast<size_t>(end) ? 0.5f + (p == 0 ? wide : pair)[at] : 9);
+      const bool moved = i % 27 < static_cast<size_t>(end * 2 / 3) && i / 27 < 3;
+      EXPECT_EQ(apart[i], moved ? wide[i % 27 * 3 + i / 27] : 9) << end << ": " << i;
+    }
+  }
   const auto m = numbers(45 * 70, 5);
   std::vector<float> t(m.size());
   transpose(m.data(), 70, 45, 70, t.data(), 45);

@@ -71,6 +71,7 @@ struct Executor::State {
   std::vector<uint64_t> root_offset;  // by slot: bytes from the beginning of its root's memory
   std::vector<std::vector<Tensor>> recycled;  // by slot
   std::vector<bool> is_output;
+  std::vector<bool> is_handed_out;     // by slot: an output, or what one is a view of
   std::vector<std::vector<Gap>> gaps;  // by step; those that serve large scratch memory
   std::vector<Gap> gaps_left;          // of the step that runs
   std::vector<Signature> signature;    // of the latest run's inputs
@@ -411,6 +412,15 @@ Result<std::unique_ptr<Executor>> Executor::create(std::shared_ptr<Plan> plan,
   state->recycled.resize(p.slots.size());
   state->is_output.assign(p.slots.size(), false);
   for (const SlotId id : p.outputs) state->is_output[static_cast<size_t>(id)] = true;
+  state->is_handed_out = state->is_output;
+  for (size_t n = p.steps.size(); n-- > 0;) {
+    const Step& step = p.steps[n];
+    if (!step.view || step.inputs.empty() || step.outputs.empty()) continue;
+    const SlotId from = step.inputs[0], to = step.outputs[0];
+    if (from == kNoSlot || to == kNoSlot || !state->is_handed_out[static_cast<size_t>(to)])
+      continue;
+    state->is_handed_out[static_cast<size_t>(from)] = true;
+  }
   std::vector<int> last_reader(p.slots.size(), -1);
 
   state->steps.resize(p.steps.size());
@@ -459,7 +469,7 @@ Result<Tensor> Executor::State::own_memory(SlotId id, DType dtype, const Shape& 
   const auto elements = shape.checked_elements();
   const auto bytes = elements ? storage_bytes(dtype, *elements) : std::nullopt;
   const bool recycles = dtype != DType::kString && bytes &&
-                        (is_output[static_cast<size_t>(id)] || *bytes <= kRecycledBytes);
+                        (is_handed_out[static_cast<size_t>(id)] || *bytes <= kRecycledBytes);
   if (!recycles) return Tensor::allocate_uninitialized(dtype, shape);
   std::vector<Tensor>& blocks = recycled[static_cast<size_t>(id)];
   const auto fits = [&](const Tensor& block) {

@@ -319,6 +319,15 @@ void add_conv_transpose(std::vector<Case>& out) {
       }
     }
   }
+  // Windows side by side.
+  for (const int64_t width : {1, 7, 18, 40}) {
+    for (const int64_t height : {1, 2, 3}) {
+      out.push_back(layer("ConvTranspose", cat("tiles_", height, "x2_width_", width),
+                          {.x = {2, 5, 3, width},
+                           .w = {5, 3, height, 2},
+                           .attrs = {{"strides", Ints{height, 2}}}}));
+    }
+  }
   for (const char* pad : {"SAME_UPPER", "SAME_LOWER", "VALID"}) {
     out.push_back(layer("ConvTranspose", cat("auto_pad_", pad),
                         {.x = {1, 2, 4, 5},

@@ -424,6 +424,32 @@ Result<Tensor> prepare_conv_transpose(const AttrMap& attrs, std::span<const Valu
   return packed;
 }
 
+// Whether windows lie side by side, two columns wide: each output is then one column's.
+bool tiles_pairs(const WindowAxis& y, const WindowAxis& x) {
+  const auto tiles = [](const WindowAxis& axis) {
+    return axis.stride == axis.kernel && axis.dilation == 1 && axis.pad_begin == 0 &&
+           axis.in == axis.out * axis.stride;
+  };
+  return x.kernel == 2 && tiles(x) && tiles(y);
+}
+
+// Rows of the output, for each of the `made` channels, from columns[(m, ky, kx)][iy][ix].
+void place_pairs(KernelContext& context, const WindowAxis& axis_y, const WindowAxis& axis_x,
+                 int64_t made, const float* columns, const float* biases, float* out) {
+  const int64_t positions = axis_y.out * axis_x.out;
+  const int64_t grain = std::max<int64_t>(1, (1 << 14) / std::max<int64_t>(1, axis_x.in));
+  context.parallel_for(made * axis_y.in, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      const int64_t m = row / axis_y.in, oy = row % axis_y.in;
+      const int64_t iy = oy / axis_y.kernel, ky = oy % axis_y.kernel;
+      const float* const even =
+          columns + (m * axis_y.kernel + ky) * 2 * positions + iy * axis_x.out;
+      simd::add_interleaved(even, even + positions, biases != nullptr ? biases[m] : 0.0f,
+                            out + row * axis_x.in, axis_x.out);
+    }
+  });
+}
+
 Result<void> conv_transpose_f32(KernelContext& context) {
   SLUICE_ASSIGN(const Tensor* x, op::input_tensor(context, 0, {DType::kFloat32}));
   SLUICE_ASSIGN(const Tensor* w, op::input_tensor(context, 1, {DType::kFloat32}));
@@ -487,12 +513,17 @@ Result<void> conv_transpose_f32(KernelContext& context) {
       product.b = x->data<float>() + (n * g.in_channels + group * channels) * positions;
       simd::gemm(product, work, parallel);
       float* const out = y->mutable_data<float>() + (n * g.out_channels + group * made) * y_plane;
+      const float* const biases = bias != nullptr ? bias->data<float>() + group * made : nullptr;
+      if (tiles_pairs(axis_y, axis_x)) {
+        place_pairs(context, axis_y, axis_x, made, columns, biases, out);
+        continue;
+      }
       const int64_t grain =
           std::max<int64_t>(1, (1 << 15) / std::max<int64_t>(1, taps * positions));
       context.parallel_for(made, grain, [&](int64_t begin, int64_t end) {
         for (int64_t m = begin; m < end; ++m) {
           float* const to = out + m * y_plane;
-          const float start = bias != nullptr ? bias->data<float>()[group * made + m] : 0.0f;
+          const float start = biases != nullptr ? biases[m] : 0.0f;
           std::fill(to, to + y_plane, start);
           const float* from = columns + m * taps * positions;
           for (int64_t ky = 0; ky < axis_y.kernel; ++ky) {

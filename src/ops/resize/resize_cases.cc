@@ -95,6 +95,15 @@ void add_resize(std::vector<Case>& out) {
                                {1, 3, 3, 8}, {{"mode", std::string(mode)}}));
     }
   }
+  // Twice as wide: of two taps at regular places but for the edges.
+  for (const char* coordinate : coordinates) {
+    for (const int64_t width : {1, 2, 3, 4, 5, 9, 16, 18, 33, 70}) {
+      out.push_back(with_sizes(cat("linear_doubled_", coordinate, "_from_width_", width),
+                               case_floats({1, 2, 5, width}, 1), {1, 2, 10, 2 * width},
+                               {{"mode", std::string("linear")},
+                                {"coordinate_transformation_mode", std::string(coordinate)}}));
+    }
+  }
   for (const char* policy : {"not_larger", "not_smaller"}) {
     for (const char* mode : {"nearest", "linear"}) {
       out.push_back(with_sizes(cat(mode, "_", policy), case_floats({1, 2, 5, 8}, 1), {7, 7},

@@ -1,7 +1,7 @@
 // float32 Resize of the last two axes by the tap tables of resize.h. The input rows that a line of
 // the output needs are resampled along the row first (gathers), and kept while later lines still
 // need them; lines are then blends of such rows, which run at memory speed. Enlarging therefore
-// gathers once per input row, not once per output row.
+// gathers once per input row, not once per output row, and to twice the width not at all.
 #include "ops/resize/resize_cpu.h"
 
 #include <algorithm>
@@ -32,6 +32,11 @@ struct Table {
   bool identity = false;
   std::vector<int32_t> index;
   std::vector<float> weight;
+  // Outputs from 2 * begin to 2 * end follow the pattern of simd::resample_doubled.
+  struct {
+    int64_t begin = 0, end = 0, shift[2] = {};
+    float weight[4] = {};
+  } doubled;
 
   Table() = default;
   explicit Table(const ResizeAxis& axis) : in(axis.in), out(axis.out), identity(axis.identity) {
@@ -46,6 +51,45 @@ struct Table {
         weight[to] = axis.weight.empty() ? 1.0f : static_cast<float>(axis.weight[from]);
       }
     }
+    find_doubled();
+  }
+  // What holds in the middle, as far as it holds: only the edges differ.
+  void find_doubled() {
+    if (taps != 2 || out != 2 * in || in < 3) return;
+    const auto at = [&](int64_t t, int64_t i, int p) {
+      return static_cast<size_t>(t * out + 2 * i + p);
+    };
+    const int64_t middle = in / 2;
+    for (int p = 0; p < 2; ++p) {
+      doubled.shift[p] = index[at(0, middle, p)] - middle;
+      for (int t = 0; t < 2; ++t) doubled.weight[2 * p + t] = weight[at(t, middle, p)];
+    }
+    const auto holds = [&](int64_t i) {
+      for (int p = 0; p < 2; ++p) {
+        for (int t = 0; t < 2; ++t) {
+          if (index[at(t, i, p)] != i + doubled.shift[p] + t) return false;
+          if (weight[at(t, i, p)] != doubled.weight[2 * p + t]) return false;
+        }
+      }
+      return true;
+    };
+    doubled.begin = doubled.end = middle;
+    while (doubled.begin > 0 && holds(doubled.begin - 1)) --doubled.begin;
+    while (doubled.end < in && holds(doubled.end)) ++doubled.end;
+  }
+  bool is_doubled() const { return doubled.end > doubled.begin; }
+  // A row of `out` floats from one of `in`.
+  void resample(const float* from, float* to) const {
+    if (!is_doubled()) return simd::resample(from, index.data(), weight.data(), taps, to, out);
+    const auto edge = [&](int64_t begin, int64_t end) {
+      for (int64_t o = begin; o < end; ++o) {
+        const auto first = static_cast<size_t>(o), second = static_cast<size_t>(out + o);
+        to[o] = from[index[first]] * weight[first] + from[index[second]] * weight[second];
+      }
+    };
+    edge(0, 2 * doubled.begin);
+    simd::resample_doubled(from, doubled.shift, doubled.weight, to, doubled.begin, doubled.end);
+    edge(2 * doubled.end, out);
   }
   int64_t source(int64_t o, int64_t t) const {
     return identity ? o : index[static_cast<size_t>(t * out + o)];
@@ -135,7 +179,8 @@ Result<void> resize_f32(KernelContext& context) {
   const float* const in = x->data<float>();
   float* const out = y->mutable_data<float>();
   const int64_t in_plane = rows.in * columns.in;
-  const int64_t line_work = columns.out * (rows.taps + 2 * columns.taps);
+  const int64_t line_work =
+      columns.out * (rows.taps + (columns.is_doubled() ? 1 : 2 * columns.taps));
   const int64_t grain = std::max<int64_t>(1, (1 << 16) / std::max<int64_t>(1, line_work));
   context.parallel_for(planes * rows.out, grain, [&](int64_t begin, int64_t end) {
     const simd::ScratchSlots::Slot slot(scratch);
@@ -158,8 +203,7 @@ Result<void> resize_f32(KernelContext& context) {
         float* const at = kept + place * row_floats;
         if (held[place] != row) {
           held[place] = row;
-          simd::resample(image + row * columns.in, columns.index.data(), columns.weight.data(),
-                         columns.taps, at, columns.out);
+          columns.resample(image + row * columns.in, at);
         }
         return at;
       };

@@ -154,6 +154,12 @@ std::vector<Case> cases() {
                  .op = "Transpose",
                  .inputs = {case_floats(Shape{512, 768})},
                  .bench = true});
+  for (const DType dtype : {DType::kFloat32, DType::kInt32, DType::kUInt8}) {
+    out.push_back({.name = cat("transpose_picture_", dtype_name(dtype)),
+                   .op = "Transpose",
+                   .attrs = {{"perm", Ints{0, 3, 1, 2}}},
+                   .inputs = {case_ints(dtype, Shape{2, 57, 41, 3}, 0, 127)}});
+  }
   out.push_back(
       {.name = "transpose_empty", .op = "Transpose", .inputs = {case_floats(Shape{3, 0, 2})}});
   out.push_back({.name = "transpose_scalar", .op = "Transpose", .inputs = {Tensor::scalar(1.5f)}});
