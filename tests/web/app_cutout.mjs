@@ -191,12 +191,12 @@ await web.test('a model that the site does not have', async () => {
 
 await web.test('a model of the catalogue without a hash is refused before anything is fetched', async () => {
   const page = await openApp(web, `${cpu}&model=u2netp`);
-  const before = web.requests.length;
+  const before = (await web.server.asked()).length;
   await page.drop('main', [png]);
   await page.waitForSelector('.job-bad');
   const text = await page.text('.job-text');
   web.check(/U2-Net-p is not used, .*SHA-256/.test(text), `it says: ${text}`);
-  const asked = web.requests.slice(before).map(request => request.path);
+  const asked = (await web.server.asked()).slice(before).map(request => request.path);
   web.check(!asked.some(one => /u2netp/.test(one)), `it was asked for: ${asked}`);
   await page.shot('model-unpinned');
   await (await page.button('U2-Net-p')).click();

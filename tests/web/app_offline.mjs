@@ -25,17 +25,17 @@ await web.test('offline on the second visit, nothing uploaded', async () => {
     await navigator.serviceWorker.ready;
     while (!navigator.serviceWorker.controller) await new Promise(resolve => setTimeout(resolve, 50));
   });
-  for (const {method, path: asked} of server.requests) {
+  for (const {method, path: asked} of await server.asked()) {
     web.check(method === 'GET' || method === 'HEAD', `${method} ${asked}`);
     web.check(!/portrait/.test(asked), `the picture's name is in a request: ${asked}`);
   }
   await first.close();
 
-  const seen = server.requests.length;
+  const seen = (await server.asked()).length;
   const second = await openApp(web, '?backend=cpu', {url: server.url});
   const again = await cutAndSave(second);
   // The browser itself looks whether the service worker has changed; the page asks for nothing.
-  const asked = server.requests.slice(seen).filter(request => !request.path.endsWith('/service_worker.js'));
+  const asked = (await server.asked()).slice(seen).filter(request => !request.path.endsWith('/service_worker.js'));
   web.check(asked.length === 0, `the second visit asks for ${asked.map(one => one.path).join(', ')}`);
   web.check(
     Buffer.compare(Buffer.from(before.pixels), Buffer.from(again.pixels)) === 0,

@@ -100,7 +100,10 @@ function startProxy() {
   );
 }
 
-/** `sluice serve` on a folder: {url, requests: [{method, path, status, range}], stop()}. */
+/**
+ * `sluice serve` on a folder: {url, requests: [{method, path, status, range}], asked(), stop()}. requests grow as its
+ * log comes through a pipe; asked() gives those so far when all of them are there.
+ */
 export function serve(folder, {isolated = true, port = 0, csp} = {}) {
   need('build/sluice', folder);
   const options = ['serve', folder, '--port', String(port), '--log'];
@@ -110,6 +113,7 @@ export function serve(folder, {isolated = true, port = 0, csp} = {}) {
   const ended = new Promise(resolve => child.on('exit', resolve));
   process.on('exit', () => child.kill()); // of a test that dies early, too
   const requests = [];
+  let marks = 0;
   return new Promise((resolve, reject) => {
     let rest = '';
     child.on('exit', code => reject(new Error(`sluice serve ends with ${code}`)));
@@ -120,8 +124,15 @@ export function serve(folder, {isolated = true, port = 0, csp} = {}) {
         const address = /^serving .* at (http:\S+)/.exec(line);
         const request = /^(\w+) "(.*)" (\d+) "(.*)"$/.exec(line);
         if (address) {
+          const [, url] = address;
           const stop = () => (child.kill('SIGTERM'), ended);
-          resolve({url: address[1], requests, stop});
+          const asked = async () => {
+            const mark = `/asked-${++marks}`;
+            await fetch(new URL(mark, url));
+            while (!requests.some(one => one.path === mark)) await new Promise(done => setTimeout(done, 5));
+            return requests.filter(one => !one.path.startsWith('/asked-'));
+          };
+          resolve({url, requests, asked, stop});
         } else if (request) {
           requests.push({method: request[1], path: request[2], status: Number(request[3]), range: request[4]});
         }
@@ -222,7 +233,6 @@ export async function start({site = 'build/web', isolated = true, csp, browserAr
     browser,
     server,
     url: server.url,
-    requests: server.requests,
     artefacts,
     isChromium: browserName === 'chromium',
     check,

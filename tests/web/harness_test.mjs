@@ -71,7 +71,7 @@ await web.test('a request that a worker makes is seen', async () => {
   page.takeProblems();
   web.check(web.takeOutside().includes('elsewhere.example'), 'it was not seen');
   web.check(
-    web.requests.some(({path}) => path.endsWith('worker/main.js')),
+    (await web.server.asked()).some(({path}) => path.endsWith('worker/main.js')),
     "the server's log lacks the worker",
   );
 });

@@ -135,29 +135,31 @@ await web.test('a stored model that rots is found out before it is read, and fet
   const file = path.join(folder, 'rotting.onnx');
   fs.writeFileSync(file, contents['whole.onnx']);
   const pinned = {sha256: sha256('whole.onnx'), cache: {name: 'rotting'}};
-  const asked = from => web.requests.slice(from).filter(one => one.path.includes('rotting.onnx')).length;
+  const asked = async () => (await web.server.asked()).filter(one => one.path.includes('rotting.onnx')).length;
   for (const options of [cpu, {backends: ['webgpu'], allowSoftware: true}]) {
     const {value: want} = await outputOf(page, 'rotting.onnx', {...options, ...pinned});
     for (const place of [0, 40, 20_000, -1]) {
       web.check((await page.page.evaluate(rot, place)) === 1, 'there is not one file in the store');
-      const from = web.requests.length;
+      const before = await asked();
       const {value, binding} = await outputOf(page, 'rotting.onnx', {...options, ...pinned});
       const what = `bit at ${place}, ${options.backends}`;
       web.check(binding.bound === options.backends[0], `${what}: bound to ${binding.bound}: ${binding.reason}`);
       web.check(sameBits(value, want), `${what}: ${compare(value, want)}`);
-      web.check(binding.download.from === 'network' && asked(from) === 1, `${what}: ${asked(from)} requests`);
+      const more = (await asked()) - before;
+      web.check(binding.download.from === 'network' && more === 1, `${what}: ${more} requests`);
     }
   }
   // The server has nothing better.
   fs.writeFileSync(file, contents['one.onnx']);
   await page.page.evaluate(rot, 40);
-  const from = web.requests.length;
+  const before = await asked();
   const error = await page.open('rotting.onnx', {...cpu, ...pinned}).then(
     () => ({code: 'none'}),
     thrown => thrown,
   );
   web.check(error.code === 'integrity' && /SHA-256/.test(error.message), `${error.code}: ${error.message}`);
-  web.check(asked(from) === 1, `${asked(from)} requests`);
+  const more = (await asked()) - before;
+  web.check(more === 1, `${more} requests`);
 });
 
 // In the page's own thread, where requestAdapter can be made to give nothing for a while.
@@ -201,10 +203,12 @@ await web.test('weights that the CPU has packed come again from the store when t
     await page.evaluate(lateAdapter, name, files);
     const before = await page.evaluate(wire => window.late.run(wire), wireFeed);
     web.check(before.bound === 'cpu', `without an adapter it is bound to ${before.bound}`);
-    const asked = web.requests.length;
+    const asked = (await web.server.asked()).length;
     const refusal = await page.evaluate(() => window.late.retry());
     web.check(!refusal, `retryGpu: ${refusal}`);
-    const again = web.requests.slice(asked).filter(one => one.method === 'GET' && one.path.includes('.onnx'));
+    const again = (await web.server.asked())
+      .slice(asked)
+      .filter(one => one.method === 'GET' && one.path.includes('.onnx'));
     web.check(again.length === 0, `the model was downloaded again: ${JSON.stringify(again)}`);
     const after = await page.evaluate(wire => window.late.run(wire), wireFeed);
     web.check(after.bound === 'webgpu', `after retryGpu it is bound to ${after.bound}`);

@@ -27,7 +27,7 @@ function assets(name, changed) {
 let name = '';
 const feeds = seed => ({[name]: random(seed + 1, [1, 256, 256, 3], 0, 1)});
 const options = {backends: ['cpu'], threads: 3, cache: false};
-const fetched = name => web.requests.filter(one => one.path.includes(`/${name}/thread.js`)).length;
+const fetched = async name => (await web.server.asked()).filter(one => one.path.includes(`/${name}/thread.js`)).length;
 
 const want = [];
 await web.test('on one thread', async () => {
@@ -57,7 +57,8 @@ await web.test('the page makes them, a worker makes none', async () => {
   });
   web.check(binding.threads === 3, `${binding.threads} threads`);
   await runAll(page, id);
-  web.check(fetched('by-page') === 2, `thread.js was fetched ${fetched('by-page')} times (2 expected)`);
+  const times = await fetched('by-page');
+  web.check(times === 2, `thread.js was fetched ${times} times (2 expected)`);
   await page.dispose(id);
 });
 
