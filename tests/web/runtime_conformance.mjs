@@ -1,6 +1,6 @@
 // The public operator suites through the package in a real browser, on WebGPU and on WebAssembly: what passes
 // natively passes here. known_gaps.txt holds for both. On WebGPU every 16th; with SLUICE_LONG every 4th, with
-// SLUICE_STRIDE=1 all (SLUICE_WEB_SECONDS then wants to be some 2000).
+// SLUICE_STRIDE=1 all.
 // A case counts for WebGPU only if its session was bound there and stayed.
 import fs from 'node:fs';
 import {need, start} from './harness.mjs';
