@@ -9,6 +9,7 @@ namespace sluice::wasm {
 namespace {
 
 constexpr size_t kWasmPage = 64 << 10;
+constexpr size_t kLeastGrowth = 16;           // pages
 constexpr size_t kUnits = (size_t{1} << 18);  // of 4 GiB
 static_assert(kUnits * kPageUnit == uint64_t{1} << 32 || sizeof(size_t) == 4);
 
@@ -49,10 +50,16 @@ size_t free_at_end() {
   return count;
 }
 
-// `count` units more at the end of memory, free.
+// `count` units more at the end of memory, free. Growth by a page costs a browser as much as growth
+// by a hundred, and pages that nobody touches take no memory.
 bool grow(size_t count) {
-  const size_t pages = (count * kPageUnit + kWasmPage - 1) / kWasmPage;
-  const size_t before = __builtin_wasm_memory_grow(0, pages);
+  const size_t wanted = (count * kPageUnit + kWasmPage - 1) / kWasmPage;
+  size_t pages = std::max(wanted, kLeastGrowth);
+  size_t before = __builtin_wasm_memory_grow(0, pages);
+  if (before == SIZE_MAX && pages > wanted) {
+    pages = wanted;
+    before = __builtin_wasm_memory_grow(0, pages);
+  }
   if (before == SIZE_MAX) return false;
   const size_t first = before * (kWasmPage / kPageUnit);
   const size_t added = std::min(pages * (kWasmPage / kPageUnit), kUnits - first);
