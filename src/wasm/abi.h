@@ -30,7 +30,9 @@ SLUICE_EXPORT(sluice_resize) void* sluice_resize(void* data, uint32_t bytes);
 SLUICE_EXPORT(sluice_text_data) const char* sluice_text_data();
 SLUICE_EXPORT(sluice_text_size) uint32_t sluice_text_size();
 // SHA-256 of bytes as they arrive: begin gives a state, hash takes more, end writes 64 hexadecimal
-// digits to `text` of everything so far; the state may go on, and ends with sluice_free.
+// digits to `text` of everything so far; the state may go on, and ends with sluice_free. `hash` may
+// also be called on a thread that is set up like a worker (below) and computes no kernels: for one
+// state after the other's call has returned, while the bytes stay where they are.
 SLUICE_EXPORT(sluice_hash_begin) void* sluice_hash_begin();  // 0: out of memory
 SLUICE_EXPORT(sluice_hash) void sluice_hash(void* state, const void* data, uint32_t bytes);
 SLUICE_EXPORT(sluice_hash_end) void sluice_hash_end(const void* state, char* text);
@@ -54,7 +56,7 @@ SLUICE_EXPORT(sluice_initialize) void sluice_initialize();
 // thread_main never returns: it computes, and sleeps in between; terminate() ends it. A worker that
 // comes late or never costs speed only. When thread_main traps, the Worker calls thread_failed, and
 // the owner's call traps, too, if it waits for that thread; for one that was terminated in the
-// midst of a kernel it waits two minutes. Only the owner calls anything else.
+// midst of a kernel it waits two minutes. Only the owner calls anything else (but see `hash`).
 SLUICE_EXPORT(sluice_thread_block) void* sluice_thread_block();  // 0: out of memory
 SLUICE_EXPORT(sluice_thread_block_bytes) uint32_t sluice_thread_block_bytes();
 SLUICE_EXPORT(sluice_thread_main) void sluice_thread_main(int32_t index);

@@ -1,8 +1,10 @@
 // Threads of the module that are slow, missing or dying: the results are right, or the error has a code; nothing waits
 // for ever. And their workers are made by the page: a worker that makes one waits for it (core/threads.ts).
+import crypto from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import {need, root, start} from './harness.mjs';
+import {ONNX_FLOAT, onnxModel, tensorProto} from './onnx_writer.mjs';
 import {makePage, openPage} from './runtime_page.mjs';
 import {random, sameBits} from './runtime_tensors.mjs';
 
@@ -12,6 +14,15 @@ const web = await start();
 
 // Copies of the package's files for workers, in which one file is another: {name: its text}.
 const address = makePage(web, 'threads', {[model]: `build/models/${model}`});
+const large = 'large.onnx';
+const weights = Float32Array.from({length: 2048 * 3000}, (_, i) => ((i * 7919) % 997) / 997);
+const largeBytes = onnxModel({
+  nodes: [{op: 'MatMul', inputs: ['x', 'w'], outputs: ['y']}],
+  initializers: [tensorProto('w', [2048, 3000], weights)],
+  inputs: [{name: 'x', type: ONNX_FLOAT, dims: [1, 2048]}],
+  outputs: [{name: 'y', type: ONNX_FLOAT, dims: [1, 3000]}],
+});
+fs.writeFileSync(path.join(root, 'build/web', address, large), largeBytes);
 function assets(name, changed) {
   const folder = path.join(root, 'build/web', address, name);
   fs.rmSync(folder, {recursive: true, force: true});
@@ -119,4 +130,43 @@ await web.test('a thread that traps in a kernel: a typed error, and the next ses
   await runAll(page, next.id);
   await page.dispose(next.id);
 });
+// A file of 24 MiB: with threads there is one more, which hashes while the bytes come.
+const sha256 = crypto.createHash('sha256').update(largeBytes).digest('hex');
+for (const [what, folder, changed] of [
+  ['a large file is hashed by a thread of its own', 'hashing', {}],
+  ['and without it, where that is late', 'hashing-late', {'thread.js': 'setTimeout(() => {}, 1000);'}],
+  ['or missing', 'hashing-never', {'thread.js': null}],
+]) {
+  await web.test(`${what}: the same hash, checked where it is asked for`, async () => {
+    const page = await openPage(web, address);
+    page.page.tolerate(/large\.onnx/); // aborted
+    if (changed['thread.js'] === null) page.page.tolerate(/thread\.js|404|Failed to load/);
+    const asked = {...options, threads: 2, assets: assets(folder, changed)};
+    const opened = await page.open(large, asked);
+    // One thread for kernels, one for the file's hash.
+    web.check(fetched(folder) === 2, `thread.js was fetched ${fetched(folder)} times (2 expected)`);
+    web.check(opened.binding.model_sha256 === sha256, `the record has the hash ${opened.binding.model_sha256}`);
+    const name = `sluice-${folder}`;
+    const stored = await page.open(large, {...asked, sha256, cache: {name}});
+    const again = await page.open(large, {...asked, sha256, cache: {name}});
+    web.check(stored.binding.download.stored && again.binding.download.from === 'store', 'it was not stored');
+    const wrong = `${sha256.slice(1)}0`;
+    const error = await page.open(large, {...asked, sha256: wrong}).catch(thrown => thrown);
+    web.check(error.code === 'integrity', `another file than asked for: ${error.code ?? 'no error'}`);
+    const aborted = await page.page.evaluate(
+      async (from, settings) => {
+        const control = new AbortController();
+        const onProgress = ({loadedBytes}) => loadedBytes > 8e6 && control.abort();
+        const {Session} = window.sluice;
+        return Session.create(from, {...settings, onProgress, signal: control.signal}).catch(thrown => thrown.code);
+      },
+      large,
+      asked,
+    );
+    web.check(aborted === 'aborted', `a load that was given up ends with ${aborted}`);
+    const last = await page.open(large, asked);
+    web.check(last.binding.model_sha256 === sha256, `after that, the record has ${last.binding.model_sha256}`);
+    for (const {id} of [opened, stored, again, last]) await page.dispose(id);
+  });
+}
 await web.finish();

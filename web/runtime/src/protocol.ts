@@ -101,6 +101,8 @@ export interface ThreadMessage {
   readonly block: number;
   /** 1 .. number of threads beside the owner's. */
   readonly index: number;
+  /** Given away: the thread computes no kernels, but hashes what comes here (core/hash_thread.ts). */
+  readonly hashes?: MessagePort;
 }
 
 export interface StartResult {

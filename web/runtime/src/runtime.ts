@@ -307,7 +307,7 @@ export class Runtime {
       console.warn(`sluice · thread ${thread.index} does not run (${why})`);
     };
     const {assets} = this.options;
-    const name = `sluice thread ${thread.index}`;
+    const name = thread.hashes ? 'sluice hashes' : `sluice thread ${thread.index}`;
     try {
       // Bundlers find this file, too, by exactly such an expression.
       const worker =
@@ -318,7 +318,7 @@ export class Runtime {
         event.preventDefault();
         complain(event.message || 'thread.js is not to be had');
       };
-      worker.postMessage(thread);
+      worker.postMessage(thread, thread.hashes ? [thread.hashes] : []);
       this.threads.push(worker);
     } catch (thrown) {
       complain(messageOf(thrown));

@@ -15,6 +15,7 @@ import type {
   Verdict,
 } from './answers.js';
 import type {LoadedModule} from './load.js';
+import type {HashThread} from './hash_thread.js';
 import {ModuleCalls} from './module_calls.js';
 import {bytesOf, tensorOf} from './values.js';
 import type {WireValue} from './values.js';
@@ -33,6 +34,8 @@ export class Core extends ModuleCalls {
   readonly threads: number;
   /** The threads are there when there is work for them; the first call counts. */
   readonly startThreads: () => void;
+  /** A new thread that hashes, to be ended by the caller; null where there are no threads. */
+  readonly hashThread: () => HashThread | null;
   /** By session and input: feeds whose memory may be written again. */
   private readonly feeds = new Map<number, Map<number, FeedPlace>>();
   /** By session: what the outputs were told to be. */
@@ -45,6 +48,10 @@ export class Core extends ModuleCalls {
     this.startThreads = () => {
       loaded.team.start();
     };
+    this.hashThread = () =>
+      loaded.team.hashThread(block => {
+        this.free(block);
+      });
     this.call('sluice_configure', loaded.threads);
     const about = this.json() as {version: string; threads: number};
     this.version = about.version;

@@ -4,12 +4,15 @@
 // listening, it may miss the answer and wait for ever.
 import type {ThreadMessage} from '../protocol.js';
 import type {ModuleExports} from './exports.js';
+import {HashThread} from './hash_thread.js';
 
 export interface ThreadTeam {
   /** How many there are to be. */
   readonly size: number;
   /** Once; later calls do nothing. */
   start(): void;
+  /** Another one, which hashes; null where there are to be no threads. `free` gives memory of the module back. */
+  hashThread(free: (block: number) => void): HashThread | null;
 }
 
 export interface TeamOptions {
@@ -31,6 +34,16 @@ export function threadTeam(size: number, {module, memory, exports, startThread}:
         if (block === 0) break; // out of memory: fewer threads
         startThread({module, memory, block, index});
       }
+    },
+    hashThread: free => {
+      if (size === 0) return null;
+      const block = exports.sluice_thread_block() >>> 0;
+      if (block === 0) return null;
+      const {port1, port2} = new MessageChannel();
+      startThread({module, memory, block, index: 0, hashes: port2});
+      return new HashThread(port1, () => {
+        free(block);
+      });
     },
   };
 }

@@ -45,7 +45,8 @@ export class Host {
 
   /** News that belong to no call. */
   tell(message: Extract<ToPage, {type: 'binding' | 'thread' | 'device-failure' | 'poisoned'}>): void {
-    this.port.post(message, []);
+    const hashes = message.type === 'thread' ? message.thread.hashes : undefined;
+    this.port.post(message, hashes ? [hashes] : []);
   }
 
   private async receive(message: Exclude<ToWorker, {type: 'module'}>): Promise<void> {

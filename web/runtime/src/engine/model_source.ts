@@ -1,6 +1,7 @@
 // Brings a model's bytes into the core's memory, in one piece and without a second copy, also where their
 // number is told only at the end. Downloads begin while the core itself is still being compiled.
 import type {Core} from '../core/core.js';
+import type {HashThread} from '../core/hash_thread.js';
 import {SluiceError} from '../errors.js';
 import type {ModelSource, WireFile, WireOptions} from '../protocol.js';
 import {loadModel} from '../store/index.js';
@@ -23,7 +24,13 @@ export interface PlacedModel extends PlacedFile {
 // Where the length is unknown: the block grows in place, as a rule, by an eighth at a time.
 const STEP_BYTES = 1 << 20;
 
-type Memory = Pick<Core, 'alloc' | 'free' | 'resize' | 'memory' | 'beginHash' | 'hash' | 'digest'>;
+// A file of so many bytes is hashed beside its download, where there may be threads, in pieces of at least so many. Until
+// that thread is there, the hash may lag so far behind.
+const HASH_BESIDE_BYTES = 16 << 20;
+const HASH_PIECE_BYTES = 1 << 20;
+const HASH_LAG_BYTES = 32 << 20;
+
+type Memory = Pick<Core, 'alloc' | 'free' | 'resize' | 'memory' | 'beginHash' | 'hash' | 'digest' | 'hashThread'>;
 
 /** Takes chunks as they come, into one piece of the core's memory. */
 export class CoreSink implements ModelSink {
@@ -32,13 +39,20 @@ export class CoreSink implements ModelSink {
   private space = 0;
   private used = 0;
   private readonly hashes: number[] = [];
+  /** While it is under way, the bytes stay where they are. */
+  private thread: HashThread | null = null;
+  private fixed = false;
 
   constructor(private readonly whenReady: Promise<Memory> | Memory) {}
 
   async begin(totalBytes?: number): Promise<void> {
-    this.core = await this.whenReady;
+    const core = (this.core = await this.whenReady);
+    await this.thread?.settled();
     this.used = 0;
-    if (totalBytes !== undefined) this.reserve(totalBytes);
+    this.fixed = totalBytes !== undefined;
+    if (totalBytes === undefined) return;
+    this.reserve(totalBytes);
+    if (totalBytes >= HASH_BESIDE_BYTES) this.thread ??= core.hashThread();
   }
 
   write(chunk: Uint8Array): void {
@@ -53,11 +67,26 @@ export class CoreSink implements ModelSink {
     const core = this.memory;
     const state = core.beginHash();
     this.hashes.push(state);
+    const thread = this.fixed ? this.thread : null;
+    let taken = this.used; // or under way
+    const rest = (use: (at: number, bytes: number) => void) => {
+      use(this.pointer + taken, this.used - taken);
+      taken = this.used;
+    };
+    const here = (at: number, bytes: number) => {
+      core.hash(state, at, bytes);
+    };
     return {
-      update: chunk => {
-        core.hash(state, this.pointer + this.used - chunk.byteLength, chunk.byteLength);
+      update: () => {
+        const lag = this.used - taken;
+        if (!thread || (!thread.ready && lag >= HASH_LAG_BYTES)) rest(here);
+        else if (thread.ready && lag >= HASH_PIECE_BYTES) rest((at, bytes) => thread.hash(state, at, bytes));
       },
-      digest: () => core.digest(state),
+      digest: async () => {
+        await thread?.settled();
+        rest(here);
+        return core.digest(state);
+      },
     };
   }
 
@@ -70,7 +99,9 @@ export class CoreSink implements ModelSink {
   }
 
   /** Gives all memory back; the bytes only if finish() has not given them away. */
-  drop(): void {
+  async drop(): Promise<void> {
+    await this.thread?.settled();
+    this.thread?.end();
     if (this.space > 0) this.memory.free(this.pointer);
     this.space = 0;
     for (const state of this.hashes.splice(0)) this.memory.free(state);
@@ -116,7 +147,7 @@ async function placeFile(
     );
     return {...sink.finish(), download: {...download, seconds: (performance.now() - begin) / 1000}};
   } finally {
-    sink.drop();
+    await sink.drop();
   }
 }
 

@@ -73,7 +73,7 @@ async function loadLocal(
   if (known !== undefined) checkSize(known, options);
   await sink.begin(known ?? options.sizeBytes);
   const pieces = known !== undefined && isOnePiece(known) ? new PieceDigests(known) : undefined;
-  const hash = pieces || options.sha256 === undefined ? undefined : hasherOf(sink);
+  const hash = pieces || !isHashed(sink, options) ? undefined : hasherOf(sink);
   const progress = new Progress(options, known, false);
   let bytes = 0;
   const take = (chunk: Uint8Array) => {
@@ -96,7 +96,7 @@ async function loadLocal(
     for (let at = 0; at < all.length; at += memoryPieceBytes) take(all.subarray(at, at + memoryPieceBytes));
   }
   progress.show(bytes, true);
-  const sha256 = pieces ? (await pieces.finish())[0] : hash?.digest();
+  const sha256 = pieces ? (await pieces.finish())[0] : await hash?.digest();
   if (options.sha256 !== undefined && sha256 !== options.sha256) throw wrongHash('The model', sha256, options.sha256);
   return {
     bytes,
@@ -277,7 +277,7 @@ class UrlLoad {
   }
 
   private async download(store: ModelStore | undefined): Promise<{sha256?: string; bytes: number; stored: boolean}> {
-    const target = new HashingTarget(this, store, store !== undefined || this.options.sha256 !== undefined);
+    const target = new HashingTarget(this, store, store !== undefined || isHashed(this.sink, this.options));
     const start = store && (await target.takeUp(store));
     const download = new Download(
       this.url,
@@ -447,7 +447,7 @@ class HashingTarget implements DownloadTarget {
   async finish(): Promise<{sha256?: string; bytes: number; stored: boolean}> {
     const {options, url} = this.owner.load;
     const pieces = (await this.pieces?.finish()) ?? [];
-    const sha256 = this.hash ? this.hash.digest() : pieces.length === 1 ? pieces[0] : undefined;
+    const sha256 = this.hash ? await this.hash.digest() : pieces.length === 1 ? pieces[0] : undefined;
     this.progress.show(this.bytes, true);
     let stored = false;
     if (this.writer && sha256) {
@@ -472,7 +472,7 @@ class HashingTarget implements DownloadTarget {
     this.checkpointed = this.bytes;
     await this.writer?.checkpoint({
       bytes: this.bytes,
-      sha256: this.hash?.digest() ?? '',
+      sha256: (await this.hash?.digest()) ?? '',
       url: url.href,
       ...this.download?.version,
       ...(total === undefined ? {} : {totalBytes: total}),
@@ -494,6 +494,11 @@ class HashingTarget implements DownloadTarget {
 /** Files of one piece are hashed by the platform, where the page is secure enough to have it: many times as fast. */
 function isOnePiece(bytes: number): boolean {
   return bytes > 0 && bytes <= pieceBytes && globalThis.crypto?.subtle !== undefined;
+}
+
+/** A sink that can hash wants to know the hash of what it gets. */
+function isHashed(sink: ModelSink, options: LoadOptions): boolean {
+  return options.sha256 !== undefined || sink.hasher !== undefined;
 }
 
 /** The sink's own, or in JavaScript: at half the speed. */

@@ -117,7 +117,7 @@ export class ModelStore {
     } finally {
       file?.close?.();
     }
-    if (hash.digest() !== record.sha256) throw new DamagedError('The stored bytes have another SHA-256');
+    if ((await hash.digest()) !== record.sha256) throw new DamagedError('The stored bytes have another SHA-256');
   }
 
   /** Appends to `from`, or begins anew. Whatever else there was under the key is removed. */

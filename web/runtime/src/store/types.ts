@@ -22,7 +22,7 @@ export interface ModelSink {
 export interface Hasher {
   update(chunk: Uint8Array): unknown;
   /** Lower-case hexadecimal, of everything so far; more may come afterwards. */
-  digest(): string;
+  digest(): string | Promise<string>;
 }
 
 export interface DownloadProgress {
@@ -47,7 +47,7 @@ export interface LoadOptions {
 
 export interface LoadedModel {
   readonly bytes: number;
-  /** Of all bytes; absent for files of several pieces where nobody needed it (in memory, or no store, without options.sha256). */
+  /** Of all bytes; absent for files of several pieces where nobody needed it (a sink without hasher(), no store, no options.sha256). */
   readonly sha256?: string;
   /** store: nothing came over the network but, perhaps, the question whether it has changed. */
   readonly from: 'memory' | 'store' | 'network';
