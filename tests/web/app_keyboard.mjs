@@ -123,12 +123,14 @@ await web.test('from a picture to a file', async () => {
   await page.keyboard.press('z');
   await page.keyboard.up('Control');
   web.check(String(await undo()) === 'true,false', `after undo: ${await undo()}`);
+  // The figure comes with the next frame.
+  const shown = () => document.querySelector('.zoom-text').textContent;
+  const fitted = await page.evaluate(shown);
   await page.keyboard.press('+');
   await page.keyboard.press('+');
-  const zoomed = await page.text('.zoom-text');
+  await page.waitForFunction(text => document.querySelector('.zoom-text').textContent !== text, {}, fitted);
   await page.keyboard.press('0');
-  await new Promise(resolve => setTimeout(resolve, 100));
-  web.check(zoomed !== (await page.text('.zoom-text')), 'the keys do not zoom');
+  await page.waitForFunction(text => document.querySelector('.zoom-text').textContent === text, {}, fitted);
 
   await page.focus('#tab-brush');
   await page.keyboard.press('ArrowLeft');
