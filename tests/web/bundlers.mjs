@@ -164,6 +164,31 @@ for (const [name, build] of Object.entries(builders)) {
   });
 }
 
+await test('a classic script: it is told what it needs, and runs with that', async () => {
+  for (const [name, more] of Object.entries({lost: '', found: "assets: '/sluice-web/', "})) {
+    const out = path.join(project, `classic-${name}`);
+    await esbuild.build({
+      stdin: {
+        contents: source('sluice-web')
+          .replace(/^(?=try)/m, '(async () => {\n')
+          .replace('{backends', `{${more}backends`)
+          .concat('})();'),
+        resolveDir: project,
+      },
+      bundle: true,
+      format: 'iife',
+      outfile: path.join(out, 'main.js'),
+      logLevel: 'error',
+    });
+    fs.writeFileSync(path.join(out, 'index.html'), html('<script defer src="main.js"></script>'));
+    const page = await web.page(`pages/bundlers/classic-${name}/`);
+    await page.waitForFunction(() => window.result);
+    const {error, bound} = await page.evaluate(() => window.result);
+    if (more) check(bound === 'cpu', error);
+    else check(/does not know its own address/.test(error), `it fails with: ${error}`);
+  }
+});
+
 await test('the types that come along satisfy the strict compiler, however it resolves modules', async () => {
   const text = `
     import {Session, SluiceError, type Binding, type Results} from 'sluice-web';

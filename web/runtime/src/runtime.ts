@@ -131,7 +131,9 @@ export class Runtime {
   ): Promise<ResultOf<K>> {
     throwIfAborted(options.signal, name);
     if (!this.started) {
-      await this.connected.catch(() => {}); // then it is dead
+      await this.connected.catch((thrown: unknown) => {
+        this.die(asSluiceError(thrown));
+      });
       throwIfAborted(options.signal, name);
     }
     if (this.dead) throw this.dead;
@@ -208,6 +210,11 @@ export class Runtime {
   }
 
   private startWorker(options: RuntimeOptions): Port<ToWorker, ToPage> {
+    if (options.assets === null && !import.meta.url) {
+      throw new SluiceError('usage', 'The package does not know its own address: this bundle is a classic script', {
+        hint: 'Bundle it as an ES module, or say where worker.js and the .wasm files lie: the option `assets`.',
+      });
+    }
     // Bundlers find the worker by exactly this expression.
     const worker =
       options.assets !== null
