@@ -25,6 +25,15 @@ bool is_pointwise(const ConvGeometry& g) {
 constexpr int64_t kTileBytes = 256 * 1024;    // input tile: a quarter of a 1 MiB second-level cache
 constexpr int64_t kWeightBytes = 512 * 1024;  // weights of one chunk: half of it
 constexpr int64_t kEnoughTasks = 16;
+// A row is cut into blocks no narrower than this. A register tile of WebAssembly is 8 columns, and
+// its small models have few blocks: the last one alone should not keep a thread waiting.
+#ifdef __wasm__
+constexpr int64_t kNarrowest = 32;
+constexpr int64_t kWidthStep = 16;
+#else
+constexpr int64_t kNarrowest = 2 * simd::kTileCols;
+constexpr int64_t kWidthStep = simd::kTileCols;
+#endif
 constexpr int64_t kVector = simd::kPanelCols;  // floats per vector, at most
 
 // Taps this far apart share a remainder modulo the stride.
@@ -132,8 +141,8 @@ Blocks choose_blocks(const Plane& plane, int64_t out_per_group, int64_t chunk_ch
     return images * b.per_group();
   };
   while (count() < kEnoughTasks && b.lines > 6) b.lines = round_up(b.lines / 2, 3);
-  while (count() < kEnoughTasks && out_h == 1 && b.width > 2 * simd::kTileCols) {
-    b.width = round_up(b.width / 2, simd::kTileCols);
+  while (count() < kEnoughTasks && out_h == 1 && b.width > kNarrowest) {
+    b.width = round_up(b.width / 2, kWidthStep);
   }
   while (count() < kEnoughTasks && b.rows > 32) b.rows = round_up(b.rows / 2, simd::kPanelRows);
   if (b.lines > 1 && count() > 0) {
