@@ -144,7 +144,8 @@ for (const [what, folder, changed] of [
     const asked = {...options, threads: 2, assets: assets(folder, changed)};
     const opened = await page.open(large, asked);
     // One thread for kernels, one for the file's hash.
-    web.check(fetched(folder) === 2, `thread.js was fetched ${fetched(folder)} times (2 expected)`);
+    const times = await fetched(folder);
+    web.check(times === 2, `thread.js was fetched ${times} times (2 expected)`);
     web.check(opened.binding.model_sha256 === sha256, `the record has the hash ${opened.binding.model_sha256}`);
     const name = `sluice-${folder}`;
     const stored = await page.open(large, {...asked, sha256, cache: {name}});
