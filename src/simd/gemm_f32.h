@@ -25,7 +25,13 @@ inline constexpr int64_t kTileCols = 48;
 
 // Depth of a chunk at most: 48 columns of B of that depth are 30 KiB, which stay in a first-level
 // cache of 32 to 48 KiB while the panels of A stream past from the second level.
+#ifdef __wasm__
+// Eight columns are held there (gemm_f32.cc), of panels of 16: 16 KiB, and 8 KiB of A. What a
+// register tile costs before and after its steps is shared by more of them.
+inline constexpr int64_t kChunkDepth = 256;
+#else
 inline constexpr int64_t kChunkDepth = 160;
+#endif
 
 // One call of the inner kernel: a block of C of `rows` x (`lines` x `width`), for one chunk of k.
 // Columns lie in `lines` runs of `width` (rows of an image; one line for a plain matrix).
