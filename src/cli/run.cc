@@ -201,14 +201,17 @@ Result<void> dump(const ModelArgs& args, const std::string& out) {
 Result<void> explain_gpu(const ModelArgs& args, const session::Options& options, bool full) {
   SLUICE_ASSIGN(const auto graph, session::load_graph(args.model, options));
   plan::Features features;
+  bool software = false;
   std::string where = "compiled without a device";
   exec::webgpu::DeviceOptions how;
   how.allow_software = options.allow_software;
   if (const auto adapter = exec::webgpu::probe_adapter(how); adapter.ok()) {
     features = adapter->features;
+    software = adapter->software;
     where = cat("for ", exec::webgpu::to_text(*adapter));
   }
-  SLUICE_ASSIGN(const session::Planned planned, session::plan_for_gpu(*graph, options, features));
+  SLUICE_ASSIGN(const session::Planned planned,
+                session::plan_for_gpu(*graph, options, features, software));
   const plan::Plan& plan = *planned.plan;
   std::printf("WebGPU plan %s; limits: %s\n", where.c_str(), plan::to_text(plan.limits).c_str());
   std::printf("passes: %s\n",

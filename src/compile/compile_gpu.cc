@@ -15,6 +15,7 @@
 #include "op/gpu_copy.h"
 #include "op/lower.h"
 #include "ops/registry.h"
+#include "plan/cut.h"
 #include "shader/shader.h"
 #include "shader/strided_copy.h"
 
@@ -131,10 +132,7 @@ class Compiler {
       if (taken) {
         step.kernel = std::move(lowered.kernel);
         step.why = join(lowered.refused, "; ");
-        for (plan::DispatchRequest& request : lowered.requests) {
-          SLUICE_ASSIGN(plan::Dispatch dispatch, accept(std::move(request), node));
-          step.dispatches.push_back(std::move(dispatch));
-        }
+        SLUICE_TRY(issue(std::move(lowered.requests), node, step));
         program_.packs.merge(lowered.packs);
         SLUICE_TRY(flush_island());
         const int index = static_cast<int>(plan_->steps.size());
@@ -616,6 +614,31 @@ class Compiler {
       todo.insert(todo.end(), producer.inputs.begin(), producer.inputs.end());
     }
     program_.wanted_inputs.insert(program_.wanted_inputs.end(), names.begin(), names.end());
+  }
+
+  // The step's FLOPs are shared out evenly among the dispatches that may be cut, since those have
+  // the heavy shaders; among all where none may be.
+  Result<void> issue(std::vector<plan::DispatchRequest> requests, const ir::Node& node,
+                     Step& step) {
+    const auto cuttable = [](const plan::DispatchRequest& r) { return r.first_workgroup >= 0; };
+    const auto heavy = static_cast<size_t>(std::ranges::count_if(requests, cuttable));
+    const double share =
+        step.flops / static_cast<double>(heavy != 0 ? heavy : std::max(requests.size(), size_t{1}));
+    const size_t count = requests.size();
+    for (plan::DispatchRequest& request : requests) {
+      const int32_t first_workgroup = request.first_workgroup;
+      SLUICE_ASSIGN(plan::Dispatch whole, accept(std::move(request), node));
+      whole.flops = heavy == 0 || first_workgroup >= 0 ? share : 0;
+      std::ranges::move(plan::cut(std::move(whole), first_workgroup, options_.most_dispatch_flops,
+                                  plan_->limits.max_workgroups_per_dimension),
+                        std::back_inserter(step.dispatches));
+    }
+    if (step.dispatches.size() != count) {
+      if (!step.why.empty()) step.why += "; ";
+      step.why += cat("in ", step.dispatches.size(), " dispatches rather than ", count,
+                      ", each of ", options_.most_dispatch_flops / 1e9, " GFLOP at most");
+    }
+    return {};
   }
 
   Result<plan::Dispatch> accept(plan::DispatchRequest request, const ir::Node& node) {

@@ -26,6 +26,8 @@ struct GpuOptions {
   bool reuse_memory = true;
   // Names of candidates that are tried first and take whatever they can; "-NAME": never tried.
   std::vector<std::string> kernels = {};
+  // What a dispatch may be estimated at before it comes in pieces (plan/cut.h); 0: any number.
+  double most_dispatch_flops = 0;
   // True leaves the packing of weights to the caller: GpuProgram::packs.
   bool defer_packing = false;
 };

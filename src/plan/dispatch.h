@@ -67,6 +67,9 @@ struct DispatchRequest {
   std::vector<Word> params;          // the uniform block at @binding(0); empty when there is none
   std::vector<BoundRange> bindings;  // @binding(1 + i)
   Dim workgroups;                    // in all; laid over x, y and z by whoever runs it
+  // The word of `params` that says with which workgroup a piece of it begins (cut.h); -1: it comes
+  // whole. Shaders that may take long have one.
+  int32_t first_workgroup = -1;
 };
 
 struct Dispatch {
@@ -74,6 +77,7 @@ struct Dispatch {
   std::vector<Word> params;
   std::vector<BoundRange> bindings;
   Dim workgroups;
+  double flops = 0;  // estimate; 0 where extents are not known
 };
 
 struct Pipeline {

@@ -313,7 +313,7 @@ Result<void> Encoder::run(const DeviceLayout& layout, const Dim::Environment& sy
         operands.insert(operands.end(), {static_cast<uint32_t>(at.buffer), offset, size});
         bytes += at.size_bytes;
       }
-      const double kflop = step.flops / static_cast<double>(step.dispatches.size()) / 1e3;
+      const double kflop = step.dispatches[d].flops / 1e3;
       operands[6] = static_cast<uint32_t>(std::min<uint64_t>(bytes, kAbsent - 1));
       operands[7] = static_cast<uint32_t>(std::clamp(kflop, 0.0, double{kAbsent - 1}));
       SLUICE_TRY(emit(Opcode::kDispatch, operands));

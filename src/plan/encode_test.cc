@@ -45,8 +45,8 @@ Plan small_plan() {
   one.node = "first";
   one.inputs = {x, w};
   one.outputs = {y};
-  one.flops = 5000;
-  one.dispatches = {{0, {Word::integer(n), Word::floating(2)}, {read(x), read(w), write(y)}, n}};
+  one.dispatches = {
+      {0, {Word::integer(n), Word::floating(2)}, {read(x), read(w), write(y)}, n, 5000}};
   Step two;
   two.op = "Custom";
   two.node = "island";
@@ -58,7 +58,7 @@ Plan small_plan() {
   three.node = "last";
   three.inputs = {z};
   three.outputs = {out};
-  three.dispatches = {{2, {}, {read(z), write(out)}, Dim(3)}};
+  three.dispatches = {{2, {}, {read(z), write(out)}, Dim(3), 0}};
   plan.steps = {one, two, three};
   return plan;
 }

@@ -147,7 +147,8 @@ Result<std::unique_ptr<Gpu>> Gpu::create(std::shared_ptr<const ir::Graph> graph,
   }
   binding.init_seconds = seconds_since(start);
   describe_precision(*state->graph, state->device->features(), binding);
-  state->programs = std::make_unique<Programs>(state->graph, options, state->device->features());
+  state->programs = std::make_unique<Programs>(state->graph, options, state->device->features(),
+                                               state->device->adapter().software);
   const State& s = *state;
   const auto loaded =
       state->programs->at_load(binding, [&](Program& program) { return s.load(program); });

@@ -23,6 +23,10 @@ double seconds_since(Clock::time_point start) {
 // help.
 constexpr int kMaxRounds = 4;
 
+// What one dispatch may be estimated at: a tenth of a second on a slow GPU, and on a software
+// adapter, so that submits can keep their budget, and neither drivers nor desktops have to wait.
+constexpr double kMostDispatchFlops = 2e10, kMostDispatchFlopsSoftware = 1e8;
+
 bool has_float16(const ir::Graph& graph) {
   for (size_t v = 0; v < graph.value_count(); ++v) {
     const Type& type = graph.type(static_cast<ir::ValueId>(v));
@@ -48,7 +52,8 @@ std::string key_of(const ir::Graph& graph, std::span<const Value> inputs,
 // Changes `graph`. The passes and the compilation of every GPU plan, whether it is run or only
 // shown.
 Result<compile::GpuProgram> optimize_and_compile(ir::Graph& graph, const Options& options,
-                                                 const plan::Features& features, bool defer_packing,
+                                                 const plan::Features& features, bool software,
+                                                 bool defer_packing,
                                                  std::vector<std::string>& pass_log) {
   passes::OptimizeOptions how;
   how.fuse = options.fuse;
@@ -61,6 +66,7 @@ Result<compile::GpuProgram> optimize_and_compile(ir::Graph& graph, const Options
   gpu.features = features;
   gpu.reuse_memory = options.fuse;
   gpu.kernels = options.kernels;
+  gpu.most_dispatch_flops = software ? kMostDispatchFlopsSoftware : kMostDispatchFlops;
   gpu.defer_packing = defer_packing;
   return compile::compile_gpu(ops::registry(), graph, gpu);
 }
@@ -79,6 +85,7 @@ struct Programs::State {
   std::shared_ptr<const ir::Graph> graph;
   Options options;
   plan::Features features;
+  bool software = false;
   size_t most = 0;
   bool defer_packing = false;
   std::shared_ptr<exec::cpu::ThreadPool> pool;     // of the islands; made when the first appears
@@ -92,8 +99,9 @@ struct Programs::State {
 };
 
 Programs::Programs(std::shared_ptr<const ir::Graph> graph, const Options& options,
-                   const plan::Features& features, size_t most, bool defer_packing)
+                   const plan::Features& features, bool software, size_t most, bool defer_packing)
     : state_(std::make_unique<State>()) {
+  state_->software = software;
   state_->most = most;
   state_->defer_packing = defer_packing;
   state_->graph = std::move(graph);
@@ -116,8 +124,9 @@ Result<std::unique_ptr<Program>> Programs::State::compile(std::span<const Value>
     program->key = key_of(*graph, inputs, constants, fixed_shapes);
     SLUICE_TRY(passes::fix_inputs(ops::registry(), *g, inputs, constants, fixed_shapes));
   }
-  SLUICE_ASSIGN(compile::GpuProgram compiled,
-                optimize_and_compile(*g, options, features, defer_packing, program->pass_log));
+  SLUICE_ASSIGN(
+      compile::GpuProgram compiled,
+      optimize_and_compile(*g, options, features, software, defer_packing, program->pass_log));
   // Whoever drives the session then asks for the adapter's own limits; with those, an island is the
   // last resort.
   if (!compiled.wants_larger.empty() && !options.limits) {
@@ -270,11 +279,11 @@ bool has_symbols(const plan::Plan& plan) {
 }
 
 Result<Planned> plan_for_gpu(const ir::Graph& graph, const Options& options,
-                             const plan::Features& features) {
+                             const plan::Features& features, bool software) {
   auto g = graph.clone();
   Planned planned;
   SLUICE_ASSIGN(compile::GpuProgram compiled,
-                optimize_and_compile(*g, options, features, false, planned.pass_log));
+                optimize_and_compile(*g, options, features, software, false, planned.pass_log));
   planned.plan = compiled.plan;
   planned.islands = islands_of(compiled.refusals);
   return planned;

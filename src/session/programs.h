@@ -47,8 +47,10 @@ class Programs {
  public:
   // `graph` as imported; it is kept, since later compilations start from it. Of programs that only
   // some runs can use, the latest `most` stay. `defer_packing`: Program::packs makes weights.
+  // `software`: the device computes on the CPU, and so gets shorter dispatches.
   Programs(std::shared_ptr<const ir::Graph> graph, const Options& options,
-           const plan::Features& features, size_t most = 4, bool defer_packing = false);
+           const plan::Features& features, bool software, size_t most = 4,
+           bool defer_packing = false);
   ~Programs();
 
   // Makes a program's runner; gives the layout where sizes are known, else null.
@@ -80,13 +82,13 @@ Result<Dim::Environment> symbols_of(const plan::Plan& plan, std::span<const Valu
 bool has_symbols(const plan::Plan& plan);
 
 // A plan as a session would run it, compiled without a device: for `explain` on machines that have
-// none. Graph inputs whose contents decide sizes stay unknown.
+// none. Graph inputs whose contents decide sizes stay unknown. `software`: as in Programs.
 struct Planned {
   std::shared_ptr<plan::Plan> plan;
   std::vector<Island> islands;
   std::vector<std::string> pass_log;
 };
 Result<Planned> plan_for_gpu(const ir::Graph& graph, const Options& options,
-                             const plan::Features& features);
+                             const plan::Features& features, bool software = false);
 
 }  // namespace sluice::session

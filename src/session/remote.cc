@@ -728,7 +728,8 @@ Result<Program*> RemoteSession::State::compile(bool fed) {
   if (programs == nullptr) {
     // One: the host frees what it holds for another program, and so are its weights freed here.
     // Weights are packed as the host takes them: beside the model's own lies one of them at a time.
-    programs = std::make_unique<Programs>(graph, options, features, 1, true);
+    programs =
+        std::make_unique<Programs>(graph, options, features, binding.adapter.software, 1, true);
     describe_precision(*graph, features, binding);
   }
   if (!tried_at_load) {

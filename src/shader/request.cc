@@ -31,6 +31,10 @@ void Request::words(std::span<const float> values) {
 void Request::pad(int count) {
   for (int i = 0; i < count; ++i) word(Dim(0));
 }
+void Request::first_workgroup() {
+  request_.first_workgroup = static_cast<int32_t>(request_.params.size());
+  word(Dim(0));
+}
 
 void Request::bind(const plan::SlotRange& range, bool writable) {
   request_.bindings.push_back({range, writable});

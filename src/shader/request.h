@@ -27,6 +27,7 @@ class Request {
   void words(std::span<const Dim> values);
   void words(std::span<const float> values);
   void pad(int count);
+  void first_workgroup();  // the word that plan::cut sets
 
   void bind(const plan::SlotRange& range, bool writable);
   plan::DispatchRequest finish(const Dim& workgroups);

@@ -291,13 +291,12 @@ Result<std::vector<Value>> Executor::State::values_of(std::span<const plan::Slot
 Result<void> Executor::State::run_dispatches(size_t s) {
   const auto dispatches = resident->dispatches(s);
   const size_t total = resident->dispatch_count();
-  for (const BoundDispatch& dispatch : dispatches) {
+  for (size_t d = 0; d < dispatches.size(); ++d) {
     const size_t index = next_dispatch++;
     if (index == 0) SLUICE_TRY(fault(Stage::kFirstDispatch));
     if (index == total / 2) SLUICE_TRY(fault(Stage::kMiddleDispatch));
     if (index + 1 == total) SLUICE_TRY(fault(Stage::kLastDispatch));
-    SLUICE_TRY(
-        recorder.dispatch(dispatch, plan->steps[s].flops / static_cast<double>(dispatches.size())));
+    SLUICE_TRY(recorder.dispatch(dispatches[d], plan->steps[s].dispatches[d].flops));
   }
   return {};
 }

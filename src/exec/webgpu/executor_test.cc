@@ -445,7 +445,7 @@ TEST_F(ExecutorTest, LongWorkIsCutIntoSubmits) {
   for (int i = 0; i < 40; ++i) {
     const SlotId next = b.slot(i == 39 ? Storage::kHeap : Storage::kArena, {64});
     b.scale(last, next, 64, 1, 1);
-    b.plan->steps.back().flops = 1e8;  // as if each took a tenth of a second
+    b.plan->steps.back().dispatches[0].flops = 1e8;  // as if each took a tenth of a second
     last = next;
   }
   const auto executor = this->executor(b.finish({last}));

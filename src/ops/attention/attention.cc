@@ -300,6 +300,15 @@ op::Cost attention_cost(const op::NodeView& node) {
   return {4.0 * static_cast<double>(q->elements()) * keys};
 }
 
+// Each step reads and changes a state of size times v_size per head of v.
+op::Cost linear_attention_cost(const op::NodeView& node) {
+  const auto q = node.input_type(0).shape();
+  const auto v = node.input_type(2).shape();
+  const int64_t q_heads = node.attrs().int_or("q_num_heads", 0);
+  if (!q || !v || q->rank() != 3 || q_heads <= 0) return {};
+  return {6.0 * static_cast<double>(v->elements()) * static_cast<double>((*q)[2] / q_heads)};
+}
+
 }  // namespace
 
 std::span<const op::OpDef> op_defs() {
@@ -325,7 +334,8 @@ std::span<const op::OpDef> op_defs() {
                 .max_inputs = 6,
                 .max_outputs = 2,
                 .infer = infer_linear_attention,
-                .reference = linear_attention_reference},
+                .reference = linear_attention_reference,
+                .cost = linear_attention_cost},
       op::OpDef{.name = "RotaryEmbedding",
                 .min_inputs = 3,
                 .max_inputs = 4,

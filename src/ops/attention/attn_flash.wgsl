@@ -16,7 +16,7 @@
 // queries, q and y once. Precision: float32; exponents are never positive. A query that sees no key
 // gives zeros.
 
-// use grid
+// use cut_grid
 
 alias TQ = f32; // knob: f32 f16
 alias TK = f32; // knob: f32 f16
@@ -63,6 +63,7 @@ struct Params {
   hidden_bits : u32,  // of -infinity: WGSL has no such constant
   scale : f32,
   softcap : f32,
+  first_workgroup : u32,  // of the piece at hand
 }
 
 @group(0) @binding(0) var<uniform> p : Params;

@@ -15,7 +15,7 @@
 // shared and no barrier is needed. Neighbours own neighbouring columns. Memory traffic: the state is
 // read and written once or twice per step. Precision: float32.
 
-// use grid
+// use cut_grid
 
 alias T = f32; // knob: f32 f16
 alias TP = f32; // knob: f32 f16
@@ -34,6 +34,7 @@ struct Params {
   beta_width : u32,
   window : u32,
   scale : f32,
+  first_workgroup : u32,  // of the piece at hand
 }
 
 @group(0) @binding(0) var<uniform> p : Params;

@@ -13,7 +13,7 @@
 // x comes from cache for all lines but the first. Memory traffic: x once, y once.
 // Precision: float32 inside, whatever T is.
 
-// use grid
+// use cut_grid
 // use activation
 
 alias T = f32; // knob: f32 f16
@@ -35,6 +35,7 @@ struct Params {
   n : u32,              // fours of y in all
   alpha : f32,          // of the activation
   beta : f32,           //
+  first_workgroup : u32, // of the piece at hand
 }
 
 @group(0) @binding(0) var<uniform> p : Params;

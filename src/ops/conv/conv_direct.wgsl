@@ -11,7 +11,7 @@
 // One invocation computes one element: it walks over all taps and the channels of its group.
 // Memory traffic: two reads per product. Precision: float32 inside, whatever T is.
 
-// use grid
+// use cut_grid
 // use activation
 
 alias T = f32; // knob: f32 f16
@@ -37,6 +37,7 @@ struct Params {
   n : u32,                        // elements of y
   alpha : f32,                    // of the activation
   beta : f32,                     //
+  first_workgroup : u32,          // of the piece at hand
 }
 
 @group(0) @binding(0) var<uniform> p : Params;

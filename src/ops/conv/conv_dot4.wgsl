@@ -27,7 +27,7 @@
 // positions. Precision: exact; int32 wraps.
 
 // needs packed_dot
-// use grid
+// use cut_grid
 // use places
 // use activation
 
@@ -72,6 +72,7 @@ struct Params {
   y_high : i32,          //
   alpha : f32,           // of the activation
   beta : f32,            //
+  first_workgroup : u32, // of the piece at hand
 }
 
 @group(0) @binding(0) var<uniform> p : Params;

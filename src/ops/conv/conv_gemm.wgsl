@@ -30,7 +30,7 @@
 //
 // Precision: products and sums in A: float32 whatever T is, or exact int32.
 
-// use grid
+// use cut_grid
 // use places
 // use conv_store
 
@@ -89,6 +89,7 @@ struct Params {
   y_high : i32,          //
   alpha : f32,           // of the activation
   beta : f32,            //
+  first_workgroup : u32, // of the piece at hand
 }
 
 @group(0) @binding(0) var<uniform> p : Params;

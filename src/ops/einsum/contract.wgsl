@@ -10,7 +10,7 @@
 // One invocation computes one element in a plain loop. Memory traffic: each element of y reads all
 // its terms; what neighbours share comes out of the cache. Precision: float32; integers wrap.
 
-// use grid
+// use cut_grid
 
 alias TA = f32; // knob: f32 f16 i32 u32
 alias TB = f32; // knob: f32 f16 i32 u32
@@ -34,6 +34,7 @@ struct Params {
   b_sum : array<vec4<u32>, 2>,
   n : u32,
   terms : u32,
+  first_workgroup : u32,  // of the piece at hand
 }
 
 @group(0) @binding(0) var<uniform> p : Params;

@@ -10,7 +10,7 @@
 // One invocation computes one element in a plain loop. Memory traffic: each element of y reads all
 // its terms; what neighbours share comes out of the cache. Results wrap modulo 2^64.
 
-// use grid
+// use cut_grid
 // use i64
 
 const HAS_B : bool = true; // knob: any
@@ -28,6 +28,7 @@ struct Params {
   b_sum : array<vec4<u32>, 2>,
   n : u32,
   terms : u32,
+  first_workgroup : u32,  // of the piece at hand
 }
 
 @group(0) @binding(0) var<uniform> p : Params;

@@ -12,7 +12,7 @@
 // through workgroup memory (8.5 KiB), read along whichever axis is contiguous. Memory traffic: a is
 // read N / 64 times, b M / 64 times. Precision: float32.
 
-// use grid
+// use cut_grid
 
 alias TA = f32; // knob: f32 f16
 alias TB = f32; // knob: f32 f16
@@ -40,6 +40,7 @@ struct Params {
   y_n : u32,
   m_tiles : u32,
   n_tiles : u32,
+  first_workgroup : u32,  // of the piece at hand
 }
 
 @group(0) @binding(0) var<uniform> p : Params;

@@ -19,7 +19,7 @@
 // wraps.
 
 // needs packed_dot
-// use grid
+// use cut_grid
 // use matrices
 
 alias AE = i32; // knob: i32 u32

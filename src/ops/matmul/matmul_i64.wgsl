@@ -10,7 +10,7 @@
 // One invocation computes one element. Memory traffic: 2 k elements per element of y, most of them
 // from the cache. Precision: exact modulo 2^64.
 
-// use grid
+// use cut_grid
 // use strided_matrices
 // use i64
 

@@ -11,7 +11,7 @@
 // One invocation computes one element. Memory traffic: 2 k elements per element of y, most of them
 // from the cache. Precision: sums in float32, or modulo 2^32 (ACC = u32, for signed integers too).
 
-// use grid
+// use cut_grid
 // use strided_matrices
 // use activation
 

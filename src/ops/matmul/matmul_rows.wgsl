@@ -16,7 +16,7 @@
 // added in workgroup memory (4 KiB). Memory traffic: B is read once, which is what this kernel costs.
 // Precision: sums in float32.
 
-// use grid
+// use cut_grid
 // use matrices
 // use activation
 

@@ -25,7 +25,7 @@
 // once. Tiles are walked eight rows of tiles at a time, so that B's columns stay in the cache.
 // Precision: sums in float32, or exact (wrapping) in int32.
 
-// use grid
+// use cut_grid
 // use matrices
 // use activation
 

@@ -10,7 +10,7 @@
 // from cache; y once. Precision: float32 inside whatever T is; integers are compared as such. The
 // quantized average sums (x - zero) * scale in float32 and rounds halves to even.
 
-// use grid
+// use cut_grid
 // use places
 
 alias T = f32; // knob: f32 f16 i32 u32
@@ -44,6 +44,7 @@ struct Params {
   y_zero : f32,         //
   y_low : f32,          //
   y_high : f32,         //
+  first_workgroup : u32, // of the piece at hand
 }
 
 @group(0) @binding(0) var<uniform> p : Params;

@@ -16,7 +16,7 @@
 // gates. R_T lets neighbours read neighbouring weights. Memory traffic: per step all weights, from the
 // cache after the first, gates * hidden words of xw and hidden words of y. Precision: float32.
 
-// use grid
+// use cut_grid
 // use activation
 
 alias T = f32; // knob: f32 f16
@@ -59,6 +59,7 @@ struct Params {
   g_beta : f32,
   h_alpha : f32,
   h_beta : f32,
+  first_workgroup : u32,  // of the piece at hand
 }
 
 @group(0) @binding(0) var<uniform> p : Params;

@@ -30,6 +30,7 @@ struct Params {
   beta : f32,
   act_alpha : f32,
   act_beta : f32,
+  first_workgroup : u32,  // of the piece at hand
 }
 
 // Where matrix `index` of the batch stands on the four axes.

@@ -20,6 +20,7 @@ struct Params {
   beta : f32,
   act_alpha : f32,
   act_beta : f32,
+  first_workgroup : u32,  // of the piece at hand
 }
 
 // The first elements of row and column, and the bias. `index`: of the result's element.
