@@ -129,9 +129,16 @@ export type Params<K extends CallName> = Calls[K]['params'];
 export type ResultOf<K extends CallName> = Calls[K]['result'];
 export type EventOf<K extends CallName> = Calls[K]['event'];
 
+export interface CallMessage {
+  readonly type: 'call';
+  readonly id: number;
+  readonly name: string;
+  readonly params: unknown;
+}
+
 /** Page to worker. */
 export type ToWorker =
-  | {readonly type: 'call'; readonly id: number; readonly name: string; readonly params: unknown}
+  | CallMessage
   | {readonly type: 'abort'; readonly id: number; readonly reason: string}
   /** Once, if start() said that it comes: the page's compilation, or null where that has failed. */
   | {readonly type: 'module'; readonly compiled: CompiledModule | null};
@@ -155,6 +162,19 @@ export interface Port<Out, In> {
   post(message: Out, transfer: Transferable[]): void;
   /** Set by the receiver before the first message can arrive. */
   onMessage: ((message: In) => void) | null;
+}
+
+// The first calls come twice, in the worker's name and as messages: Chromium holds messages back until the page's thread
+// has heard that the worker runs, and that thread is busy with the module's bytes meanwhile.
+const NAME = 'sluice';
+
+/** The name of a worker that is to begin with `calls`. */
+export function nameWith(calls: readonly CallMessage[]): string {
+  return calls.length > 0 ? `${NAME} ${JSON.stringify(calls)}` : NAME;
+}
+
+export function callsIn(name: string): readonly CallMessage[] {
+  return name.startsWith(`${NAME} `) ? (JSON.parse(name.slice(NAME.length)) as readonly CallMessage[]) : [];
 }
 
 /** Two ends in one thread: messages arrive later, in order, and are not cloned. */

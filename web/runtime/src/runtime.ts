@@ -2,8 +2,9 @@
 // worker dies or its module traps, every pending call is rejected, and the next session gets a new worker.
 import {compileModule} from './core/compile.js';
 import {SluiceError, abortedError, asSluiceError, fromWire, messageOf, throwIfAborted} from './errors.js';
-import {fits, isNumbers, portPair} from './protocol.js';
+import {fits, isNumbers, nameWith, portPair} from './protocol.js';
 import type {
+  CallMessage,
   CallName,
   EventOf,
   FeedPlace,
@@ -44,6 +45,11 @@ function isIsolated(): boolean {
   return typeof crossOriginIsolated === 'boolean' && crossOriginIsolated;
 }
 
+// Whether the call can be written down, and holds nothing that is to stay between page and worker.
+function isText({source, options}: Params<'session.open'>): boolean {
+  return 'url' in source && !options.files && !options.otlp;
+}
+
 const shared = new Map<string, Runtime>();
 let lastDeviceFailure: number | null = null;
 
@@ -62,6 +68,8 @@ export class Runtime {
   /** Loads that were aborted here and may still succeed there. */
   private readonly abandoned = new Set<number>();
   private nextId = 1;
+  /** Of the call that the worker may know before it is posted (protocol.ts, nameWith). */
+  private readonly firstId: number;
   private users = 0;
   private dead: SluiceError | null = null;
   private stop: () => void = () => {};
@@ -75,20 +83,27 @@ export class Runtime {
   private constructor(
     private readonly key: string,
     private readonly options: RuntimeOptions,
+    private first: Params<'session.open'> | null,
   ) {
     const {assets, threads} = options;
     this.clones = options.worker;
+    const startId = this.nextId++;
+    this.firstId = this.nextId++;
     // Beside the worker's start. Where it fails, the worker tries, and tells.
     const compiled =
       this.clones && typeof document !== 'undefined'
         ? compileModule({assets, threads, share: isIsolated(), forWorker: true}).catch(() => null)
         : null;
-    this.connected = this.connect(options);
+    const sight = this.clones ? (isIsolated() ? 'shared' : 'none') : 'same-thread';
+    const start = {assets, threads, sight, compiling: compiled !== null, lastDeviceFailure} as const;
+    this.connected = this.connect(options, [
+      {type: 'call', id: startId, name: 'start', params: start},
+      {type: 'call', id: this.firstId, name: 'session.open', params: first},
+    ]);
     this.connected
       .then(() => {
         this.started = true;
-        const sight = this.clones ? (isIsolated() ? 'shared' : 'none') : 'same-thread';
-        return this.post('start', {assets, threads, sight, compiling: compiled !== null, lastDeviceFailure}, {});
+        return this.post('start', start, {}, startId);
       })
       .then(({memory}) => {
         this.memory = memory;
@@ -105,12 +120,12 @@ export class Runtime {
     });
   }
 
-  /** The runtime of these options, shared; release() it once for each acquire(). */
-  static acquire(options: RuntimeOptions): Runtime {
+  /** The runtime of these options, shared, to be called with `first` at once; release() it once for each acquire(). */
+  static acquire(options: RuntimeOptions, first: Params<'session.open'>): Runtime {
     const key = JSON.stringify([options.assets, options.threads, options.worker]);
     let runtime = shared.get(key);
     if (!runtime || runtime.dead) {
-      runtime = new Runtime(key, options);
+      runtime = new Runtime(key, options, first);
       shared.set(key, runtime);
     }
     ++runtime.users;
@@ -134,10 +149,11 @@ export class Runtime {
       await this.connected.catch((thrown: unknown) => {
         this.die(asSluiceError(thrown));
       });
-      throwIfAborted(options.signal, name);
     }
     if (this.dead) throw this.dead;
-    return this.post(name, params, options);
+    const isFirst = params === this.first;
+    if (isFirst) this.first = null;
+    return this.post(name, params, options, isFirst ? this.firstId : this.nextId++);
   }
 
   /**
@@ -156,7 +172,12 @@ export class Runtime {
     return {at: place.at};
   }
 
-  private post<K extends CallName>(name: K, params: Params<K>, options: CallOptions<EventOf<K>>): Promise<ResultOf<K>> {
+  private post<K extends CallName>(
+    name: K,
+    params: Params<K>,
+    options: CallOptions<EventOf<K>>,
+    id: number,
+  ): Promise<ResultOf<K>> {
     const {signal} = options;
     const session = 'session' in params ? params.session : undefined;
     return new Promise<ResultOf<K>>((resolve, reject) => {
@@ -165,7 +186,6 @@ export class Runtime {
         reject(this.dead ?? new SluiceError('internal', 'The worker is not there'));
         return;
       }
-      const id = this.nextId++;
       if (session !== undefined) this.begin(session, id, params);
       const settle = () => {
         this.pending.delete(id);
@@ -199,27 +219,29 @@ export class Runtime {
         this.answered(id);
         reject(asSluiceError(thrown, 'usage'));
       }
+      if (signal?.aborted) onAbort();
     });
   }
 
-  private async connect(options: RuntimeOptions): Promise<void> {
-    this.port = options.worker ? this.startWorker(options) : await this.startHere();
+  private async connect(options: RuntimeOptions, calls: readonly CallMessage[]): Promise<void> {
+    this.port = options.worker ? this.startWorker(options, calls) : await this.startHere();
     this.port.onMessage = message => {
       this.receive(message);
     };
   }
 
-  private startWorker(options: RuntimeOptions): Port<ToWorker, ToPage> {
+  private startWorker(options: RuntimeOptions, calls: readonly CallMessage[]): Port<ToWorker, ToPage> {
     if (options.assets === null && !import.meta.url) {
       throw new SluiceError('usage', 'The package does not know its own address: this bundle is a classic script', {
         hint: 'Bundle it as an ES module, or say where worker.js and the .wasm files lie: the option `assets`.',
       });
     }
+    const name = nameWith(this.first && isText(this.first) ? calls : []);
     // Bundlers find the worker by exactly this expression.
     const worker =
       options.assets !== null
-        ? new Worker(new URL('worker.js', options.assets), {type: 'module', name: 'sluice'})
-        : new Worker(new URL('./worker.js', import.meta.url), {type: 'module', name: 'sluice'});
+        ? new Worker(new URL('worker.js', options.assets), {type: 'module', name})
+        : new Worker(new URL('./worker.js', import.meta.url), {type: 'module', name});
     const port: Port<ToWorker, ToPage> = {
       post: (message, transfer) => {
         worker.postMessage(message, transfer);

@@ -280,13 +280,13 @@ async function create(model: ModelInput, options: SessionOptions = {}): Promise<
   };
   // Only a page may ask for it, and the load need not wait for the answer.
   if (typeof options.cache === 'object' && options.cache.persist) void persistStorage();
-  const runtime = Runtime.acquire({
-    assets: assetsOf(options),
-    threads: threadsOf(options),
-    worker: options.worker ?? true,
-  });
+  const params = {source, options: wire};
+  const runtime = Runtime.acquire(
+    {assets: assetsOf(options), threads: threadsOf(options), worker: options.worker ?? true},
+    params,
+  );
   try {
-    const opened = await runtime.call('session.open', {source, options: wire}, {signal, onEvent: options.onProgress});
+    const opened = await runtime.call('session.open', params, {signal, onEvent: options.onProgress});
     return new WorkerSession(opened, runtime, options.onProgress);
   } catch (thrown) {
     runtime.release();

@@ -2,7 +2,7 @@
 // AbortSignal, a way to send events, and a list of what to give away with the result.
 import type {CompiledModule} from '../core/compile.js';
 import {SluiceError, abortedError, toWire} from '../errors.js';
-import type {CallName, EventOf, Params, Port, ResultOf, ToPage, ToWorker} from '../protocol.js';
+import type {CallMessage, CallName, EventOf, Params, Port, ResultOf, ToPage, ToWorker} from '../protocol.js';
 
 export interface CallContext<Event> {
   /** Fires when the caller gives up: nobody waits for the result any more. */
@@ -22,6 +22,8 @@ type AnyHandler = (params: unknown, context: CallContext<unknown>) => unknown;
 export class Host {
   private readonly handlers = new Map<string, AnyHandler>();
   private readonly running = new Map<number, AbortController>();
+  /** Calls that begin() has had, and that come again. */
+  private readonly begun = new Set<number>();
   /** The module, if the page compiles it. */
   readonly compiled: Promise<CompiledModule | null>;
   private takeCompiled: (compiled: CompiledModule | null) => void = () => {};
@@ -32,8 +34,16 @@ export class Host {
     });
     port.onMessage = message => {
       if (message.type === 'module') this.takeCompiled(message.compiled);
-      else void this.receive(message);
+      else if (message.type === 'abort' || !this.begun.delete(message.id)) void this.receive(message);
     };
+  }
+
+  /** Calls that were known before any message could come; each comes as a message, too. All handlers are there. */
+  begin(calls: readonly CallMessage[]): void {
+    for (const call of calls) {
+      this.begun.add(call.id);
+      void this.receive(call);
+    }
   }
 
   /** Adds the handler of one kind of call. */
