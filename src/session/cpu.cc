@@ -19,7 +19,7 @@ constexpr size_t kSmallConstantBytes = 4096;
 // and widening in every run takes 2 to 7 % of the time of small models; doubled, their weights are
 // still small beside what a run needs. Natively the halves are no slower, and less to read.
 #ifdef __wasm__
-constexpr uint64_t kWidenedBytes = 16 << 20;
+constexpr uint64_t kWidenedBytes = 8 << 20;
 #else
 constexpr uint64_t kWidenedBytes = 0;
 #endif
