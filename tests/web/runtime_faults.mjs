@@ -183,7 +183,7 @@ const kindsOf = {
 async function suffer({call, kind, phase, number}) {
   const what = `${kind} at ${call} ${number} of ${calls[phase][call]}, ${phase}`;
   const page = await openPage(web, `${address}?call=${call}&kind=${kind}&number=${number}&phase=${phase}`);
-  page.page.tolerate(/GPU|device|lost|planted/i);
+  page.page.tolerate(/GPU|device|lost|planted|creating shader module/i); // the browsers' own words on the console
   const slowest = {load: 0, run: 0};
   const opened = await timed(() => page.open(model, {allowSoftware: true}));
   slowest.load = opened.seconds;
