@@ -244,14 +244,16 @@ void relax(Level& level, int x, int y) {
   if (x + 1 < level.width) neighbour(here + 1);
   if (y > 0) neighbour(here - static_cast<size_t>(level.width));
   if (y + 1 < level.height) neighbour(here + static_cast<size_t>(level.width));
-  const float m00 = a * a + weights, m01 = a * b, m11 = b * b + weights;
-  const float determinant = m00 * m11 - m01 * m01;
-  if (!(determinant > 0.0f)) return;  // a picture of one pixel
+  if (weights == 0.0f) return;  // a picture of one pixel
+  // The system's solution with the weights' mean colours F and G: written so that nothing cancels,
+  // since the determinant is as small as the weights.
+  const float mean = 1.0f / weights, divide = 1.0f / (a * a + b * b + weights);
   Pair& pair = level.pairs[here];
   for (int c = 0; c < 3; ++c) {
     const float value = level.picture.plane(c)[here];
-    const float r0 = a * value + front[c], r1 = b * value + back[c];
-    const float f = (m11 * r0 - m01 * r1) / determinant, g = (m00 * r1 - m01 * r0) / determinant;
+    const float across = (b * front[c] - a * back[c]) * mean;  // b F - a G
+    const float f = (a * value + front[c] + b * across) * divide;
+    const float g = (b * value + back[c] - a * across) * divide;
     pair.front[c] = f < 0.0f ? 0.0f : f > 255.0f ? 255.0f : f;
     pair.back[c] = g < 0.0f ? 0.0f : g > 255.0f ? 255.0f : g;
   }
