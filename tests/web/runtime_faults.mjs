@@ -164,9 +164,8 @@ await web.test('without a fault: what is called, and how long it takes', async (
 const inScope = ['validation', 'oom', 'internal'];
 const sync = ['destroy', ...inScope, 'uncaptured', 'throw'];
 const kindsOf = {
-  // These two have the long deadline wherever software adapters are allowed; web/runtime/test has them hang.
-  requestAdapter: ['null', 'throw'],
-  requestDevice: ['destroy', 'throw', 'twice'],
+  requestAdapter: ['null', 'throw', 'hang'],
+  requestDevice: ['destroy', 'throw', 'hang', 'twice'],
   createShaderModule: sync,
   createComputePipelineAsync: [...sync, 'hang'],
   createBuffer: sync,

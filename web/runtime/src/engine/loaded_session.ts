@@ -17,7 +17,6 @@ type Progress = (event: ProgressEvent) => void;
 /** The device that a session with these options wants. */
 export function deviceOptions(options: WireOptions): DeviceOptions {
   return {
-    allowSoftware: options.allowSoftware ?? false,
     limits: options.limits ?? 'guaranteed',
     // Without the feature, the core compiles float16 models to compute in float32.
     f16: options.dtype !== 'float32',

@@ -1,9 +1,9 @@
 // Waits that end: a promise of a GPU that never settles must not hang a job.
 import {SluiceError, messageOf} from '../errors.js';
 
-/** Milliseconds that a wait on the device may last; software adapters compute slowly. */
-export function deadlineMs(allowSoftware: boolean): number {
-  return allowSoftware ? 60_000 : 10_000;
+/** Milliseconds that a wait on the device may last; fallback adapters are slow by definition. */
+export function deadlineMs(fallback: boolean): number {
+  return fallback ? 60_000 : 10_000;
 }
 
 /** Listeners to one failure. A long-lived promise in Promise.race would keep every loser's memory. */

@@ -8,7 +8,6 @@ import {FailureSignal, deadlineMs, within} from './deadline.js';
 import {PipelineCache} from './pipelines.js';
 
 export interface DeviceOptions {
-  readonly allowSoftware: boolean;
   readonly limits: 'guaranteed' | 'adapter';
   /** Ask for shader-f16, where it is there. */
   readonly f16: boolean;
@@ -149,7 +148,8 @@ function gpuOf(): GPU {
 /** An adapter and a device on it, in that order; device errors say which of the two is not to be had. */
 export async function requestDevice(options: DeviceOptions): Promise<GpuDevice> {
   const gpu = gpuOf();
-  const ms = deadlineMs(options.allowSoftware);
+  // Nothing is computed yet: software takes no longer.
+  const ms = deadlineMs(false);
   const adapter = await within(gpu.requestAdapter({powerPreference: 'high-performance'}), ms, 'requestAdapter');
   if (!adapter) {
     throw new SluiceError('device', 'The browser offers no WebGPU adapter (requestAdapter gives null)', {
@@ -173,6 +173,5 @@ export async function requestDevice(options: DeviceOptions): Promise<GpuDevice> 
     ); // nobody waits for it any more
     throw thrown;
   });
-  // A fallback adapter is slow by definition; any other keeps the short deadline.
-  return new GpuDevice(device, factsOf(adapter, device), isFallback(adapter) ? ms : deadlineMs(false));
+  return new GpuDevice(device, factsOf(adapter, device), deadlineMs(isFallback(adapter)));
 }
