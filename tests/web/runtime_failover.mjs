@@ -1,9 +1,7 @@
 // A GPU that fails in a real browser: destroyed in mid-job, its process killed in mid-batch and while nothing
 // runs. Every job ends with the CPU's own bits, once and in order, and the record says which ran where.
-import fs from 'node:fs';
-import path from 'node:path';
-import {need, root, start} from './harness.mjs';
-import {makePage, openPage} from './runtime_page.mjs';
+import {need, start} from './harness.mjs';
+import {makeFaultyPage, openPage} from './runtime_page.mjs';
 import {compare, fromWire, mapValues, random, sameBits, toWire} from './runtime_tensors.mjs';
 
 const model = 'silero_vad_v5.onnx';
@@ -63,22 +61,7 @@ if (typeof GPUAdapter !== 'undefined') {
   };
 }
 `;
-// The page starts that worker instead; window.arm() arms it.
-const before = `
-const Plain = window.Worker;
-const workers = [];
-window.Worker = class extends Plain {
-  constructor(url, options) {
-    super(location.search && /worker\\.js$/.test(String(url)) ? new URL('faulty.js' + location.search, location.href) : url, options);
-    workers.push(this);
-  }
-};
-window.arm = () => { for (const worker of workers) worker.postMessage({plant: 'arm'}); };
-`;
-const address = makePage(web, 'failover', {[model]: `build/models/${model}`}, before);
-const folder = path.join(root, 'build/web', address);
-fs.writeFileSync(path.join(folder, 'plant.js'), plant);
-fs.writeFileSync(path.join(folder, 'faulty.js'), "import './plant.js';\nimport '/sluice-web/worker.js';\n");
+const address = makeFaultyPage(web, 'failover', {[model]: `build/models/${model}`}, plant);
 
 /** The CPU's results for seeds 0 .. count - 1, to be equal to bit by bit. */
 let reference;
@@ -139,7 +122,7 @@ for (const [what, submit, query, lost] of [
     const first = await page.run(id, feeds(0));
     checkResult(first.outputs, want[0], first.binding.bound, 'run 1');
     web.check(first.binding.bound === 'webgpu', `run 1 was on ${first.binding.bound}`);
-    await page.page.evaluate(() => window.arm());
+    await page.page.evaluate(() => window.tell('arm'));
     const second = await page.run(id, feeds(1));
     web.check(second.binding.bound === 'cpu', `run 2 was on ${second.binding.bound}: the fault was not met`);
     checkResult(second.outputs, want[1], 'cpu', 'run 2');

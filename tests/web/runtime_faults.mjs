@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import {need, root, start} from './harness.mjs';
 import {ONNX_FLOAT, onnxModel, tensorProto} from './onnx_writer.mjs';
-import {makePage, openPage} from './runtime_page.mjs';
+import {makeFaultyPage, openPage} from './runtime_page.mjs';
 import {compare, random, sameBits} from './runtime_tensors.mjs';
 
 // Small, so that a case takes seconds also where shaders are compiled on the CPU.
@@ -99,15 +99,6 @@ if (typeof GPU !== 'undefined') {
 }
 `;
 const before = `
-const Plain = window.Worker;
-const workers = [];
-window.Worker = class extends Plain {
-  constructor(url, options) {
-    super(location.search && /worker\\.js$/.test(String(url)) ? new URL('faulty.js' + location.search, location.href) : url, options);
-    workers.push(this);
-  }
-};
-window.tell = plant => { for (const worker of workers) worker.postMessage({plant}); };
 window.met = [];
 window.counts = null;
 new BroadcastChannel('plant').onmessage = ({data}) => {
@@ -115,10 +106,7 @@ new BroadcastChannel('plant').onmessage = ({data}) => {
   if (data.counts) window.counts = data.counts;
 };
 `;
-const address = makePage(web, 'faults', {[model]: path.join(work, model)}, before);
-const folder = path.join(root, 'build/web', address);
-fs.writeFileSync(path.join(folder, 'plant.js'), plant);
-fs.writeFileSync(path.join(folder, 'faulty.js'), "import './plant.js';\nimport '/sluice-web/worker.js';\n");
+const address = makeFaultyPage(web, 'faults', {[model]: path.join(work, model)}, plant, before);
 
 async function counted(page) {
   await page.page.evaluate(() => {

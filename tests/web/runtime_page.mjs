@@ -48,6 +48,28 @@ export function makePage(web, name, files = {}, before = '') {
   return address;
 }
 
+// Where the page's address has a query, its worker is faulty.js, with the same query.
+const faultyWorkers = `
+const Plain = window.Worker;
+const workers = [];
+window.Worker = class extends Plain {
+  constructor(url, options) {
+    super(location.search && /worker\\.js$/.test(String(url)) ? new URL('faulty.js' + location.search, location.href) : url, options);
+    workers.push(this);
+  }
+};
+window.tell = plant => { for (const worker of workers) worker.postMessage({plant}); };
+`;
+
+/** A page whose worker runs the script `plant` before it becomes the package's own; window.tell(what) posts {plant: what} to it. */
+export function makeFaultyPage(web, name, files, plant, before = '') {
+  const address = makePage(web, name, files, faultyWorkers + before);
+  const folder = path.join(root, 'build/web', address);
+  fs.writeFileSync(path.join(folder, 'plant.js'), plant);
+  fs.writeFileSync(path.join(folder, 'faulty.js'), "import './plant.js';\nimport '/sluice-web/worker.js';\n");
+  return address;
+}
+
 /** Verbs of an open page; errors of the page are thrown here, with their code. */
 export async function openPage(web, address, options = {}) {
   const page = await web.page(address, options);
