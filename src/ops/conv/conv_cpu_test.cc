@@ -207,6 +207,9 @@ TEST_P(ConvCpu, WinogradAgreesWithReference) {
   check_winograd({2, 18, 130, 190, 34, 2, 3, 3, 1, 1, 1, 1, {0, 1, 2, 0}}, true);
   check_winograd({1, 300, 33, 130, 40, 1, 3, 3, 1, 1, 1, 1, {1, 1, 1, 1}}, false);
   check_winograd({1, 65, 70, 66, 33, 1, 3, 3, 1, 1, 2, 1, {2, 1, 2, 1}}, true);
+  // So many channels that few tiles at a time are held: cut within rows of tiles, and unevenly.
+  check_winograd({1, 4000, 5, 190, 3, 1, 3, 3, 1, 1, 1, 1, {1, 1, 1, 1}}, true);
+  check_winograd({1, 2400, 2, 448, 3, 1, 3, 3, 1, 1, 1, 1, {1, 1, 1, 1}}, false);
 }
 
 TEST_P(ConvCpu, OneAxis) {

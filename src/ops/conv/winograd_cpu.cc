@@ -519,7 +519,14 @@ class Convolution {
   }
 
   Result<void> by_channels() {
-    const int64_t panels = tiling_.panels;
+    // V of many channels is held for some of the tiles at a time. Every piece transforms the
+    // weights anew, for the time of some four tiles.
+    constexpr int64_t kMostHeld = int64_t{20} << 20;
+    const int64_t held_panels =
+        std::max<int64_t>(1, kMostHeld / (kWinogradPoints * kWinogradPanel * 4) / channels_);
+    const int64_t wanted = tiling_.by_rows ? ceil_div(tiling_.panels, held_panels) : 1;
+    const int64_t panels = ceil_div(tiling_.panels, wanted);
+    const int64_t pieces = ceil_div(tiling_.panels, panels);
     // Blocks of output channels: enough to share out, but each reads all of V.
     int64_t rows = 4 * kPanelRows;
     while (rows > kPanelRows && ceil_div(made_, rows) < 8) rows /= 2;
@@ -533,15 +540,19 @@ class Convolution {
     const int64_t slot = std::max(work, u_floats + m_floats);
     SLUICE_ASSIGN(float* const memory, floats(size(slot) * size(slots_)));
     simd::ScratchSlots scratch(memory, slots_, slot);
-    const Transformed v(v_at, channels_, panels);
 
-    for (int64_t image = 0; image < g_.batch * g_.groups; ++image) {
-      context_.parallel_for(channels_, std::max<int64_t>(1, 64 / panels),
+    for (int64_t piece = 0; piece < g_.batch * g_.groups * pieces; ++piece) {
+      const int64_t image = piece / pieces;
+      const int64_t first = piece % pieces * panels;
+      const int64_t last = std::min(first + panels, tiling_.panels);
+      const int64_t count = last - first;
+      const Transformed v(v_at, channels_, count);
+      context_.parallel_for(channels_, std::max<int64_t>(1, 64 / count),
                             [&](int64_t begin, int64_t end) {
                               const simd::ScratchSlots::Slot held(scratch);
                               for (int64_t c = begin; c < end; ++c) {
                                 if (tiling_.by_rows) {
-                                  transform_input_rows(image, c, 0, panels, held.data(), v);
+                                  transform_input_rows(image, c, first, last, held.data(), v);
                                 } else {
                                   transform_input_gathered(image, c, held.data(), v);
                                 }
@@ -555,12 +566,12 @@ class Convolution {
           const int64_t row = i * rows, some = std::min(rows, made_ - row);
           transform_weights(image % g_.groups, row / kPanelRows, ceil_div(row + some, kPanelRows),
                             u, u_point);
-          const int64_t m_point = m_point_floats(some, panels);
-          multiply(u, u_point, some, v, panels, m, m_point);
+          const int64_t m_point = m_point_floats(some, count);
+          multiply(u, u_point, some, v, count, m, m_point);
           for (int64_t r = 0; r < some; ++r) {
-            const float* const at = m + r * panels * kWinogradPanel;
+            const float* const at = m + r * count * kWinogradPanel;
             if (tiling_.by_rows) {
-              make_outputs_rows(image, row + r, at, m_point, 0, panels);
+              make_outputs_rows(image, row + r, at, m_point, first, last);
             } else {
               make_outputs_gathered(image, row + r, at, m_point);
             }
