@@ -59,7 +59,9 @@ class Compiler {
     plan_->captures = graph_.captures();
     plan_->outputs = graph_.outputs();
     for (const ir::ValueId id : graph_.outputs()) {
-      if (slot(id).storage == Storage::kArena) slot(id).storage = Storage::kHeap;
+      if (slot(id).storage == Storage::kArena && !options_.lend_outputs) {
+        slot(id).storage = Storage::kHeap;
+      }
     }
     last_use_.assign(graph_.value_count(), -1);
     for (size_t n = 0; n < graph_.nodes().size(); ++n) {
@@ -151,7 +153,9 @@ class Compiler {
       }
     }
     for (const ir::Subgraph& sub : node.subgraphs) {
-      SLUICE_ASSIGN(auto inner, Compiler(registry_, *sub.graph, options_).run());
+      CpuOptions options = options_;
+      options.lend_outputs = false;  // a body's results outlive its next round
+      SLUICE_ASSIGN(auto inner, Compiler(registry_, *sub.graph, options).run());
       step.subplans.push_back({sub.name, std::move(inner), sub.captures});
     }
     plan_->steps.push_back(std::move(step));

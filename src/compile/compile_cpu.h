@@ -16,6 +16,9 @@ struct CpuOptions {
   bool reuse_memory = true;
   // False runs every node on its reference kernel.
   bool fast_kernels = true;
+  // Outputs lie in the arena, too, and live to the end of the run: for a caller that has read them
+  // before the next one (Executor::create, lends_results).
+  bool lend_outputs = false;
 };
 
 Result<std::shared_ptr<plan::Plan>> compile_cpu(const op::Registry& registry,

@@ -170,6 +170,11 @@ class PartPlacer {
         if (!step.view) made.last_written = now;
       }
     }
+    // Outputs in the arena are read after the last step.
+    const int last_step = static_cast<int>(plan.steps.size()) - 1;
+    for (const SlotId id : plan.outputs) {
+      if (tree(id).first >= 0) tree(id).last_read = last_step;
+    }
     live_.assign(plan.steps.size(), 0);
     for (size_t s = 0; s < trees_.size(); ++s) {
       Tree& own = trees_[s];

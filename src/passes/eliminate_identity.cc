@@ -23,6 +23,13 @@ bool same_constant(const ir::Graph& graph, ir::ValueId a, ir::ValueId b) {
          std::ranges::equal(x.bytes(), y.bytes());
 }
 
+bool casts_to_same(const ir::Graph& graph, const ir::Node& node) {
+  const ir::ValueId in = node.input(0);
+  return node.domain.empty() && node.op == "Cast" && in != ir::kNoValue &&
+         graph.type(in).is_tensor() &&
+         static_cast<int64_t>(graph.type(in).dtype) == node.attrs.int_or("to", 0);
+}
+
 // The value that `node`'s first output always equals, or kNoValue.
 ir::ValueId stands_for(const ir::Graph& graph, const ir::Node& node) {
   const ir::ValueId in = node.input(0);
@@ -30,10 +37,7 @@ ir::ValueId stands_for(const ir::Graph& graph, const ir::Node& node) {
   if (in == ir::kNoValue || out == ir::kNoValue) return ir::kNoValue;
   const bool onnx = node.domain.empty();
   if (onnx && node.op == "Identity") return in;
-  if (onnx && node.op == "Cast" && graph.type(in).is_tensor() &&
-      static_cast<int64_t>(graph.type(in).dtype) == node.attrs.int_or("to", 0)) {
-    return in;
-  }
+  if (casts_to_same(graph, node)) return in;
   if (onnx && node.op == "Dropout" && node.output(1) == ir::kNoValue) {
     // training_mode absent or constant false.
     const ir::ValueId mode = node.input(2);
@@ -90,6 +94,19 @@ int eliminate_identity(ir::Graph& graph) {
   }
   if (removed != 0) eliminate_dead(graph);
   return removed;
+}
+
+int name_outputs_by_identity(ir::Graph& graph) {
+  int changed = 0;
+  for (ir::Node& node : graph.nodes()) {
+    for (ir::Subgraph& sub : node.subgraphs) changed += name_outputs_by_identity(*sub.graph);
+    if (!casts_to_same(graph, node)) continue;
+    if (std::ranges::count(graph.outputs(), node.output(0)) == 0) continue;
+    node.op = "Identity";
+    node.attrs = {};
+    ++changed;
+  }
+  return changed;
 }
 
 }  // namespace sluice::passes

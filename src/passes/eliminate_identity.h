@@ -10,4 +10,8 @@ namespace sluice::passes {
 // Returns how many nodes went.
 int eliminate_identity(ir::Graph& graph);
 
+// A Cast that only gives a graph output its name (to the dtype it already has) becomes Identity, a
+// view: no step copies the elements. Returns how many.
+int name_outputs_by_identity(ir::Graph& graph);
+
 }  // namespace sluice::passes

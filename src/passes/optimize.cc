@@ -62,6 +62,9 @@ Result<std::vector<std::string>> optimize(const op::Registry& registry, ir::Grap
         note("reshape_for_transpose", reshape_for_transpose(graph));
       }
       note("sink_resize", sink_resize(graph));
+      if (registry.find("", "Identity") != nullptr) {
+        note("name_outputs_by_identity", name_outputs_by_identity(graph));
+      }
     }
     if (registry.find("sluice", "FusedConv") != nullptr) note("fuse_conv", fuse_conv(graph));
     if ((options.fuse_for_cpu || options.fuse_dynamic_quantization) &&

@@ -54,7 +54,8 @@ const plan::Plan& Cpu::plan() const { return state_->executor->plan(); }
 const plan::MemoryLayout* Cpu::layout() const { return state_->executor->layout(); }
 uint64_t Cpu::prepared_bytes() const { return state_->executor->prepared_bytes(); }
 
-Result<std::unique_ptr<Cpu>> Cpu::create(std::unique_ptr<ir::Graph> graph, const Options& options) {
+Result<std::unique_ptr<Cpu>> Cpu::create(std::unique_ptr<ir::Graph> graph, const Options& options,
+                                         bool lends_results) {
   auto start = Clock::now();
   auto state = std::make_unique<State>();
   state->graph = std::move(graph);
@@ -67,6 +68,7 @@ Result<std::unique_ptr<Cpu>> Cpu::create(std::unique_ptr<ir::Graph> graph, const
   SLUICE_ASSIGN(state->pass_log, passes::optimize(ops::registry(), g, how));
   compile::CpuOptions compile_options;
   compile_options.reuse_memory = options.fuse;
+  compile_options.lend_outputs = lends_results;
   SLUICE_ASSIGN(auto plan, compile::compile_cpu(ops::registry(), g, compile_options));
   state->compile_seconds = seconds_since(start);
   start = Clock::now();
@@ -80,7 +82,7 @@ Result<std::unique_ptr<Cpu>> Cpu::create(std::unique_ptr<ir::Graph> graph, const
       constant = Tensor::shape_only(constant->dtype(), constant->shape());
     }
   }
-  SLUICE_ASSIGN(state->executor, exec::cpu::Executor::create(plan, table, pool));
+  SLUICE_ASSIGN(state->executor, exec::cpu::Executor::create(plan, table, pool, lends_results));
   state->prepare_seconds = seconds_since(start);
   return std::unique_ptr<Cpu>(new Cpu(std::move(state)));
 }

@@ -20,8 +20,9 @@ namespace sluice::session {
 class Cpu {
  public:
   // `graph` as imported. It keeps only what is small: the executor holds what it needs of weights.
+  // `lends_results`: a run's results lie in memory that the next run writes.
   static Result<std::unique_ptr<Cpu>> create(std::unique_ptr<ir::Graph> graph,
-                                             const Options& options);
+                                             const Options& options, bool lends_results = false);
   ~Cpu();
 
   // `inputs` in the order of the graph's inputs, results in that of its outputs.

@@ -482,7 +482,7 @@ Result<void> RemoteSession::State::bind_cpu() {
       graph = nullptr;
       hash_weights(kUnhashedBytes);
     }
-    SLUICE_ASSIGN(cpu, Cpu::create(std::move(own), options));
+    SLUICE_ASSIGN(cpu, Cpu::create(std::move(own), options, true));  // the host copies results out
   }
   if (gives_up) graph = nullptr;
   if (on_device) return {};
@@ -795,7 +795,8 @@ Result<RemotePrepared> RemoteSession::gpu_prepare() {
     }
     s.idle_loss = false;
     s.ever_bound = true;
-    s.cpu.reset();  // of an earlier failover
+    s.results.clear();  // may lie in its memory
+    s.cpu.reset();      // of an earlier failover
   }
   RemotePrepared out;
   out.islands = binding.islands;

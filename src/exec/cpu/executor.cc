@@ -67,6 +67,7 @@ struct Executor::State {
   std::vector<Value> values;      // by slot; constants and what lies in the arena stay
   std::vector<uint64_t> version;  // by slot: counts up when the value changes; 0 when it has none
   uint64_t versions = 0;
+  bool lends_results = false;
   std::vector<bool> is_constant;
   std::vector<uint64_t> root_offset;  // by slot: bytes from the beginning of its root's memory
   std::vector<std::vector<Tensor>> recycled;  // by slot
@@ -385,8 +386,10 @@ Result<void> Executor::prepare_steps(State& state) {
 
 Result<std::unique_ptr<Executor>> Executor::create(std::shared_ptr<Plan> plan,
                                                    std::span<const plan::CpuKernel> table,
-                                                   std::shared_ptr<ThreadPool> pool) {
+                                                   std::shared_ptr<ThreadPool> pool,
+                                                   bool lends_results) {
   auto state = std::make_unique<State>();
+  state->lends_results = lends_results;
   state->plan = std::move(plan);
   state->pool = std::move(pool);
   state->table.assign(table.begin(), table.end());
@@ -688,7 +691,12 @@ Result<void> Executor::run_into(std::span<const Value> inputs, std::vector<Value
   }
   outputs.reserve(p.outputs.size());
   for (const SlotId id : p.outputs) {
-    SLUICE_ASSIGN(Value out, s.detached(id, s.values[static_cast<size_t>(id)]));
+    const Value& value = s.values[static_cast<size_t>(id)];
+    if (s.lends_results && value.is_tensor()) {
+      outputs.push_back(value);
+      continue;
+    }
+    SLUICE_ASSIGN(Value out, s.detached(id, value));
     outputs.push_back(std::move(out));
   }
   for (size_t v = 0; v < s.values.size(); ++v) {

@@ -29,13 +29,16 @@ struct Observer {
 class Executor {
  public:
   // The plan is taken over: constants that kernels have packed for themselves are dropped from it.
+  // `lends_results`: results that lie in the arena are handed out where they are, and are good
+  // until the next run only.
   static Result<std::unique_ptr<Executor>> create(std::shared_ptr<plan::Plan> plan,
                                                   std::span<const plan::CpuKernel> table,
-                                                  std::shared_ptr<ThreadPool> pool);
+                                                  std::shared_ptr<ThreadPool> pool,
+                                                  bool lends_results = false);
   ~Executor();
 
   // `inputs` in the order of plan.inputs, then plan.captures; results in that of plan.outputs.
-  // Results own their memory, or share that of inputs and constants.
+  // Results own their memory, or share that of inputs and constants (or are lent).
   Result<std::vector<Value>> run(std::span<const Value> inputs, const Observer& observer = {});
   // The same into `outputs`, whose earlier contents are given up first.
   Result<void> run_into(std::span<const Value> inputs, std::vector<Value>& outputs,
