@@ -65,6 +65,16 @@ test('the fourth of like runs finds memory for its large results', () => {
   assert.deepEqual(found, [[], [], [], [3 * MIB, 2 * MIB], [3 * MIB, 2 * MIB]]);
 });
 
+test('of results that are larger still, the largest is made when the run is called for', () => {
+  const idle = new FakeIdle();
+  const memory = new ResultMemory(idle);
+  const sizes = [4 * MIB, 40 * MIB, 33 * MIB, 100];
+  const found = Array.from({ length: 3 }, () => run(memory, idle, sizes, { ms: 2000 }));
+  assert.deepEqual(found, [[], [40 * MIB], [40 * MIB]]);
+  assert.deepEqual(run(memory, idle, null), [40 * MIB]);
+  assert.deepEqual(run(memory, idle, sizes), []);
+});
+
 test('each run gets memory of its own, touched in short pieces', () => {
   const idle = new FakeIdle();
   const memory = new ResultMemory(idle);
