@@ -38,6 +38,12 @@ foreach(family ${SLUICE_FAMILIES})
   endif()
 endforeach()
 configure_file(${SLUICE_ROOT}/src/ops/registry.cc.in ${CMAKE_BINARY_DIR}/generated/registry.cc)
+# The same without a way to any GPU: for modules that compute on the CPU alone.
+block()
+  set(GPU_DECLS "")
+  set(GPU_CALLS "")
+  configure_file(${SLUICE_ROOT}/src/ops/registry.cc.in ${CMAKE_BINARY_DIR}/generated/registry_cpu.cc)
+endblock()
 configure_file(${SLUICE_ROOT}/src/ops/case_tables.cc.in ${CMAKE_BINARY_DIR}/generated/case_tables.cc)
 
 # The C++ side of the shaders (knobs, uniform block, bindings) is generated from the .wgsl files.

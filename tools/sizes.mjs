@@ -57,7 +57,11 @@ file('sluice-web: thread.js', path.join(packageFolder, 'thread.js'));
 const wasm = ['simd', 'simd-threads', 'relaxed', 'relaxed-threads'].map(flavour =>
   file(`sluice-web: sluice-${flavour}.wasm`, path.join(packageFolder, `sluice-${flavour}.wasm`)),
 );
-sum('= sluice-web, what one visit loads', script, worker, wasm[2]);
+const forCpu = ['simd', 'relaxed'].map(flavour =>
+  file(`sluice-web: sluice-cpu-${flavour}.wasm`, path.join(packageFolder, `sluice-cpu-${flavour}.wasm`)),
+);
+sum('= sluice-web, what one visit loads, WebGPU and WASM', script, worker, wasm[2]);
+sum('= sluice-web, what one visit loads, WASM only', script, worker, forCpu[1]);
 
 /** A peer's files, and their sum: what one visit loads. */
 function peer(folder, title, names) {
@@ -70,6 +74,13 @@ function peer(folder, title, names) {
 const ort = name => [`dist/${name}.mjs`, `dist/${name}.wasm`];
 peer('onnxruntime-web-1.30', 'WASM only', ['dist/ort.wasm.min.mjs', ...ort('ort-wasm-simd-threaded')]);
 peer('onnxruntime-web-1.30', 'WebGPU and WASM', ['dist/ort.webgpu.min.mjs', ...ort('ort-wasm-simd-threaded.asyncify')]);
+const litert = path.join(peers, '@litertjs/core/package.json');
+if (fs.existsSync(litert)) {
+  const name = `LiteRT.js ${JSON.parse(fs.readFileSync(litert, 'utf8')).version}`;
+  const own = page(`${name}: page script, bundled`, "export {loadAndCompile, loadLiteRt} from '@litertjs/core';", [peers]);
+  const parts = ['js', 'wasm'].map(kind => path.join(peers, `@litertjs/core/wasm/litert_wasm_internal.${kind}`));
+  if (own) sum(`= ${name}`, own, ...parts.map(part => file(`${name}: ${path.basename(part)}`, part)));
+}
 const removal = path.join(peers, '@imgly/background-removal/package.json');
 if (fs.existsSync(removal)) {
   // It imports a build of onnxruntime-web of its own age, with WebGPU.

@@ -1,15 +1,16 @@
-// Out of one linked module, which imports a shared memory: NAME-threads.wasm, stripped of custom
+// Out of one linked module, which imports a shared memory: NAME-threads.wasm, squeezed and without custom
 // sections, and NAME.wasm, the same for an unshared memory. Only the flag of the import differs.
 //   node tools/wasm_variants.mjs LINKED NAME
-import { readFileSync, writeFileSync } from 'node:fs';
+import {readFileSync, writeFileSync} from 'node:fs';
+import {squeeze} from './wasm_squeeze.mjs';
 
 const [linked, name] = process.argv.slice(2);
-const bytes = readFileSync(linked);
+const bytes = squeeze(readFileSync(linked));
 
-function leb(at, from = bytes) {
+function leb(at) {
   let value = 0, shift = 0, byte;
   do {
-    byte = from[at++];
+    byte = bytes[at++];
     value += (byte & 127) * 2 ** shift;
     shift += 7;
   } while (byte & 128);
@@ -38,24 +39,17 @@ function memoryFlag(at) {
   throw new Error(`${linked}: no memory is imported`);
 }
 
-const kept = [bytes.subarray(0, 8)];
-let flag = -1, size = 8;
+let flag = -1;
 for (let at = 8; at < bytes.length; ) {
   const [length, body] = leb(at + 1);
-  const end = body + length;
-  if (bytes[at] === 2) flag = size + memoryFlag(body) - at;
-  if (bytes[at] !== 0) {
-    kept.push(bytes.subarray(at, end));
-    size += end - at;
-  }
-  at = end;
+  if (bytes[at] === 2) flag = memoryFlag(body);
+  at = body + length;
 }
 const section = 'sluice.pages';
 const pages = Buffer.alloc(4);
-pages.writeUInt32LE(leb(flag + 1, Buffer.concat(kept))[0]);
-kept.push(Buffer.from([0, 1 + section.length + 4, section.length]), Buffer.from(section), pages);
-const out = Buffer.concat(kept);
-for (const { module, name: wanted } of WebAssembly.Module.imports(new WebAssembly.Module(bytes))) {
+pages.writeUInt32LE(leb(flag + 1)[0]);
+const out = Buffer.concat([bytes, Buffer.from([0, 1 + section.length + 4, section.length]), Buffer.from(section), pages]);
+for (const {module, name: wanted} of WebAssembly.Module.imports(new WebAssembly.Module(bytes))) {
   if (module !== 'env') throw new Error(`${linked}: imports ${module}.${wanted}, which no host brings (src/wasm/host.cc)`);
 }
 if (out[flag] !== 3) throw new Error(`${linked}: the memory's limits have flag ${out[flag]} (3, shared with a maximum, is expected)`);

@@ -178,7 +178,9 @@ function addRuntime(output) {
   for (const name of workerSources) {
     for (const file of bundle(path.join(source, name))) output.write(file.name, file.bytes);
   }
-  const wasm = filesBelow(path.join(root, 'build/wasm'), name => /^sluice-(simd|relaxed)(-threads)?\.wasm$/.test(name));
+  const wasm = filesBelow(path.join(root, 'build/wasm'), name =>
+    /^sluice-(cpu-)?(simd|relaxed)(-threads)?\.wasm$/.test(name),
+  );
   for (const name of wasm) output.copy(path.join(root, 'build/wasm', name), name);
   if (wasm.length > 0) output.write('THIRD_PARTY_NOTICES.txt', notices());
   return wasm;

@@ -65,7 +65,7 @@ SLUICE_EXPORT(sluice_thread_failed) void sluice_thread_failed();
 SLUICE_EXPORT(sluice_worker_allocations) uint32_t sluice_worker_allocations();
 
 // `threads` counts the caller: one more than the workers that are being started.
-// {"version", "simd": "simd128" | "relaxed", "threads": n, "backends": ["webgpu", "cpu"]}
+// {"version", "simd": "simd128" | "relaxed", "threads": n}
 SLUICE_EXPORT(sluice_configure) int32_t sluice_configure(int32_t threads);
 
 // --- sessions. `model` is handed over. options (all optional but name):
@@ -170,7 +170,7 @@ int32_t sluice_gpu_finish(int32_t session, const char* record, uint32_t record_b
 // "" means that it never was bound (no adapter, gate refused), "idle" that it was lost between
 // runs, else it is a failover ("run 3", "gate after run 1"). The session is then bound to the CPU,
 // or, when "webgpu" alone was requested and it never was bound, or `strict`, the call fails with
-// that sentence.
+// that sentence. The one call about a GPU that the sluice-cpu modules have.
 SLUICE_EXPORT(sluice_gpu_failover)
 int32_t sluice_gpu_failover(int32_t session, const char* why, uint32_t why_bytes);
 

@@ -150,8 +150,7 @@ int32_t sluice_configure(int32_t threads) {
   exec::cpu::ThreadPool::set_worker_count(threads - 1);
   return reply({{"version", SLUICE_VERSION},
                 {"simd", simd::target_name()},
-                {"threads", exec::cpu::ThreadPool().threads()},
-                {"backends", {"webgpu", "cpu"}}});
+                {"threads", exec::cpu::ThreadPool().threads()}});
 }
 
 void sluice_close(int32_t session) { sessions().erase(session); }

@@ -184,15 +184,3 @@ int32_t sluice_gpu_finish(int32_t handle, const char* record, uint32_t record_by
   for (const auto& [name, value] : **results) outputs.push_back(value_json(name, value));
   return reply({{"outputs", std::move(outputs)}, {"nonfinite", session->remote->saw_nonfinite()}});
 }
-
-int32_t sluice_gpu_failover(int32_t handle, const char* why, uint32_t why_bytes) {
-  Session* session = find(handle);
-  if (session == nullptr) return kNoSession;
-  const auto json = parse_object(why, why_bytes, "word about a failure");
-  if (!json) return fail(json.error());
-  const auto lost = json->find("deviceLost");
-  return reply_done(session->remote->gpu_failover(
-      {.stage = string_of(*json, "stage"),
-       .error = string_of(*json, "error"),
-       .device_lost = lost != json->end() && lost->is_boolean() && lost->get<bool>()}));
-}

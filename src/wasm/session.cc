@@ -213,6 +213,16 @@ Result<Value> feed_of(std::shared_ptr<const void> owner, uint32_t bytes, std::st
   return Value(Tensor::view(*dtype, shape, {data, bytes}, std::move(owner)));
 }
 
+Result<session::RemoteFailure> failure_of(std::string_view text) {
+  SLUICE_ASSIGN(const Json json, parse_object(text.data(), static_cast<uint32_t>(text.size()),
+                                              "word about a failure"));
+  session::RemoteFailure out;
+  SLUICE_TRY(read(json, "stage", out.stage));
+  SLUICE_TRY(read(json, "error", out.error));
+  SLUICE_TRY(read(json, "deviceLost", out.device_lost));
+  return out;
+}
+
 Json results_json(const session::NamedValues& results) {
   Json out = Json::array();
   for (const auto& [name, value] : results) out.push_back(value_json(name, value));
@@ -311,6 +321,15 @@ int32_t sluice_cpu_bind(int32_t handle) {
 int32_t sluice_cpu_run(int32_t handle) { return cpu_run(handle, false); }
 
 int32_t sluice_cpu_run_again(int32_t handle) { return cpu_run(handle, true); }
+
+int32_t sluice_gpu_failover(int32_t handle, const char* why, uint32_t why_bytes) {
+  Session* session = find(handle);
+  if (session == nullptr) return kNoSession;
+  const auto failure = failure_of(text_of(why, why_bytes));
+  if (!failure) return fail(failure.error());
+  const auto bound = session->remote->gpu_failover(*failure);
+  return bound ? done() : fail(bound.error());
+}
 
 const double* sluice_run_figures(int32_t handle) {
   Session* session = find(handle);

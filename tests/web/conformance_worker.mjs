@@ -48,7 +48,13 @@ let gpu = null;
 
 async function freshCore() {
   const startThread = thread => postMessage({thread});
-  loaded = await loadModule({assets: settings.assets, threads: settings.threads, startThread});
+  loaded = await loadModule({
+    assets: settings.assets,
+    threads: settings.threads,
+    drivesGpu: true,
+    share: false,
+    startThread,
+  });
   trapped = false;
   core = new CaseCore(loaded, () => {
     trapped = true;

@@ -162,6 +162,54 @@ await web.test('a stored model that rots is found out before it is read, and fet
   web.check(more === 1, `${more} requests`);
 });
 
+await web.test('a session that can use no GPU loads the smaller module, or one that is there already', async () => {
+  const modulesSince = async from =>
+    (await web.server.asked())
+      .slice(from)
+      .filter(({path: asked}) => asked.endsWith('.wasm'))
+      .map(({path: asked}) => /sluice-cpu-/.test(asked));
+  const gpu = {backends: ['webgpu', 'cpu'], allowSoftware: true, threads: 1};
+
+  let from = (await web.server.asked()).length;
+  let page = await open();
+  const {id: small} = await page.open('whole.onnx', cpu);
+  const {id: full, binding} = await page.open('whole.onnx', gpu);
+  web.check(binding.bound === 'webgpu', `beside it, a session that may is bound to ${binding.bound}`);
+  web.check(String(await modulesSince(from)) === 'true,false', `loaded: ${await modulesSince(from)}`);
+  const [one, other] = [await page.run(small, feeds), await page.run(full, feeds)].map(({outputs}) => outputs[output]);
+  const wrong = compare(other, one);
+  web.check(!wrong, `results of both: ${wrong}`);
+  const refusal = await page.retryGpu(small).then(
+    () => 'none',
+    error => `${error.code}: ${error.message}`,
+  );
+  web.check(/^usage: The CPU was asked for/.test(refusal), `retryGpu of the small one: ${refusal}`);
+  const again = await page.run(small, feeds);
+  web.check(sameBits(again.outputs[output], one), 'after it, the results are others');
+  await page.page.close();
+
+  from = (await web.server.asked()).length;
+  page = await open();
+  await page.open('whole.onnx', gpu);
+  const {value} = await outputOf(page, 'whole.onnx', cpu);
+  web.check(sameBits(value, one), 'the larger module computes other bits on the CPU');
+  web.check(String(await modulesSince(from)) === 'false', `loaded: ${await modulesSince(from)}`);
+  await page.page.close();
+
+  // A browser without WebGPU.
+  from = (await web.server.asked()).length;
+  const {page: bare} = await openPage(web, address);
+  const bound = await bare.evaluate(async () => {
+    Object.defineProperty(navigator, 'gpu', {value: undefined, configurable: true});
+    const session = await window.sluice.Session.create('whole.onnx', {worker: false, threads: 1});
+    const {bound: where, reason} = session.binding;
+    await session.dispose();
+    return `${where}: ${reason}`;
+  });
+  web.check(/^cpu: .*WebGPU/.test(bound), `without WebGPU it says ${bound}`);
+  web.check(String(await modulesSince(from)) === 'true', `loaded: ${await modulesSince(from)}`);
+});
+
 // In the page's own thread, where requestAdapter can be made to give nothing for a while.
 async function lateAdapter(name, files) {
   const session = await (async () => {

@@ -143,9 +143,10 @@ for (const [what, folder, changed] of [
     if (changed['thread.js'] === null) page.page.tolerate(/thread\.js|404|Failed to load/);
     const asked = {...options, threads: 2, assets: assets(folder, changed)};
     const opened = await page.open(large, asked);
-    // One thread for kernels, one for the file's hash.
+    // One thread for kernels, one for the file's hash. Browsers may ask once for two scripts that are not there.
     const times = await fetched(folder);
-    web.check(times === 2, `thread.js was fetched ${times} times (2 expected)`);
+    const enough = times === 2 || (times === 1 && changed['thread.js'] === null);
+    web.check(enough, `thread.js was fetched ${times} times (2 expected)`);
     web.check(opened.binding.model_sha256 === sha256, `the record has the hash ${opened.binding.model_sha256}`);
     const name = `sluice-${folder}`;
     const stored = await page.open(large, {...asked, sha256, cache: {name}});

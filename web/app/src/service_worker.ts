@@ -28,10 +28,12 @@ const scope = globalThis as unknown as WorkerScope;
 const kPrefix = 'sluice-app-';
 const kCache = kPrefix + SLUICE_APP_VERSION;
 const base = new URL(scope.registration.scope);
-// One flavour of the module is enough, with and without threads: whether the page will be isolated is not
-// known here.
+// One flavour of the module is enough, with and without threads, for a GPU and for the CPU alone: whether the page will
+// be isolated, and what it will be asked for, is not known here.
 const flavour = detectFeatures().relaxedSimd ? 'relaxed' : 'simd';
-const wanted = SLUICE_APP_FILES.filter(name => !name.endsWith('.wasm') || name.startsWith(`sluice-${flavour}`));
+const wanted = SLUICE_APP_FILES.filter(
+  name => !name.endsWith('.wasm') || name.startsWith(`sluice-${flavour}`) || name.startsWith(`sluice-cpu-${flavour}`),
+);
 const known = new Set(SLUICE_APP_FILES.map(name => new URL(name, base).pathname));
 
 scope.addEventListener('install', event => {

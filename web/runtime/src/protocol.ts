@@ -86,6 +86,8 @@ export interface StartParams {
   /** Absolute, ends with a slash: where the .wasm files lie. null: beside the worker's own file. */
   readonly assets: string | null;
   readonly threads: number | null;
+  /** false: the module for the CPU alone will do. */
+  readonly drivesGpu: boolean;
   readonly sight: Sight;
   /** The page compiles the module and posts it. */
   readonly compiling: boolean;

@@ -24,6 +24,8 @@ export interface RuntimeOptions {
   /** Absolute, ends with a slash. null: beside this module, where a bundler finds the files. */
   readonly assets: string | null;
   readonly threads: number | null;
+  /** false: no session that wants a GPU will come. */
+  readonly drivesGpu: boolean;
   /** false: in this thread. */
   readonly worker: boolean;
 }
@@ -85,17 +87,17 @@ export class Runtime {
     private readonly options: RuntimeOptions,
     private first: Params<'session.open'> | null,
   ) {
-    const {assets, threads} = options;
+    const {assets, threads, drivesGpu} = options;
     this.clones = options.worker;
     const startId = this.nextId++;
     this.firstId = this.nextId++;
     // Beside the worker's start. Where it fails, the worker tries, and tells.
     const compiled =
       this.clones && typeof document !== 'undefined'
-        ? compileModule({assets, threads, share: isIsolated(), forWorker: true}).catch(() => null)
+        ? compileModule({assets, threads, drivesGpu, share: isIsolated(), forWorker: true}).catch(() => null)
         : null;
     const sight = this.clones ? (isIsolated() ? 'shared' : 'none') : 'same-thread';
-    const start = {assets, threads, sight, compiling: compiled !== null, lastDeviceFailure} as const;
+    const start = {assets, threads, drivesGpu, sight, compiling: compiled !== null, lastDeviceFailure} as const;
     this.connected = this.connect(options, [
       {type: 'call', id: startId, name: 'start', params: start},
       {type: 'call', id: this.firstId, name: 'session.open', params: first},
@@ -122,8 +124,10 @@ export class Runtime {
 
   /** The runtime of these options, shared, to be called with `first` at once; release() it once for each acquire(). */
   static acquire(options: RuntimeOptions, first: Params<'session.open'>): Runtime {
-    const key = JSON.stringify([options.assets, options.threads, options.worker]);
-    let runtime = shared.get(key);
+    const keyOf = (drivesGpu: boolean) => JSON.stringify([options.assets, options.threads, options.worker, drivesGpu]);
+    const key = keyOf(options.drivesGpu);
+    // One that can drive a GPU does for the CPU, too.
+    let runtime = shared.get(key) ?? shared.get(keyOf(true));
     if (!runtime || runtime.dead) {
       runtime = new Runtime(key, options, first);
       shared.set(key, runtime);

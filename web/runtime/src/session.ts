@@ -258,6 +258,11 @@ function threadsOf(options: SessionOptions): number | null {
   return options.threads;
 }
 
+// Whether the session may want a device: else a smaller module does.
+function drivesGpu({backends}: SessionOptions): boolean {
+  return backends?.[0] !== 'cpu' && globalThis.navigator?.gpu !== undefined;
+}
+
 async function create(model: ModelInput, options: SessionOptions = {}): Promise<Session> {
   const {signal} = options;
   throwIfAborted(signal, 'Loading the model');
@@ -282,7 +287,12 @@ async function create(model: ModelInput, options: SessionOptions = {}): Promise<
   if (typeof options.cache === 'object' && options.cache.persist) void persistStorage();
   const params = {source, options: wire};
   const runtime = Runtime.acquire(
-    {assets: assetsOf(options), threads: threadsOf(options), worker: options.worker ?? true},
+    {
+      assets: assetsOf(options),
+      threads: threadsOf(options),
+      worker: options.worker ?? true,
+      drivesGpu: drivesGpu(options),
+    },
     params,
   );
   try {

@@ -43,7 +43,7 @@ const feeds = () => ({
 test('load, run, run again: the same bits, and a record that says where', options, async () => {
   const phases = [];
   const session = await Session.create(silero(), { ...here, onProgress: ({ phase }) => phases.push(phase) });
-  assert.deepEqual(fetched, ['sluice-simd.wasm'], 'one flavour, without threads');
+  assert.deepEqual(fetched, ['sluice-cpu-simd.wasm'], 'one flavour, without threads, for the CPU alone');
   assert.deepEqual(session.inputs.map(({ name }) => name), ['input', 'state', 'sr']);
   const first = await session.run(feeds());
   const second = await session.run(feeds());

@@ -11,6 +11,8 @@ export interface CompileOptions {
   readonly assets: string | null;
   /** null: as many as the machine has. */
   readonly threads: number | null;
+  /** false: a smaller module, which can compute on the CPU only. */
+  readonly drivesGpu: boolean;
   /** Shared memory also for one thread, where it may be had. */
   readonly share: boolean;
   /** The module will run in a worker, not here. */
@@ -36,6 +38,7 @@ export function threadCount(asked: number | null, features: Features, forWorker:
 export async function compileModule({
   assets,
   threads: asked,
+  drivesGpu,
   share,
   forWorker = false,
 }: CompileOptions): Promise<CompiledModule> {
@@ -45,7 +48,7 @@ export async function compileModule({
   if (!flavour) {
     throw new SluiceError('unsupported', "This browser's WebAssembly has no SIMD, which the module needs");
   }
-  return {module: await compile(wasmUrl(flavour, assets)), flavour, threads};
+  return {module: await compile(wasmUrl(flavour, drivesGpu, assets)), flavour, threads};
 }
 
 async function compile(url: URL): Promise<WebAssembly.Module> {

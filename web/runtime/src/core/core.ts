@@ -1,5 +1,5 @@
 // Core: the WebAssembly module behind typed methods, one for each export of src/wasm/abi.h that sessions use.
-import type {SluiceError} from '../errors.js';
+import {SluiceError} from '../errors.js';
 import {fits, isNumbers} from '../protocol.js';
 import type {FeedPlace} from '../protocol.js';
 import type {Binding, Tensor} from '../types.js';
@@ -147,6 +147,9 @@ export class Core extends ModuleCalls {
   // --- the GPU
 
   gpuAdapter(session: number, facts: object): AdapterVerdict {
+    if (!('sluice_gpu_adapter' in this.exports)) {
+      throw new SluiceError('usage', 'The CPU was asked for, so the module that was loaded can drive no device');
+    }
     this.withText(facts, (text, size) => this.call('sluice_gpu_adapter', session, text, size));
     return this.json() as AdapterVerdict;
   }

@@ -188,7 +188,7 @@ export class Engine {
     return this.keeper;
   }
 
-  private async start({assets, threads, sight, compiling, lastDeviceFailure}: StartParams): Promise<Core> {
+  private async start({assets, threads, drivesGpu, sight, compiling, lastDeviceFailure}: StartParams): Promise<Core> {
     this.keeper = new DeviceKeeper(lastDeviceFailure, at => {
       this.host.tell({type: 'device-failure', at});
     });
@@ -197,6 +197,7 @@ export class Engine {
       {
         assets,
         threads,
+        drivesGpu,
         share: sight === 'shared',
         startThread: thread => {
           this.host.tell({type: 'thread', thread});
