@@ -11,6 +11,7 @@
 // Types only, apart from the small functions below: importing this costs the page nothing.
 import type {CompiledModule} from './core/compile.js';
 import type {WireError} from './errors.js';
+import type {KnownAnswer} from './quick_calls.js';
 import type {Binding, DType, ProgressEvent, Results, SessionOptions, Tensor, TensorData, ValueInfo} from './types.js';
 
 /** One kind of call. `event` is `never` for calls that send none. */
@@ -77,6 +78,8 @@ export interface RunResult {
    * this session is posted or under way.
    */
   readonly places?: Readonly<Record<string, FeedPlace>>;
+  /** After a run whose feeds were written: as long as the places hold, later runs may be called for quickly. */
+  readonly known?: KnownAnswer;
 }
 
 /** How the page may see the module's memory: not at all, if it is shared (the page is cross-origin isolated), or as it is. */
@@ -113,6 +116,8 @@ export interface StartResult {
   readonly threads: number;
   /** The module's, where the page may see it. */
   readonly memory: WebAssembly.Memory | null;
+  /** Of quick calls, where it is shared. */
+  readonly quick: Int32Array | null;
 }
 
 /** Names and types of all calls. Extended by declaration merging, see above. */

@@ -2,6 +2,8 @@
 // worker dies or its module traps, every pending call is rejected, and the next session gets a new worker.
 import {compileModule} from './core/compile.js';
 import {SluiceError, abortedError, asSluiceError, fromWire, messageOf, throwIfAborted} from './errors.js';
+import {WasmMemory} from './core/memory.js';
+import {bytesOf, tensorOf} from './core/values.js';
 import {fits, isNumbers, nameWith, portPair} from './protocol.js';
 import type {
   CallMessage,
@@ -18,6 +20,8 @@ import type {
   WireFeeds,
   WrittenFeed,
 } from './protocol.js';
+import {QuickCaller} from './quick_calls.js';
+import type {KnownAnswer} from './quick_calls.js';
 import type {Binding, Tensor} from './types.js';
 
 export interface RuntimeOptions {
@@ -65,7 +69,12 @@ export class Runtime {
   private readonly unanswered = new Map<number, Set<number>>();
   /** Where a session's next feeds may be written, by name. */
   private readonly places = new Map<number, Readonly<Record<string, FeedPlace>>>();
-  private memory: WebAssembly.Memory | null = null;
+  /** Where that session's next results will lie. */
+  private readonly known = new Map<number, KnownAnswer>();
+  private memory: WasmMemory | null = null;
+  private quick: QuickCaller | null = null;
+  /** Messages to the worker so far. */
+  private posts = 0;
   private port: Port<ToWorker, ToPage> | null = null;
   /** Loads that were aborted here and may still succeed there. */
   private readonly abandoned = new Set<number>();
@@ -107,8 +116,9 @@ export class Runtime {
         this.started = true;
         return this.post('start', start, {}, startId);
       })
-      .then(({memory}) => {
-        this.memory = memory;
+      .then(({memory, quick}) => {
+        if (memory) this.memory = new WasmMemory(memory);
+        if (quick) this.quick = new QuickCaller(quick, this.posts);
       })
       .catch((thrown: unknown) => {
         this.die(asSluiceError(thrown));
@@ -166,14 +176,34 @@ export class Runtime {
    */
   writeFeed(session: number, name: string, tensor: Tensor): WrittenFeed | null {
     const place = this.places.get(session)?.[name];
-    const {buffer} = this.memory ?? {};
+    const {memory} = this;
     const {data} = tensor;
     // Nothing may be under way that reads the feed, or frees it.
-    if (!place || !buffer || this.unanswered.has(session) || !fits(tensor, place)) return null;
+    if (!place || !memory || this.unanswered.has(session) || !fits(tensor, place)) return null;
     // This thread may not have heard yet that the memory has grown.
-    if (!isNumbers(data) || place.at + place.bytes > buffer.byteLength) return null;
-    new Uint8Array(buffer, place.at, place.bytes).set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+    if (!isNumbers(data) || !memory.has(place.at, place.bytes)) return null;
+    memory.bytes.set(bytesOf(data), place.at);
     return {at: place.at};
+  }
+
+  /** A run of a session all of whose feeds are written, called for as quick_calls.ts says; null: it is to be posted. */
+  runQuickly(session: number, options: CallOptions<EventOf<'session.run'>>): RunResult | Promise<RunResult> | null {
+    const {memory, quick} = this;
+    const known = this.known.get(session);
+    if (!quick || !memory || !known || this.pending.size > 0 || this.unanswered.size > 0) return null;
+    const {outputs, figures} = known;
+    if (!outputs.every(({data = 0, bytes = 0}) => memory.has(data, bytes))) return null;
+    if (!memory.has(figures.at, figures.count * 8)) return null;
+    const id = this.nextId++;
+    const answer = quick.call(id, session);
+    if (answer === 'away') return null;
+    if (answer === 'called') {
+      this.begin(session, id);
+      return this.answer('session.run', id, options);
+    }
+    const results: Record<string, Tensor> = {};
+    for (const output of outputs) results[output.name] = tensorOf(output, memory);
+    return {results, figures: memory.doubles(figures.at, figures.count)};
   }
 
   private post<K extends CallName>(
@@ -182,15 +212,30 @@ export class Runtime {
     options: CallOptions<EventOf<K>>,
     id: number,
   ): Promise<ResultOf<K>> {
-    const {signal} = options;
-    const session = 'session' in params ? params.session : undefined;
+    if ('session' in params) {
+      // Whatever is posted about a session may replace its feeds.
+      const feeds = 'feeds' in params ? Object.values(params.feeds as WireFeeds) : null;
+      if (!feeds?.every(feed => 'at' in feed)) this.forgetPlaces(params.session);
+      this.begin(params.session, id);
+    }
+    return this.answer(name, id, options, port => {
+      port.post({type: 'call', id, name, params}, options.transfer ?? []);
+    });
+  }
+
+  /** The answer of a call, after it is posted where that is still to be done. */
+  private answer<K extends CallName>(
+    name: K,
+    id: number,
+    {signal, onEvent}: CallOptions<EventOf<K>>,
+    post?: (port: Port<ToWorker, ToPage>) => void,
+  ): Promise<ResultOf<K>> {
     return new Promise<ResultOf<K>>((resolve, reject) => {
       const port = this.port;
       if (!port) {
         reject(this.dead ?? new SluiceError('internal', 'The worker is not there'));
         return;
       }
-      if (session !== undefined) this.begin(session, id, params);
       const settle = () => {
         this.pending.delete(id);
         signal?.removeEventListener('abort', onAbort);
@@ -211,12 +256,12 @@ export class Runtime {
           reject(error);
         },
         event: event => {
-          options.onEvent?.(event as EventOf<K>);
+          onEvent?.(event as EventOf<K>);
         },
       });
       signal?.addEventListener('abort', onAbort, {once: true});
       try {
-        port.post({type: 'call', id, name, params}, options.transfer ?? []);
+        post?.(port);
       } catch (thrown) {
         // not cloneable: the caller's data
         settle();
@@ -249,10 +294,13 @@ export class Runtime {
     const port: Port<ToWorker, ToPage> = {
       post: (message, transfer) => {
         worker.postMessage(message, transfer);
+        ++this.posts;
+        this.quick?.post(this.posts);
       },
       onMessage: null,
     };
     worker.onmessage = (event: MessageEvent<ToPage>) => {
+      this.quick?.hear();
       port.onMessage?.(event.data);
     };
     worker.onerror = event => {
@@ -283,10 +331,12 @@ export class Runtime {
     return page;
   }
 
-  // Whatever is posted about a session may replace its feeds.
-  private begin(session: number, id: number, params: object): void {
-    const feeds = 'feeds' in params ? Object.values(params.feeds as WireFeeds) : null;
-    if (!feeds?.every(feed => 'at' in feed)) this.places.delete(session);
+  private forgetPlaces(session: number): void {
+    this.places.delete(session);
+    this.known.delete(session);
+  }
+
+  private begin(session: number, id: number): void {
     const ids = this.unanswered.get(session);
     if (ids) ids.add(id);
     else this.unanswered.set(session, new Set([id]));
@@ -297,9 +347,10 @@ export class Runtime {
       if (!ids.delete(id)) continue;
       if (ids.size > 0) return;
       this.unanswered.delete(session);
-      const places = (result as Partial<RunResult> | undefined)?.places;
+      const {places, known} = (result ?? {}) as Partial<RunResult>;
       if (places) this.places.set(session, places);
-      else if (result === undefined) this.places.delete(session);
+      else if (result === undefined) this.forgetPlaces(session);
+      if (known) this.known.set(session, known);
       return;
     }
   }
@@ -372,7 +423,9 @@ export class Runtime {
     for (const thread of this.threads.splice(0)) thread.terminate();
     this.port = null;
     this.memory = null;
+    this.quick = null;
     this.places.clear();
+    this.known.clear();
     this.unanswered.clear();
   }
 }

@@ -97,8 +97,9 @@ export interface SessionOptions {
   readonly assets?: string | URL;
   /**
    * false: compute in this thread, for callers that are a worker already (and for Node, on the CPU). In a page's own
-   * thread it saves some 0.05 ms a call, but the page stands still while the model loads and runs, and there is one
-   * thread: for models of well under a millisecond. Default true: the page never blocks.
+   * thread it saves up to 0.1 ms a call, but the page stands still while the model loads and runs, and there is one
+   * thread: for models of well under a millisecond. Default true: the page never blocks; for runs of a quarter of a
+   * millisecond that follow one another, where it is cross-origin isolated, it may wait in place, half a millisecond at most.
    */
   readonly worker?: boolean;
   /** Only these values are computed (outputs or intermediates, by name). */

@@ -124,13 +124,25 @@ export class Core extends ModuleCalls {
   }
 
   cpuRun(session: number): Record<string, Tensor> {
-    let outputs = this.outputs.get(session);
+    this.cpuRunAgain(session);
+    return this.cpuResults(session);
+  }
+
+  /** A run whose results stay where they are. */
+  cpuRunAgain(session: number): void {
     const asTold = this.call('sluice_cpu_run_again', session) === 1;
-    if (!outputs || !asTold) {
-      ({outputs} = this.json() as {outputs: readonly WireValue[]});
-      this.outputs.set(session, outputs);
-    }
-    return this.results(outputs);
+    if (asTold && this.outputs.has(session)) return;
+    const {outputs} = this.json() as {outputs: readonly WireValue[]};
+    this.outputs.set(session, outputs);
+  }
+
+  /** What the latest run on the CPU has made, and where it lies until the next one: a new list where that has changed. */
+  cpuOutputs(session: number): readonly WireValue[] {
+    return this.outputs.get(session) ?? [];
+  }
+
+  cpuResults(session: number): Record<string, Tensor> {
+    return this.results(this.cpuOutputs(session));
   }
 
   /** Memory for results of the same sizes, until the next ones are handed out. */
@@ -140,8 +152,13 @@ export class Core extends ModuleCalls {
 
   /** What the latest run has changed of the record (OpenedModel.runFigures); null: more than that. */
   runFigures(session: number, count: number): Float64Array<ArrayBuffer> | null {
-    const at = this.guard(() => this.exports.sluice_run_figures(session)) >>> 0;
-    return at === 0 ? null : new Float64Array(this.memory.copy(at, count * 8).buffer);
+    const at = this.runFiguresAt(session);
+    return at === 0 ? null : this.memory.doubles(at, count);
+  }
+
+  /** Where they lie until the next call; 0 for null. */
+  runFiguresAt(session: number): number {
+    return this.guard(() => this.exports.sluice_run_figures(session)) >>> 0;
   }
 
   // --- the GPU

@@ -21,6 +21,11 @@ export class WasmMemory {
     return this.view;
   }
 
+  /** Whether these bytes are there, as far as this thread has heard. */
+  has(pointer: number, size: number): boolean {
+    return pointer + size <= this.bytes.byteLength;
+  }
+
   /** A view, no copy. */
   at(pointer: number, size: number): Uint8Array {
     return this.bytes.subarray(pointer, pointer + size);
@@ -36,6 +41,10 @@ export class WasmMemory {
   /** 32-bit words, copied: they outlive the next call. */
   words(pointer: number, count: number): Uint32Array<ArrayBuffer> {
     return new Uint32Array(this.copy(pointer, count * 4).buffer);
+  }
+
+  doubles(pointer: number, count: number): Float64Array<ArrayBuffer> {
+    return new Float64Array(this.copy(pointer, count * 8).buffer);
   }
 
   text(pointer: number, size: number): string {

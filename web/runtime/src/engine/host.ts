@@ -27,12 +27,17 @@ export class Host {
   /** The module, if the page compiles it. */
   readonly compiled: Promise<CompiledModule | null>;
   private takeCompiled: (compiled: CompiledModule | null) => void = () => {};
+  /** Messages from the page. */
+  private received = 0;
+  /** The last call under way has been answered; see `received`. */
+  whenIdle: ((received: number) => void) | null = null;
 
   constructor(private readonly port: Port<ToPage, ToWorker>) {
     this.compiled = new Promise(resolve => {
       this.takeCompiled = resolve;
     });
     port.onMessage = message => {
+      ++this.received;
       if (message.type === 'module') this.takeCompiled(message.compiled);
       else if (message.type === 'abort' || !this.begun.delete(message.id)) void this.receive(message);
     };
@@ -57,6 +62,17 @@ export class Host {
   tell(message: Extract<ToPage, {type: 'binding' | 'thread' | 'device-failure' | 'poisoned'}>): void {
     const hashes = message.type === 'thread' ? message.thread.hashes : undefined;
     this.port.post(message, hashes ? [hashes] : []);
+  }
+
+  /** Answers a call that has come another way. */
+  answer(id: number, make: (transfer: Transferable[]) => unknown): void {
+    const transfer: Transferable[] = [];
+    try {
+      const value = make(transfer);
+      this.port.post({type: 'result', id, value}, transfer);
+    } catch (thrown) {
+      this.port.post({type: 'error', id, error: toWire(thrown)}, []);
+    }
   }
 
   private async receive(message: Exclude<ToWorker, {type: 'module'}>): Promise<void> {
@@ -84,6 +100,7 @@ export class Host {
       this.port.post({type: 'error', id, error: toWire(thrown)}, []);
     } finally {
       this.running.delete(id);
+      if (this.running.size === 0) this.whenIdle?.(this.received);
     }
   }
 }

@@ -73,6 +73,17 @@ export class LoadedSession {
     return results;
   }
 
+  /** A run on the CPU after the first one, on feeds that lie at feedPlaces(). Its results stay in the core. */
+  runWritten(): void {
+    if (this.gpu) throw new SluiceError('internal', 'The run of a device was called for as one of the CPU');
+    ++this.runs;
+    this.core.cpuRunAgain(this.session);
+  }
+
+  get onDevice(): boolean {
+    return this.gpu !== null;
+  }
+
   /** The feeds are set already (by run(), or by other calls of the core). */
   async runSet(signal?: AbortSignal): Promise<Record<string, Tensor>> {
     throwIfAborted(signal, 'The run');
