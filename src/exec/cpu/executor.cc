@@ -541,8 +541,12 @@ Result<void> Executor::State::lay_out(std::span<const Value> inputs) {
   forget_arena();
   arena = Tensor();
   SLUICE_ASSIGN(layout, plan::lay_out(p, now));
-  SLUICE_ASSIGN(arena, Tensor::allocate_uninitialized(
-                           DType::kUInt8, Shape{static_cast<int64_t>(layout.arena_bytes)}));
+  // Scratch memory is a little larger than the value it is made of: it may end in a margin.
+  constexpr uint64_t kMargin = 4096;
+  const uint64_t bytes =
+      layout.arena_bytes + (layout.arena_bytes < kLargeScratchBytes ? 0 : kMargin);
+  SLUICE_ASSIGN(arena,
+                Tensor::allocate_uninitialized(DType::kUInt8, Shape{static_cast<int64_t>(bytes)}));
   symbols = std::move(now);
   has_layout = true;
   find_gaps();
@@ -569,7 +573,7 @@ void Executor::State::find_gaps() {
       gap_until(begin);
       at = std::max(at, begin + layout.bytes[static_cast<size_t>(id)]);
     }
-    gap_until(layout.arena_bytes);
+    gap_until(arena.size_bytes());
   }
 }
 
