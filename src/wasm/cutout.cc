@@ -78,7 +78,8 @@ Result<Image> picture_of(const uint8_t* rgba, uint32_t width, uint32_t height) {
 Result<Json> prepare_session(Session& session, std::string_view manifest_text,
                              std::shared_ptr<const void> pixels, uint32_t width, uint32_t height) {
   session::RemoteSession& remote = *session.remote;
-  session.cutout = nullptr;  // its memory first
+  session.cutout = nullptr;  // its memory first, and the last picture's
+  remote.clear_feeds();
   auto made = std::unique_ptr<Cutout, CutoutDeleter>(new Cutout());
   std::string note;
   const Json json = Json::parse(manifest_text, nullptr, false);

@@ -43,6 +43,8 @@ export interface OpenResult {
   readonly binding: Binding;
   /** Members of the binding, by path, that RunResult.figures are. */
   readonly runFigures: readonly string[];
+  /** Where the first feeds may be written, by name: large ones whose size is known. */
+  readonly places?: Readonly<Record<string, FeedPlace>>;
 }
 
 /** Where a feed lies in the module's shared memory, and what it is: the page may write the next one there. */

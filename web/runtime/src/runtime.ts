@@ -10,6 +10,7 @@ import type {
   CallName,
   EventOf,
   FeedPlace,
+  OpenResult,
   Params,
   Port,
   ResultOf,
@@ -168,6 +169,11 @@ export class Runtime {
     const isFirst = params === this.first;
     if (isFirst) this.first = null;
     return this.post(name, params, options, isFirst ? this.firstId : this.nextId++);
+  }
+
+  /** Where the session's first feeds may be written. */
+  setPlaces(session: number, places: OpenResult['places']): void {
+    if (places) this.places.set(session, places);
   }
 
   /**

@@ -57,6 +57,7 @@ class WorkerSession implements SessionShape {
     this.outputs = opened.outputs;
     this.record = opened.binding;
     channels.set(this, {runtime, session: opened.session});
+    runtime.setPlaces(opened.session, opened.places);
     this.runFigures = opened.runFigures;
     this.memory = runtime.clones ? new ResultMemory() : null;
     runtime.bindings.set(opened.session, binding => {

@@ -2,7 +2,7 @@
 import {SluiceError} from '../errors.js';
 import {fits, isNumbers} from '../protocol.js';
 import type {FeedPlace} from '../protocol.js';
-import type {Binding, Tensor} from '../types.js';
+import type {Binding, DType, Tensor} from '../types.js';
 import type {
   AdapterVerdict,
   CutoutPixels,
@@ -17,7 +17,7 @@ import type {
 import type {LoadedModule} from './load.js';
 import type {HashThread} from './hash_thread.js';
 import {ModuleCalls} from './module_calls.js';
-import {bytesOf, tensorOf} from './values.js';
+import {bytesOf, numericType, tensorOf} from './values.js';
 import type {WireValue} from './values.js';
 
 /** What the executor and the sessions need of it; tests have their own. */
@@ -108,6 +108,17 @@ export class Core extends ModuleCalls {
         const {BYTES_PER_ELEMENT: elementBytes, byteLength} = data;
         this.remember(session, input, {dtype, dims: [...dims], at, bytes: byteLength, elementBytes});
       }
+      return status;
+    });
+  }
+
+  /** Memory for an input's feed, to be written before the next run on the CPU. */
+  reserveFeed(session: number, input: number, dtype: DType, dims: readonly number[]): void {
+    const {bytes, each} = numericType(dtype, dims) ?? {bytes: 0, each: 0};
+    this.withText({dtype, dims}, (text, size) => {
+      const at = this.alloc(bytes);
+      const status = this.call('sluice_feed', session, input, text, size, at, bytes);
+      this.remember(session, input, {dtype, dims: [...dims], at, bytes, elementBytes: each});
       return status;
     });
   }

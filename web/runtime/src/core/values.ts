@@ -23,6 +23,17 @@ const ARRAYS: Readonly<Record<Exclude<DType, 'string'>, {readonly bytes: number;
   bool: {bytes: 1, of: b => new Uint8Array(b)},
 };
 
+function isNumeric(type: string): type is keyof typeof ARRAYS {
+  return Object.hasOwn(ARRAYS, type);
+}
+
+/** A tensor of numbers by its type as a ValueInfo has it, and its bytes; null: no such tensor. */
+export function numericType(type: string, dims: readonly number[]): {dtype: DType; bytes: number; each: number} | null {
+  if (!isNumeric(type)) return null;
+  const each = ARRAYS[type].bytes;
+  return {dtype: type, each, bytes: dims.reduce((product, extent) => product * extent, each)};
+}
+
 /** A value as the module describes it. */
 export interface WireValue {
   readonly name: string;

@@ -96,7 +96,8 @@ export class Engine {
         this.workIdly(opened.session);
         const {inputs, outputs, session} = opened;
         const {runFigures} = opened;
-        return {session, inputs, outputs, binding: this.tell(session), runFigures} satisfies OpenResult;
+        const places = this.seen ? entry.loaded.reserveFeeds() : {};
+        return {session, inputs, outputs, binding: this.tell(session), runFigures, places} satisfies OpenResult;
       });
     });
     host.on('session.run', ({session, feeds, recycle}, {signal, transfer, event}) =>

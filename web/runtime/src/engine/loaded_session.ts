@@ -4,10 +4,11 @@
 import type {OpenedModel} from '../core/answers.js';
 import type {CoreApi} from '../core/core.js';
 import {SluiceError, asSluiceError, throwIfAborted} from '../errors.js';
-import {checkFeed} from '../core/values.js';
+import {checkFeed, numericType} from '../core/values.js';
 import type {DeviceOptions} from '../gpu/device.js';
 import type {DeviceKeeper} from '../gpu/device_keeper.js';
 import {GpuSession} from '../gpu/gpu_session.js';
+import {isNumbers} from '../protocol.js';
 import type {FeedPlace, WireFeeds, WireOptions} from '../protocol.js';
 import type {Binding, ProgressEvent, Tensor, ValueInfo} from '../types.js';
 import {zeroFeeds} from './zero_feeds.js';
@@ -21,6 +22,15 @@ export function deviceOptions(options: WireOptions): DeviceOptions {
     // Without the feature, the core compiles float16 models to compute in float32.
     f16: options.dtype !== 'float32',
   };
+}
+
+const LARGE_BYTES = 1 << 20;
+
+// A feed was posted here, and the core has copied it. As garbage it would stay in memory for long, since this thread
+// makes little other; older browsers have no word for it.
+function letGo(feed: WireFeeds[string]): void {
+  if (!('data' in feed) || !isNumbers(feed.data) || feed.data.byteLength < LARGE_BYTES) return;
+  (feed.data.buffer as {transfer?: (bytes: number) => ArrayBuffer}).transfer?.(0);
 }
 
 export class LoadedSession {
@@ -156,6 +166,23 @@ export class LoadedSession {
       checkFeed(name, feed);
       this.core.feed(this.session, i, feed, this.gpu === null);
     });
+    for (const feed of Object.values(feeds)) letGo(feed);
+  }
+
+  /**
+   * Sets room aside for large feeds that the CPU will read, where it is known how large: the page writes even the first
+   * ones there, since a message's memory would wait for a collection. As feedPlaces().
+   */
+  reserveFeeds(): Record<string, FeedPlace> {
+    const shapes = this.options.inputShapes ?? {};
+    this.inputs.forEach(({name, dtype, dims}, i) => {
+      const shape = shapes[name] ?? dims;
+      if (this.gpu || !shape?.every(extent => typeof extent === 'number')) return;
+      const extents = shape.map(Number);
+      const type = numericType(dtype, extents);
+      if (type && type.bytes >= LARGE_BYTES) this.core.reserveFeed(this.session, i, type.dtype, extents);
+    });
+    return this.feedPlaces();
   }
 
   /** Where the next feeds may be written: those that the CPU reads in place. */
