@@ -3,8 +3,8 @@
 // of it instead, and none of their data is described twice:
 //
 //   - After a run that was short and whose feeds the page had written (Runtime.writeFeed), the worker tells with the
-//     result where its parts lie (KnownAnswer), and then sleeps on the word STATE for at most LONGEST_WAIT_MS before it
-//     goes back to its event loop. It does so only where nothing else is under way, and no message is (POSTED).
+//     result where its parts lie (KnownAnswer), looks at the word STATE for LONGEST_GAP_MS, and then sleeps on it for at
+//     most LONGEST_WAIT_MS before it goes back to its event loop. It does so only where nothing else is under way, and no message is (POSTED).
 //   - The page writes the next feeds and a call (CALL, SESSION), sets STATE to CALLED and wakes the worker, which runs.
 //     The page looks at STATE until that has changed, then takes results from where they lie: the worker touches them no
 //     more before the next call. ANSWERED tells that all of it lies where the page knows. Else (an error, a trap, another

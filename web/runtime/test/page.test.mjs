@@ -147,6 +147,68 @@ test('feeds are written where the worker keeps them, as long as nothing else is 
   delete globalThis.crossOriginIsolated;
 });
 
+test('a run that is answered in place: results, and a record that later news of an earlier state do not take back', async () => {
+  const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
+  const quick = new Int32Array(new SharedArrayBuffer(32));
+  const [state, , call, , answered] = quick.keys();
+  const waiting = 1;
+  const place = { dtype: 'float32', dims: [2], at: 64, bytes: 8, elementBytes: 4 };
+  const known = {
+    outputs: [{ name: 'y', dtype: 'float32', dims: [2], data: 128, bytes: 8 }],
+    figures: { at: 256, count: 2 },
+  };
+  globalThis.crossOriginIsolated = true;
+  let runs = 0;
+  reset({
+    start: () => ({ version: '1', flavour: 'simd', threads: 1, memory, quick }),
+    'session.open': () => ({ session: 1, inputs: [{ name: 'x' }], outputs: [], binding: { ...binding, runs: 0 }, runFigures: ['runs', 'last'] }),
+    'session.run': ({ feeds }) => {
+      ++runs;
+      return { results: {}, figures: Float64Array.of(runs, 0.5), ...('at' in feeds.x ? { known } : { places: { x: place } }) };
+    },
+  });
+  const { notify } = Atomics;
+  Atomics.notify = () => {
+    if (quick[state] === waiting) return 0;
+    const x = new Float32Array(memory.buffer, 64, 2);
+    new Float32Array(memory.buffer, 128, 2).set(x.map(value => -value));
+    new Float64Array(memory.buffer, 256, 2).set([++runs, 0.25]);
+    quick[answered] = quick[call];
+    quick[state] = waiting;
+    return 1;
+  };
+  try {
+    const session = await Session.create(model());
+    const [worker] = FakeWorker.made;
+    const feed = (...data) => ({ x: { dtype: 'float32', dims: [2], data: Float32Array.from(data) } });
+    await session.run(feed(1, 2));
+    await session.run(feed(1, 2));
+    quick[state] = waiting;
+    const { y } = await session.run(feed(3, 4));
+    assert.deepEqual([...y.data], [-3, -4]);
+    assert.deepEqual(y.dims, [2]);
+    assert.equal(y.data.buffer.constructor, ArrayBuffer, 'the result is in shared memory');
+    assert.equal(worker.calls.filter(({ name }) => name === 'session.run').length, 2);
+    // On its way since before that run.
+    worker.tell({ type: 'binding', session: 1, binding: { ...binding, runs: 2, last: 0.5, hash: 'abc' } });
+    assert.deepEqual(session.binding, { ...binding, runs: 3, last: 0.25, hash: 'abc' });
+    worker.tell({ type: 'binding', session: 1, binding: { ...binding, runs: 3, last: 0.25, hash: 'def' } });
+    assert.equal(session.binding.hash, 'def');
+    // Aborted before anybody could ask for the results.
+    const controller = new AbortController();
+    const aborted = session.run(feed(5, 6), { signal: controller.signal });
+    controller.abort();
+    await assert.rejects(aborted, { code: 'aborted' });
+    // Another feed's dims, and missing ones, are for the worker to judge.
+    await session.run({ x: { dtype: 'float32', dims: [1], data: new Float32Array(1) } });
+    assert.equal(worker.calls.filter(({ name }) => name === 'session.run').length, 3);
+    await session.dispose();
+  } finally {
+    Atomics.notify = notify;
+    delete globalThis.crossOriginIsolated;
+  }
+});
+
 test('a run that changes figures only: the record is put together when it is asked for', async () => {
   reset({
     'session.open': () => ({ session: ++sessions, inputs: [], outputs: [], binding: { ...binding, runs: 2, steady: { n: 1, buckets: [1, 0] } }, runFigures: ['runs', 'steady.n', 'steady.buckets.1'] }),
