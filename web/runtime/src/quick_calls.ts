@@ -4,7 +4,8 @@
 //
 //   - After a run that was short and whose feeds the page had written (Runtime.writeFeed), the worker tells with the
 //     result where its parts lie (KnownAnswer), looks at the word STATE for LONGEST_GAP_MS, and then sleeps on it for at
-//     most LONGEST_WAIT_MS before it goes back to its event loop. It does so only where nothing else is under way, and no message is (POSTED).
+//     most LONGEST_WAIT_MS before it goes back to its event loop. It does so only where nothing else is under way, and no
+//     message is (POSTED).
 //   - The page writes the next feeds and a call (CALL, SESSION), sets STATE to CALLED and wakes the worker, which runs.
 //     The page looks at STATE until that has changed, then takes results from where they lie: the worker touches them no
 //     more before the next call. ANSWERED tells that all of it lies where the page knows. Else (an error, a trap, another
@@ -14,12 +15,20 @@
 //   - Whatever the page posts wakes the worker, so that no message waits for it.
 //   - Calls that are answered at once leave neither thread its event loop: after LONGEST_ROW_MS without a message, one is
 //     posted.
-import type {WireValue} from './core/values.js';
+import type {DType} from './types.js';
+
+/** A tensor of numbers that a run will make in the module's memory. */
+export interface ResultPlace {
+  readonly name: string;
+  readonly dtype: Exclude<DType, 'string'>;
+  readonly dims: readonly number[];
+  readonly at: number;
+  readonly bytes: number;
+}
 
 /** Where the parts of a session's next answer will lie, unless a message tells something else. */
 export interface KnownAnswer {
-  /** Tensors of numbers. */
-  readonly outputs: readonly WireValue[];
+  readonly outputs: readonly ResultPlace[];
   /** RunResult.figures. */
   readonly figures: {readonly at: number; readonly count: number};
 }

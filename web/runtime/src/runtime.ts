@@ -2,8 +2,8 @@
 // worker dies or its module traps, every pending call is rejected, and the next session gets a new worker.
 import {compileModule} from './core/compile.js';
 import {SluiceError, abortedError, asSluiceError, fromWire, messageOf, throwIfAborted} from './errors.js';
-import {WasmMemory} from './core/memory.js';
-import {bytesOf, tensorOf} from './core/values.js';
+import {MemoryView} from './core/memory.js';
+import {bytesOf, numbersOf} from './core/values.js';
 import {fits, isNumbers, nameWith, portPair} from './protocol.js';
 import type {
   CallMessage,
@@ -72,7 +72,7 @@ export class Runtime {
   private readonly places = new Map<number, Readonly<Record<string, FeedPlace>>>();
   /** Where that session's next results will lie. */
   private readonly known = new Map<number, KnownAnswer>();
-  private memory: WasmMemory | null = null;
+  private memory: MemoryView | null = null;
   private quick: QuickCaller | null = null;
   /** Messages to the worker so far. */
   private posts = 0;
@@ -118,7 +118,7 @@ export class Runtime {
         return this.post('start', start, {}, startId);
       })
       .then(({memory, quick}) => {
-        if (memory) this.memory = new WasmMemory(memory);
+        if (memory) this.memory = new MemoryView(memory);
         if (quick) this.quick = new QuickCaller(quick, this.posts);
       })
       .catch((thrown: unknown) => {
@@ -198,7 +198,7 @@ export class Runtime {
     const known = this.known.get(session);
     if (!quick || !memory || !known || this.pending.size > 0 || this.unanswered.size > 0) return null;
     const {outputs, figures} = known;
-    if (!outputs.every(({data = 0, bytes = 0}) => memory.has(data, bytes))) return null;
+    if (!outputs.every(({at, bytes}) => memory.has(at, bytes))) return null;
     if (!memory.has(figures.at, figures.count * 8)) return null;
     const id = this.nextId++;
     const answer = quick.call(id, session);
@@ -208,7 +208,9 @@ export class Runtime {
       return this.answer('session.run', id, options);
     }
     const results: Record<string, Tensor> = {};
-    for (const output of outputs) results[output.name] = tensorOf(output, memory);
+    for (const {name, dtype, dims, at, bytes} of outputs) {
+      results[name] = {dtype, dims: [...dims], data: numbersOf(dtype, memory.copy(at, bytes).buffer)};
+    }
     return {results, figures: memory.doubles(figures.at, figures.count)};
   }
 

@@ -154,7 +154,7 @@ test('a run that is answered in place: results, and a record that later news of 
   const waiting = 1;
   const place = { dtype: 'float32', dims: [2], at: 64, bytes: 8, elementBytes: 4 };
   const known = {
-    outputs: [{ name: 'y', dtype: 'float32', dims: [2], data: 128, bytes: 8 }],
+    outputs: [{ name: 'y', dtype: 'float32', dims: [2], at: 128, bytes: 8 }],
     figures: { at: 256, count: 2 },
   };
   globalThis.crossOriginIsolated = true;

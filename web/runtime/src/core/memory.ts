@@ -1,17 +1,10 @@
-// WasmMemory: views of the module's memory that survive its growth, and text in and out of it. A view is
-// good until the next call into the module: growth replaces the buffer (unshared memory detaches the old).
-export class WasmMemory {
+// MemoryView: the module's memory, as it grows; WasmMemory: with texts in and out of it, too. A view is good until the
+// next call into the module: growth replaces the buffer (unshared memory detaches the old).
+export class MemoryView {
   private view: Uint8Array;
-  private readonly decoder = new TextDecoder();
-  private readonly encoder = new TextEncoder();
 
   constructor(readonly memory: WebAssembly.Memory) {
     this.view = new Uint8Array(memory.buffer);
-  }
-
-  /** Other threads may see it. */
-  get shared(): boolean {
-    return !(this.memory.buffer instanceof ArrayBuffer);
   }
 
   /** The whole memory, as it is now. */
@@ -38,13 +31,24 @@ export class WasmMemory {
     return out;
   }
 
-  /** 32-bit words, copied: they outlive the next call. */
-  words(pointer: number, count: number): Uint32Array<ArrayBuffer> {
-    return new Uint32Array(this.copy(pointer, count * 4).buffer);
-  }
-
+  /** Copied: they outlive the next call. */
   doubles(pointer: number, count: number): Float64Array<ArrayBuffer> {
     return new Float64Array(this.copy(pointer, count * 8).buffer);
+  }
+}
+
+export class WasmMemory extends MemoryView {
+  private readonly decoder = new TextDecoder();
+  private readonly encoder = new TextEncoder();
+
+  /** Other threads may see it. */
+  get shared(): boolean {
+    return !(this.memory.buffer instanceof ArrayBuffer);
+  }
+
+  /** 32-bit words, copied. */
+  words(pointer: number, count: number): Uint32Array<ArrayBuffer> {
+    return new Uint32Array(this.copy(pointer, count * 4).buffer);
   }
 
   text(pointer: number, size: number): string {

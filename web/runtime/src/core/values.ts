@@ -1,6 +1,7 @@
 // Tensors between JavaScript and the module: typed arrays by dtype, and the JSON of abi.h.
 import {SluiceError} from '../errors.js';
 import {isNumbers} from '../protocol.js';
+import type {ResultPlace} from '../quick_calls.js';
 import type {DType, Tensor, TensorData} from '../types.js';
 import type {WasmMemory} from './memory.js';
 
@@ -77,6 +78,21 @@ export function checkFeed(name: string, tensor: Tensor): void {
 
 export function bytesOf(data: NumericData): Uint8Array {
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+}
+
+/** Where results lie that all are tensors of numbers; null: they are not. */
+export function placesOf(values: readonly WireValue[]): ResultPlace[] | null {
+  const places: ResultPlace[] = [];
+  for (const {name, dtype = '', dims = [], data: at, bytes} of values) {
+    if (!isNumeric(dtype) || at === undefined || bytes === undefined) return null;
+    places.push({name, dtype, dims, at, bytes});
+  }
+  return places;
+}
+
+/** The array that tensors of a dtype of numbers have. */
+export function numbersOf(dtype: Exclude<DType, 'string'>, buffer: ArrayBuffer): NumericData {
+  return ARRAYS[dtype].of(buffer);
 }
 
 /** One result, copied out of the module's memory, into what `spare` has for its size. */

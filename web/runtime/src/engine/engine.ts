@@ -3,6 +3,8 @@
 import {Core} from '../core/core.js';
 import type {OpenOptions} from '../core/answers.js';
 import {loadModule} from '../core/load.js';
+import {placesOf} from '../core/values.js';
+import type {WireValue} from '../core/values.js';
 import {SluiceError, throwIfAborted, toWire} from '../errors.js';
 import {DeviceKeeper} from '../gpu/device_keeper.js';
 import {buffersOf} from '../protocol.js';
@@ -47,7 +49,7 @@ export class Engine {
   private wasQuick = false;
   private readonly entries = new Map<number, Entry>();
   /** What the page knows of the next answers, by session. */
-  private readonly knownAnswers = new Map<number, KnownAnswer>();
+  private readonly knownAnswers = new Map<number, {values: readonly WireValue[]; answer: KnownAnswer}>();
   private readonly jobs = new Mutex();
   private idle: ReturnType<typeof setTimeout> | undefined;
 
@@ -114,7 +116,7 @@ export class Engine {
           this.knownAnswers.delete(session);
           return {results, ...told, ...(this.seen ? {places: loaded.feedPlaces()} : {})};
         }
-        const before = this.knownAnswers.get(session);
+        const before = this.knownAnswers.get(session)?.answer;
         const known = short ? this.knownAnswer(session) : undefined;
         this.wasQuick = known !== undefined;
         return {results, ...told, ...(known && known !== before ? {known} : {})};
@@ -189,15 +191,15 @@ export class Engine {
   private knownAnswer(session: number): KnownAnswer | undefined {
     const entry = this.entries.get(session);
     if (!this.quick || !entry || entry.loaded.onDevice || entry.console || entry.otlp) return undefined;
-    const outputs = this.core.cpuOutputs(session);
-    const bytes = outputs.reduce((sum, {data, bytes = 0}) => (data === undefined ? Infinity : sum + bytes), 0);
+    const values = this.core.cpuOutputs(session);
     const at = this.core.runFiguresAt(session);
-    if (bytes > MOST_BYTES || at === 0) return undefined;
     const before = this.knownAnswers.get(session);
-    if (before?.outputs === outputs && before.figures.at === at) return before;
-    const known = {outputs, figures: {at, count: entry.figures}};
-    this.knownAnswers.set(session, known);
-    return known;
+    if (before?.values === values && before.answer.figures.at === at) return before.answer;
+    const outputs = placesOf(values);
+    if (!outputs || at === 0 || outputs.reduce((sum, {bytes}) => sum + bytes, 0) > MOST_BYTES) return undefined;
+    const answer = {outputs, figures: {at, count: entry.figures}};
+    this.knownAnswers.set(session, {values, answer});
+    return answer;
   }
 
   private serveQuickly(): void {
@@ -229,8 +231,8 @@ export class Engine {
   private runQuickly(session: number): boolean {
     this.session(session).runWritten();
     const known = this.knownAnswers.get(session);
-    if (known?.outputs !== this.core.cpuOutputs(session)) return false;
-    return this.core.runFiguresAt(session) === known.figures.at;
+    if (known?.values !== this.core.cpuOutputs(session)) return false;
+    return this.core.runFiguresAt(session) === known.answer.figures.at;
   }
 
   // What the record lacks and nobody waits for: a piece at a time, when there has been time for a first run.
