@@ -30,6 +30,9 @@ const HASH_BESIDE_BYTES = 16 << 20;
 const HASH_PIECE_BYTES = 1 << 20;
 const HASH_LAG_BYTES = 32 << 20;
 
+// A file of at most so many bytes does not wait for the core, but is copied into it when all is there.
+const WAITING_BYTES = 4 << 20;
+
 type Memory = Pick<Core, 'alloc' | 'free' | 'resize' | 'memory' | 'beginHash' | 'hash' | 'digest' | 'hashThread'>;
 
 /** Takes chunks as they come, into one piece of the core's memory. */
@@ -39,6 +42,8 @@ export class CoreSink implements ModelSink {
   private space = 0;
   private used = 0;
   private readonly hashes: number[] = [];
+  /** What has come before the core was there. */
+  private waiting: Uint8Array | null = null;
   /** While it is under way, the bytes stay where they are. */
   private thread: HashThread | null = null;
   private fixed = false;
@@ -46,10 +51,16 @@ export class CoreSink implements ModelSink {
   constructor(private readonly whenReady: Promise<Memory> | Memory) {}
 
   async begin(totalBytes?: number): Promise<void> {
+    this.fixed = totalBytes !== undefined;
+    if (totalBytes !== undefined && totalBytes <= WAITING_BYTES && !this.core && 'then' in this.whenReady) {
+      this.waiting = new Uint8Array(totalBytes);
+      this.used = 0;
+      return;
+    }
+    this.waiting = null;
     const core = (this.core = await this.whenReady);
     await this.thread?.settled();
     this.used = 0;
-    this.fixed = totalBytes !== undefined;
     if (totalBytes === undefined) return;
     this.reserve(totalBytes);
     if (totalBytes >= HASH_BESIDE_BYTES) this.thread ??= core.hashThread();
@@ -57,6 +68,11 @@ export class CoreSink implements ModelSink {
 
   write(chunk: Uint8Array): void {
     const wanted = this.used + chunk.byteLength;
+    if (this.waiting) {
+      this.waiting.set(chunk, this.used);
+      this.used = wanted;
+      return;
+    }
     if (wanted > this.space) this.reserve(Math.max(wanted, this.space + Math.max(STEP_BYTES, this.space >> 3)));
     this.memory.memory.bytes.set(chunk, this.pointer + this.used);
     this.used = wanted;
@@ -64,9 +80,11 @@ export class CoreSink implements ModelSink {
 
   /** Hashes what was written last where it lies now. */
   hasher(): Hasher {
-    const core = this.memory;
-    const state = core.beginHash();
-    this.hashes.push(state);
+    let begun: number | undefined;
+    const state = () => {
+      if (begun === undefined) this.hashes.push((begun = this.memory.beginHash()));
+      return begun;
+    };
     const thread = this.fixed ? this.thread : null;
     let taken = this.used; // or under way
     const rest = (use: (at: number, bytes: number) => void) => {
@@ -74,24 +92,27 @@ export class CoreSink implements ModelSink {
       taken = this.used;
     };
     const here = (at: number, bytes: number) => {
-      core.hash(state, at, bytes);
+      this.memory.hash(state(), at, bytes);
     };
     return {
       update: () => {
+        if (this.waiting) return;
         const lag = this.used - taken;
         if (!thread || (!thread.ready && lag >= HASH_LAG_BYTES)) rest(here);
-        else if (thread.ready && lag >= HASH_PIECE_BYTES) rest((at, bytes) => thread.hash(state, at, bytes));
+        else if (thread.ready && lag >= HASH_PIECE_BYTES) rest((at, bytes) => thread.hash(state(), at, bytes));
       },
       digest: async () => {
+        await this.settle();
         await thread?.settled();
         rest(here);
-        return core.digest(state);
+        return this.memory.digest(state());
       },
     };
   }
 
   /** The bytes belong to the caller from now on. */
-  finish(): {readonly pointer: number; readonly bytes: number} {
+  async finish(): Promise<{readonly pointer: number; readonly bytes: number}> {
+    await this.settle();
     if (this.used === 0) throw new SluiceError('invalid-model', 'The model is empty (0 bytes)');
     if (this.used < this.space) this.pointer = this.memory.resize(this.pointer, this.used);
     this.space = 0;
@@ -105,6 +126,17 @@ export class CoreSink implements ModelSink {
     if (this.space > 0) this.memory.free(this.pointer);
     this.space = 0;
     for (const state of this.hashes.splice(0)) this.memory.free(state);
+  }
+
+  // What waits goes to the core.
+  private async settle(): Promise<void> {
+    const bytes = this.waiting?.subarray(0, this.used);
+    if (!bytes) return;
+    this.core = await this.whenReady;
+    this.waiting = null;
+    this.used = 0;
+    this.reserve(bytes.byteLength);
+    this.write(bytes);
   }
 
   private reserve(bytes: number): void {
@@ -145,7 +177,7 @@ async function placeFile(
         ...(options.sha256 !== undefined ? {sha256: options.sha256} : {}),
       },
     );
-    return {...sink.finish(), download: {...download, seconds: (performance.now() - begin) / 1000}};
+    return {...(await sink.finish()), download: {...download, seconds: (performance.now() - begin) / 1000}};
   } finally {
     await sink.drop();
   }

@@ -26,4 +26,13 @@ export class ChunkReader {
     this.buffer = value?.buffer ?? new ArrayBuffer(bufferBytes);
     return done ? undefined : value;
   }
+
+  /** What is left is of no interest, but is to come to its end: an answer that is cut off is not kept by the browser. */
+  async drain(): Promise<void> {
+    try {
+      while (await this.read());
+    } catch {
+      // nobody wants it
+    }
+  }
 }
