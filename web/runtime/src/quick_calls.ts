@@ -3,9 +3,9 @@
 // of it instead, and none of their data is described twice:
 //
 //   - After a run that was short and whose feeds the page had written (Runtime.writeFeed), the worker tells with the
-//     result where its parts lie (KnownAnswer), looks at the word STATE for LONGEST_GAP_MS, and then sleeps on it for at
-//     most LONGEST_WAIT_MS before it goes back to its event loop. It does so only where nothing else is under way, and no
-//     message is (POSTED).
+//     result where its parts lie (KnownAnswer), and then sleeps on the word STATE for at most LONGEST_WAIT_MS before it
+//     goes back to its event loop. It does so only where nothing else is under way, and no message is (POSTED). After a
+//     quick call it first looks at that word for LONGEST_GAP_MS.
 //   - The page writes the next feeds and a call (CALL, SESSION), sets STATE to CALLED and wakes the worker, which runs.
 //     The page looks at STATE until that has changed, then takes results from where they lie: the worker touches them no
 //     more before the next call. ANSWERED tells that all of it lies where the page knows. Else (an error, a trap, another
@@ -135,10 +135,10 @@ export class QuickServer {
   serve(received: number, runs: QuickRuns): void {
     const {words} = this;
     Atomics.store(words, STATE, WAITING);
-    for (;;) {
+    for (let row = false; ; row = true) {
       // One that is posted from here on finds the word and changes it.
       if (Atomics.load(words, POSTED) === received) {
-        look(words, WAITING, LONGEST_GAP_MS);
+        if (row) look(words, WAITING, LONGEST_GAP_MS); // else the page may want this core, to hear of the message
         Atomics.wait(words, STATE, WAITING, LONGEST_WAIT_MS);
       }
       const found = Atomics.compareExchange(words, STATE, WAITING, AWAY);
