@@ -153,7 +153,7 @@ class Placer {
 // tree: the root, its views, and what was written over it.
 class PartPlacer {
  public:
-  explicit PartPlacer(Plan& plan) : plan_(plan), trees_(plan.slots.size()), live_() {
+  explicit PartPlacer(Plan& plan) : plan_(plan), trees_(plan.slots.size()) {
     const auto tree = [&](SlotId id) -> Tree& { return trees_[index(plan_.root(id))]; };
     for (size_t n = 0; n < plan.steps.size(); ++n) {
       const auto now = static_cast<int>(n);
@@ -175,13 +175,11 @@ class PartPlacer {
     for (const SlotId id : plan.outputs) {
       if (tree(id).first >= 0) tree(id).last_read = last_step;
     }
-    live_.assign(plan.steps.size(), 0);
     for (size_t s = 0; s < trees_.size(); ++s) {
-      Tree& own = trees_[s];
       const Slot& slot = plan.slots[s];
-      if (slot.storage != Storage::kArena || own.first < 0) continue;
-      own.bytes = slot_bytes(slot);
-      add(own.bytes, own.first, own.last());
+      if (slot.storage == Storage::kArena && trees_[s].first >= 0) {
+        trees_[s].bytes = slot_bytes(slot);
+      }
     }
   }
 
@@ -197,7 +195,6 @@ class PartPlacer {
   struct Tree {
     int first = -1, last_read = -1, last_written = -1;
     uint64_t bytes = 0;  // 0: not known
-    int last() const { return std::max({first, last_read, last_written}); }
   };
 
   static size_t index(SlotId id) { return static_cast<size_t>(id); }
@@ -216,13 +213,6 @@ class PartPlacer {
     return bytes;
   }
 
-  void add(uint64_t bytes, int first, int last) {
-    for (int step = first; step <= last; ++step) live_[static_cast<size_t>(step)] += bytes;
-  }
-  uint64_t most(int first, int last) const {
-    return *std::max_element(live_.begin() + first, live_.begin() + last + 1);
-  }
-
   int place(int now) {
     const Step& step = plan_.steps[static_cast<size_t>(now)];
     const SlotId whole = step.outputs[0];
@@ -238,7 +228,9 @@ class PartPlacer {
       if (!row) return placed;  // what follows has no known place
       const uint64_t begin = offset;
       offset += *row * static_cast<uint64_t>((*slot.type.dims)[axis].value());
-      if (may_move(step, part, whole, now, begin)) placed += move(part, whole, begin) ? 1 : 0;
+      if (!may_move(step, part, whole, now, begin)) continue;
+      move(part, whole, begin);
+      ++placed;
     }
     return placed;
   }
@@ -268,37 +260,25 @@ class PartPlacer {
     return offset;
   }
 
-  bool move(SlotId part, SlotId whole, uint64_t offset) {
+  // Never costs memory: the part's bytes are in use from the part's first step to the whole's last,
+  // which is no more than both apart, and the rest of the whole only while it is made and read
+  // (plan/arena_lives.h).
+  void move(SlotId part, SlotId whole, uint64_t offset) {
     const SlotId own = plan_.root(part);
     Tree& mine = trees_[index(own)];
     Tree& all = trees_[index(plan_.root(whole))];
-    const int first = std::min(mine.first, all.first), last = std::max(mine.last(), all.last());
-    const uint64_t before = most(first, last);
-    const auto take = [&](uint64_t sign) {
-      add(sign * mine.bytes, mine.first, mine.last());
-      add(sign * all.bytes, all.first, all.last());
-    };
-    take(~uint64_t{0});  // subtracts
-    add(all.bytes, first, last);
-    if (most(first, last) > before) {
-      add(~uint64_t{0} * all.bytes, first, last);
-      take(1);
-      return false;
-    }
     Slot& slot = plan_.slots[index(own)];
     slot.storage = Storage::kAlias;
     slot.alias_of = whole;
     slot.alias_offset_bytes = offset;
-    all.first = first;
+    all.first = std::min(mine.first, all.first);
     all.last_read = std::max(all.last_read, mine.last_read);
     all.last_written = std::max(all.last_written, mine.last_written);
     mine = Tree{};
-    return true;
   }
 
   Plan& plan_;
-  std::vector<Tree> trees_;     // by root slot
-  std::vector<uint64_t> live_;  // bytes in use, by step
+  std::vector<Tree> trees_;  // by root slot
 };
 
 }  // namespace

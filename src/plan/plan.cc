@@ -5,23 +5,12 @@
 
 #include "base/checked.h"
 #include "base/text.h"
+#include "plan/arena_lives.h"
 
 namespace sluice::plan {
 
 namespace {
 constexpr uint64_t kSlotAlignment = 64;  // a cache line and the widest vector register
-
-std::optional<uint64_t> slot_bytes(const Slot& slot, const Dim::Environment& symbols) {
-  if (!slot.type.dims) return std::nullopt;
-  Checked elements(1);
-  for (const Dim& dim : *slot.type.dims) {
-    const auto extent = dim.evaluate(symbols);
-    if (!extent || *extent < 0) return std::nullopt;
-    elements = elements * Checked::from_signed(*extent);
-  }
-  if (!elements.fits(INT64_MAX)) return std::nullopt;
-  return storage_bytes(slot.type.dtype, static_cast<int64_t>(elements.value()));
-}
 }  // namespace
 
 Result<MemoryLayout> lay_out(const Plan& plan, const Dim::Environment& symbols) {
@@ -44,33 +33,47 @@ Result<MemoryLayout> lay_out(const Plan& plan, const Dim::Environment& symbols) 
   std::ranges::stable_sort(order, [&](SlotId a, SlotId b) {
     return layout.bytes[static_cast<size_t>(a)] > layout.bytes[static_cast<size_t>(b)];
   });
-  struct Placed {
-    uint64_t begin, end;
-    int first, last;
-  };
-  std::vector<Placed> placed;  // sorted by begin
+  const std::vector<Life> lives = arena_lives(plan, symbols, layout.bytes, kSlotAlignment);
+  std::vector<std::span<const Life>> lives_of(plan.slots.size());
+  for (size_t i = 0; i < lives.size();) {
+    const auto root = static_cast<size_t>(lives[i].root);
+    size_t end = i;
+    while (end < lives.size() && lives[end].root == lives[i].root) ++end;
+    lives_of[root] = std::span(lives).subspan(i, end - i);
+    i = end;
+  }
+  std::vector<Life> placed;  // where they lie in the arena
   for (const SlotId id : order) {
-    const Slot& slot = plan.slot(id);
-    const uint64_t size = layout.bytes[static_cast<size_t>(id)];
-    uint64_t offset = 0;
-    for (const Placed& other : placed) {
-      const bool together = other.first <= slot.last_step && slot.first_step <= other.last;
-      if (!together || other.end <= offset) continue;
-      if (other.begin >= offset + size) break;
-      offset = other.end;
+    const auto own = lives_of[static_cast<size_t>(id)];
+    // Up, past whatever is in the way of some part, until nothing is.
+    Checked offset(0);
+    const auto in_the_way = [&](const Life& other) {
+      for (const Life& life : own) {
+        if (other.last < life.first || life.last < other.first) continue;
+        const uint64_t begin = offset.value() + life.begin, end = offset.value() + life.end;
+        if (other.end <= begin || end <= other.begin) continue;
+        offset = Checked(other.end - life.begin);
+        return true;
+      }
+      return false;
+    };
+    // Offsets only grow, and each step clears one block that is in the way.
+    while (offset.valid() && std::ranges::any_of(placed, in_the_way)) {
     }
-    const Checked end = Checked(offset) + size;
+    const Checked end = offset + layout.bytes[static_cast<size_t>(id)];
     if (!end.fits(INT64_MAX)) return resource_error("The memory plan exceeds the address space");
-    layout.offsets[static_cast<size_t>(id)] = offset;
+    layout.offsets[static_cast<size_t>(id)] = offset.value();
     layout.arena_bytes = std::max(layout.arena_bytes, end.value());
-    const Placed mine{offset, end.value(), slot.first_step, slot.last_step};
-    placed.insert(std::ranges::upper_bound(placed, mine.begin, {}, &Placed::begin), mine);
+    for (Life life : own) {
+      life.begin += offset.value();
+      life.end += offset.value();
+      placed.push_back(life);
+    }
   }
   std::vector<uint64_t> live(plan.steps.size() + 2, 0);
-  for (const SlotId id : order) {
-    const Slot& slot = plan.slot(id);
-    for (int step = slot.first_step; step <= slot.last_step; ++step) {
-      live[static_cast<size_t>(step + 1)] += layout.bytes[static_cast<size_t>(id)];
+  for (const Life& life : lives) {
+    for (int step = life.first; step <= life.last; ++step) {
+      live[static_cast<size_t>(step + 1)] += life.end - life.begin;
     }
   }
   layout.peak_live_bytes = *std::ranges::max_element(live);

@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "base/text.h"
+#include "plan/arena_lives.h"
 
 namespace sluice::exec::cpu {
 
@@ -45,6 +46,11 @@ constexpr uint64_t kRecycledBytes = 64 * 1024;
 // Scratch memory from this size on lies where the arena is not in use in its step: smaller blocks
 // are used again by every step, and stay in the second-level cache (1 to 2 MiB) between them.
 constexpr size_t kLargeScratchBytes = size_t{2} << 20;
+
+// Blocks up to this that don't fit in there are taken with room to grow.
+constexpr size_t kDoubledScratchBytes = size_t{32} << 20;
+
+constexpr uint64_t kAlignment = 64;  // of what lies in the arena
 
 // A part of the arena that no value needs during a step.
 struct Gap {
@@ -268,8 +274,13 @@ class StepContext final : public plan::KernelContext {
     Tensor& block = shared_.scratch[index];
     if (!block.defined() || block.size_bytes() < size_bytes) {
       block = Tensor();
-      SLUICE_ASSIGN(block,
-                    Tensor::allocate(DType::kUInt8, Shape{static_cast<int64_t>(size_bytes)}));
+      // A later step may need more. What nobody touches takes no memory, but a block that moves
+      // leaves a hole, and WebAssembly's memory never shrinks.
+      const size_t bytes = size_bytes < kLargeScratchBytes || size_bytes > kDoubledScratchBytes
+                               ? size_bytes
+                               : 2 * size_bytes;
+      SLUICE_ASSIGN(
+          block, Tensor::allocate_uninitialized(DType::kUInt8, Shape{static_cast<int64_t>(bytes)}));
     }
     return &block;
   }
@@ -555,23 +566,24 @@ Result<void> Executor::State::lay_out(std::span<const Value> inputs) {
 
 void Executor::State::find_gaps() {
   gaps.assign(plan->steps.size(), {});
-  std::vector<SlotId> placed;  // from the beginning of the arena on
-  for (size_t s = 0; s < plan->slots.size(); ++s) {
-    if (layout.bytes[s] != 0) placed.push_back(static_cast<SlotId>(s));
+  // From the beginning of the arena on.
+  std::vector<plan::Life> placed = plan::arena_lives(*plan, symbols, layout.bytes, kAlignment);
+  for (plan::Life& life : placed) {
+    const uint64_t offset = layout.offsets[static_cast<size_t>(life.root)];
+    life.begin += offset;
+    life.end += offset;
   }
-  std::ranges::sort(placed, {}, [&](SlotId id) { return layout.offsets[static_cast<size_t>(id)]; });
+  std::ranges::sort(placed, {}, &plan::Life::begin);
   for (size_t n = 0; n < gaps.size(); ++n) {
     const auto step = static_cast<int>(n);
     uint64_t at = 0;
     const auto gap_until = [&](uint64_t end) {
       if (end > at && end - at >= kLargeScratchBytes) gaps[n].push_back({at, end});
     };
-    for (const SlotId id : placed) {
-      const plan::Slot& slot = plan->slot(id);
-      if (slot.first_step > step || slot.last_step < step) continue;
-      const uint64_t begin = layout.offsets[static_cast<size_t>(id)];
-      gap_until(begin);
-      at = std::max(at, begin + layout.bytes[static_cast<size_t>(id)]);
+    for (const plan::Life& life : placed) {
+      if (life.first > step || life.last < step) continue;
+      gap_until(life.begin);
+      at = std::max(at, life.end);
     }
     gap_until(arena.size_bytes());
   }
