@@ -19,15 +19,11 @@ namespace {
 constexpr int kRows = 4;
 
 // Columns downwards in place of blocks of rows: see strip().
-#if HWY_ARCH_WASM
-constexpr bool kByStrips = true;
-#else
-constexpr bool kByStrips = false;
-#endif
+constexpr bool kByStrips = SLUICE_WASM_LOOPS;
 
 // Brings memory to the first-level cache with many misses under way at once: a loop that does
 // something with it has a few. There is no prefetch in WebAssembly.
-HWY_INLINE void touch(const volatile float* from, int64_t floats) {
+HWY_INLINE HWY_MAYBE_UNUSED void touch(const volatile float* from, int64_t floats) {
   constexpr int64_t kLineFloats = 16;
   for (int64_t i = 0; i < floats; i += kLineFloats) (void)from[i];
 }

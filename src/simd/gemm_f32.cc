@@ -27,7 +27,7 @@ constexpr int kRows = 4;
 
 // Vectors of columns held at once. Engines of WebAssembly keep one of 16 registers for themselves,
 // and spilling costs more than the loads that a third vector saves.
-#if HWY_ARCH_WASM
+#if SLUICE_WASM_LOOPS
 constexpr int kVectorsHeld = 2;
 #else
 constexpr int kVectorsHeld = 3;
@@ -190,7 +190,7 @@ HWY_NOINLINE void micro(const GemmTile& tile, const float* HWY_RESTRICT a, const
     const auto by = static_cast<size_t>(tile.b_step);
     auto left = static_cast<size_t>(tile.depth);
     // Four steps a turn; one in WebAssembly, where V8 runs more at half the speed.
-#if !HWY_ARCH_WASM
+#if !SLUICE_WASM_LOOPS
     for (; left >= 4; left -= 4) {
       step<kM, kVectors>(s, a, p0, p1, p2);
       step<kM, kVectors>(s, a + kPanelRows, p0 + by, p1 + by, p2 + by);
@@ -201,7 +201,7 @@ HWY_NOINLINE void micro(const GemmTile& tile, const float* HWY_RESTRICT a, const
       a += 4 * kPanelRows;
     }
 #endif
-#if HWY_ARCH_WASM
+#if SLUICE_WASM_LOOPS
     // No counter: engines have no register left for it, and a sum in memory is slower than the
     // turn.
     const float* end = a + left * static_cast<size_t>(kPanelRows);
@@ -291,22 +291,24 @@ HWY_INLINE void micro_tail(int rows, const GemmTile& tile, const float* a, const
 // register tile, so that fetching hides behind multiplying.
 struct Fetch {
   const char* at[2] = {nullptr, nullptr};
-  const char* end[2] = {nullptr, nullptr};
+  int64_t left[2] = {0, 0};   // bytes from there on
   int64_t share[2] = {0, 0};  // bytes a register tile
 
   void plan(const GemmTile& tile, int64_t register_tiles) {
     for (int i = 0; i < 2; ++i) {
       const GemmTile::Span& span = tile.ahead[i];
       at[i] = reinterpret_cast<const char*>(span.data);
-      end[i] = at[i] + span.floats * static_cast<int64_t>(sizeof(float));
-      share[i] = round_up((end[i] - at[i]) / std::max<int64_t>(register_tiles, 1) + 1, 64);
+      left[i] = span.floats * static_cast<int64_t>(sizeof(float));
+      share[i] = round_up(left[i] / std::max<int64_t>(register_tiles, 1) + 1, 64);
     }
   }
   HWY_INLINE void some() {
 #ifndef __wasm__
     for (int i = 0; i < 2; ++i) {
-      const char* const stop = std::min(end[i], at[i] + share[i]);
-      for (; at[i] < stop; at[i] += 64) __builtin_prefetch(at[i], 0, 2);
+      const int64_t now = std::min(left[i], share[i]);
+      for (int64_t byte = 0; byte < now; byte += 64) __builtin_prefetch(at[i] + byte, 0, 2);
+      at[i] += now;
+      left[i] -= now;
     }
 #endif
   }
@@ -334,6 +336,7 @@ void all_rows(const GemmTile& tile, const Column* columns, Fetch& fetch) {
   }
 }
 
+#undef SLUICE_ONE_ROW
 #if HWY_MAX_BYTES == 16 && HWY_TARGET != HWY_SCALAR
 #define SLUICE_ONE_ROW 1
 #else

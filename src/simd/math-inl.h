@@ -39,6 +39,15 @@ using V32 = hn::Vec<F32>;
 #define SLUICE_MASKED_MEMORY 0
 #endif
 
+// Whether loops are laid out for the engines of WebAssembly. No sanitizer runs there: in its build
+// SSE4, whose vectors are as long, goes the same ways.
+#undef SLUICE_WASM_LOOPS
+#if HWY_ARCH_WASM || (defined(SLUICE_SANITIZED) && HWY_TARGET == HWY_SSE4)
+#define SLUICE_WASM_LOOPS 1
+#else
+#define SLUICE_WASM_LOOPS 0
+#endif
+
 // The first n (0..lanes) elements at p; zero in the other lanes.
 HWY_INLINE V32 load_partial(F32 d, const float* HWY_RESTRICT p, size_t n) {
 #if SLUICE_MASKED_MEMORY
