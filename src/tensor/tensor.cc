@@ -13,6 +13,7 @@
 #include <new>
 
 #include "base/half.h"
+#include "base/sanitizer.h"
 #include "base/text.h"
 
 namespace sluice {
@@ -153,6 +154,7 @@ Result<Tensor> Tensor::allocate_uninitialized(DType dtype, const Shape& shape) {
                               padded, " bytes)"));
   }
   out.data_ = static_cast<std::byte*>(memory);
+  forbid({out.data_ + out.size_bytes_, padded - out.size_bytes_});
   out.owner_ =
       std::shared_ptr<const void>(memory, [](const void* p) { std::free(const_cast<void*>(p)); });
   return out;

@@ -13,21 +13,13 @@
 #include <chrono>
 #include <limits>
 
+#include "base/sanitizer.h"
 #include "base/text.h"
 #include "compile/compile_cpu.h"
 #include "exec/cpu/executor.h"
 #include "op/interpreter.h"
 #include "ops/case_tables.h"
 #include "ops/registry.h"
-
-// Under the sanitizer the address space is nearly all reserved: no limit can be set on it.
-#if defined(__SANITIZE_ADDRESS__)  // g++
-#define SLUICE_ADDRESS_SANITIZER 1
-#elif defined(__has_feature)  // clang
-#if __has_feature(address_sanitizer)
-#define SLUICE_ADDRESS_SANITIZER 1
-#endif
-#endif
 
 namespace sluice {
 namespace {
@@ -202,7 +194,8 @@ TEST_P(HostileOperands, GiveAnAnswerOrAnError) {
   rlimit limit{};
   getrlimit(RLIMIT_AS, &limit);
 #endif
-#if !defined(SLUICE_ADDRESS_SANITIZER) && !defined(__wasm__)
+// Under the sanitizer the address space is nearly all reserved: no limit can be set on it.
+#if !SLUICE_ADDRESS_SANITIZER && !defined(__wasm__)
   rlimit low = limit;
   low.rlim_cur = rlim_t{6} << 30;
   setrlimit(RLIMIT_AS, &low);

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <unordered_map>
 
+#include "base/sanitizer.h"
 #include "base/text.h"
 #include "plan/arena_lives.h"
 
@@ -153,6 +154,12 @@ struct Executor::State {
 
 namespace {
 
+void allow_value(const Value& value) {
+  if (value.is_tensor()) return allow(value.tensor().bytes());
+  if (!value.present()) return;
+  for (const Value& item : value.items()) allow_value(item);
+}
+
 // Shared: Executor::State, which has no name outside of Executor.
 template <class Shared>
 class StepContext final : public plan::KernelContext {
@@ -180,6 +187,7 @@ class StepContext final : public plan::KernelContext {
       feeds.assign(inputs.begin(), inputs.end());
       for (const SlotId id : step_.subplans[s].captures) {
         feeds.push_back(shared_.values[static_cast<size_t>(id)]);
+        allow_value(feeds.back());
       }
       auto done = state_.subplans[s]->run_into(feeds, state_.results);
       feeds.clear();
@@ -198,7 +206,9 @@ class StepContext final : public plan::KernelContext {
 
   Result<std::span<std::byte>> scratch(size_t size_bytes) override {
     if (const auto at = in_gap(size_bytes)) {
-      return shared_.arena.mutable_bytes().subspan(*at, size_bytes);
+      const auto bytes = shared_.arena.mutable_bytes().subspan(*at, size_bytes);
+      allow(bytes);
+      return bytes;
     }
     SLUICE_ASSIGN(Tensor * block, scratch_block(size_bytes));
     return block->mutable_bytes().first(size_bytes);
@@ -219,8 +229,10 @@ class StepContext final : public plan::KernelContext {
         planned != 0) {
       const uint64_t offset = shared_.root_offset[static_cast<size_t>(id)];
       if (offset <= planned && *bytes <= planned - offset) {
-        return Tensor::arena_view(dtype, shape, shared_.arena,
-                                  static_cast<size_t>(shared_.layout.offsets[r] + offset));
+        Tensor out = Tensor::arena_view(dtype, shape, shared_.arena,
+                                        static_cast<size_t>(shared_.layout.offsets[r] + offset));
+        allow(out.bytes());
+        return out;
       }
     }
     // Not planned, or inference promised another size: it gets memory of its own.
@@ -232,6 +244,7 @@ class StepContext final : public plan::KernelContext {
     if (!made.is_tensor() || made.tensor().dtype() != dtype || !(made.tensor().shape() == shape)) {
       return nullptr;
     }
+    allow(made.tensor().bytes());
     return &made.tensor();
   }
 
@@ -282,6 +295,8 @@ class StepContext final : public plan::KernelContext {
       SLUICE_ASSIGN(
           block, Tensor::allocate_uninitialized(DType::kUInt8, Shape{static_cast<int64_t>(bytes)}));
     }
+    allow(block.bytes().first(size_bytes));
+    forbid(block.bytes().subspan(size_bytes));
     return &block;
   }
 
@@ -652,7 +667,12 @@ Result<void> Executor::State::run_step(size_t n, const Observer& observer) {
       observer.time ? std::chrono::steady_clock::now() : std::chrono::steady_clock::time_point();
   bind(step, own);
   StepContext context(step, own, *this);
-  if (auto done = own.kernel->run(context); !done) {
+  // Of the arena a kernel may touch its inputs, and what it is given.
+  forbid(arena.bytes());
+  for (const Value& input : own.inputs) allow_value(input);
+  auto done = own.kernel->run(context);
+  allow(arena.bytes());
+  if (!done) {
     return std::move(done).error().while_doing(
         cat("running node ", quoted(step.node), " (", step.op, ")"));
   }
