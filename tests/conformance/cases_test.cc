@@ -1,10 +1,14 @@
 // Every operator's case table on the reference (against its goldens) and on the CPU executor
-// (against the reference) with 1, 2 and 4 threads, whose results must be equal bit for bit.
+// (against the reference) with 1, 2 and 4 threads, whose results must be equal bit for bit. With
+// $SLUICE_LONG on every instruction set that this machine has, else on the best.
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
+#include <string_view>
+#include <vector>
 
 #include "base/text.h"
 #include "compile/compile_cpu.h"
@@ -14,11 +18,18 @@
 #include "op/interpreter.h"
 #include "ops/case_tables.h"
 #include "ops/registry.h"
+#include "simd/instruction_set.h"
 
 namespace sluice {
 namespace {
 
 using namespace conformance;
+
+std::vector<std::string_view> instruction_sets() {
+  const char* const wanted = std::getenv("SLUICE_LONG");
+  if (wanted == nullptr || *wanted == '\0') return {""};
+  return simd::instruction_sets();
+}
 
 class CaseTable : public testing::TestWithParam<ops::CaseTable> {};
 
@@ -65,28 +76,34 @@ TEST_P(CaseTable, ReferenceAndCpuAgree) {
       auto plan = compile::compile_cpu(registry, *graph);
       ASSERT_TRUE(plan.ok()) << plan.error().text();
       if ((*plan)->steps[0].kernel != compile::reference_kernel_name(*def)) ++fast;
-      std::vector<Value> first;
-      for (const int threads : {1, 2, 4}) {
-        auto pool = std::make_shared<exec::cpu::ThreadPool>(threads);
-        auto copy = std::make_shared<plan::Plan>(**plan);
-        auto executor = exec::cpu::Executor::create(copy, kernels, pool);
-        ASSERT_TRUE(executor.ok()) << executor.error().text();
-        for (int round = 0; round < 2; ++round) {
-          auto got = (*executor)->run(feeds);
-          ASSERT_TRUE(got.ok()) << got.error().text();
-          if (first.empty()) {
-            first = *got;
-            for (size_t i = 0; i < truth.size(); ++i) {
-              EXPECT_EQ(compare(first[i], truth[i], c.atol, c.rtol), "")
-                  << (*plan)->steps[0].kernel << " output " << i << (symbolic ? " (symbolic)" : "");
-            }
-          } else {
-            for (size_t i = 0; i < truth.size(); ++i) {
-              EXPECT_TRUE(same_bits((*got)[i], first[i])) << threads << " threads, output " << i;
+      for (const std::string_view set : instruction_sets()) {
+        SCOPED_TRACE(set);
+        ASSERT_TRUE(simd::select_instruction_set(set));
+        std::vector<Value> first;
+        for (const int threads : {1, 2, 4}) {
+          auto pool = std::make_shared<exec::cpu::ThreadPool>(threads);
+          auto copy = std::make_shared<plan::Plan>(**plan);
+          auto executor = exec::cpu::Executor::create(copy, kernels, pool);
+          ASSERT_TRUE(executor.ok()) << executor.error().text();
+          for (int round = 0; round < 2; ++round) {
+            auto got = (*executor)->run(feeds);
+            ASSERT_TRUE(got.ok()) << got.error().text();
+            if (first.empty()) {
+              first = *got;
+              for (size_t i = 0; i < truth.size(); ++i) {
+                EXPECT_EQ(compare(first[i], truth[i], c.atol, c.rtol), "")
+                    << (*plan)->steps[0].kernel << " output " << i
+                    << (symbolic ? " (symbolic)" : "");
+              }
+            } else {
+              for (size_t i = 0; i < truth.size(); ++i) {
+                EXPECT_TRUE(same_bits((*got)[i], first[i])) << threads << " threads, output " << i;
+              }
             }
           }
         }
       }
+      ASSERT_TRUE(simd::select_instruction_set(""));
     }
   }
   RecordProperty("cases", count);
