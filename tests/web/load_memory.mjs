@@ -9,7 +9,8 @@
 // model (they take 9). With SLUICE_LONG, IS-Net itself, in float32 and float16, and the figure as it stands.
 // Running, with planes of 32 MiB: the module takes the feeds and what lives at once, results being copied out of the
 // activations' memory; the worker keeps no copy of a feed; the page has the results that it holds and those before, since
-// older ones are collected when memory for the next is asked for. Each as large as it must be, and 12 MiB.
+// older ones are collected when memory for the next is asked for (on a busy machine now and then a run later). Each as
+// large as it must be, and 12 MiB.
 import fs from 'node:fs';
 import path from 'node:path';
 import {need, root, start} from './harness.mjs';
@@ -230,7 +231,8 @@ for (const threads of [1, 2]) {
       const session = await opened.open('planes.onnx', {backends: ['cpu'], threads, outputs});
       const worker = workerOf(page);
       const before = await moduleMemory(worker.client);
-      const most = {page: 0, worker: 0};
+      const inPage = [];
+      let inWorker = 0;
       for (let run = 0; run < 7; ++run) {
         const sums = await page.evaluate(async id => {
           window.feed ??= Float32Array.from({length: 8 << 20}, (_, i) => (i % 251) / 251);
@@ -239,12 +241,14 @@ for (const threads of [1, 2]) {
           return Object.values(window.held).map(({data}) => data[12345]);
         }, session.id);
         web.check(sums.length === outputs.length && sums.every(sum => sum > 0), `the results hold ${sums}`);
-        most.page = Math.max(most.page, (await heapOf(own)).buffers);
-        most.worker = Math.max(most.worker, (await heapOf(worker.client)).buffers);
+        inPage.push((await heapOf(own)).buffers);
+        inWorker = Math.max(inWorker, (await heapOf(worker.client)).buffers);
       }
       const module = await moduleMemory(worker.client);
+      inPage.sort((a, b) => a - b);
+      const [usual, most] = [inPage[inPage.length >> 1], inPage.at(-1)];
       console.log(
-        `        page ${inWords(most.page)}, worker ${inWords(most.worker)}, module ${inWords(before)} to ${inWords(module)}`,
+        `        page ${inWords(usual)}, at most ${inWords(most)}, worker ${inWords(inWorker)}, module ${inWords(before)} to ${inWords(module)}`,
       );
       const atMost = (bytes, planes, what) => {
         const allowed = planes * PLANE_BYTES + 12 * MiB;
@@ -252,8 +256,9 @@ for (const threads of [1, 2]) {
       };
       // The feed, and of each layer its input and its output, or all that is handed out.
       atMost(module, 1 + Math.max(2, outputs.length), 'the module has');
-      atMost(most.worker, 0, 'the worker has');
-      atMost(most.page, 1 + 2 * outputs.length, 'the page has');
+      atMost(inWorker, 0, 'the worker has');
+      atMost(usual, 1 + 2 * outputs.length, 'after most runs the page has');
+      atMost(most, 1 + 3 * outputs.length, 'the page has');
       await opened.dispose(session.id);
       await page.close();
     });
