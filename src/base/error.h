@@ -5,7 +5,6 @@
 
 #include <string>
 #include <string_view>
-#include <utility>
 
 namespace sluice {
 
@@ -20,35 +19,30 @@ enum class ErrorCode {
 
 std::string_view error_code_name(ErrorCode code);
 
+// What makes, moves and ends one is not inline: it would stand at every place that can fail.
 struct Error {
   ErrorCode code = ErrorCode::kInternal;
   std::string message;
   std::string hint;  // optional: what the user could do about it
 
+  Error();
+  Error(ErrorCode code, std::string message, std::string hint = {});
+  Error(const Error& other);
+  Error(Error&& other) noexcept;
+  Error& operator=(const Error& other);
+  Error& operator=(Error&& other) noexcept;
+  ~Error();
+
   // Appends "- while importing node "x" (Softmax)".
-  Error while_doing(std::string_view what) && {
-    message += " - while ";
-    message += what;
-    return std::move(*this);
-  }
+  Error while_doing(std::string_view what) &&;
   // One line for stderr: message, then the hint if there is one.
   std::string text() const;
 };
 
-inline Error invalid_model(std::string message) {
-  return {ErrorCode::kInvalidModel, std::move(message), {}};
-}
-inline Error unsupported(std::string message) {
-  return {ErrorCode::kUnsupported, std::move(message), {}};
-}
-inline Error usage_error(std::string message) {
-  return {ErrorCode::kUsage, std::move(message), {}};
-}
-inline Error resource_error(std::string message) {
-  return {ErrorCode::kResource, std::move(message), {}};
-}
-inline Error internal_error(std::string message) {
-  return {ErrorCode::kInternal, std::move(message), {}};
-}
+Error invalid_model(std::string message);
+Error unsupported(std::string message);
+Error usage_error(std::string message);
+Error resource_error(std::string message);
+Error internal_error(std::string message);
 
 }  // namespace sluice

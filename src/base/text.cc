@@ -6,6 +6,20 @@
 namespace sluice {
 
 namespace text_detail {
+void append(std::string& out, const std::string& s) { out += s; }
+void append(std::string& out, std::string_view s) { out += s; }
+void append(std::string& out, const char* s) { out += s; }
+void append(std::string& out, char c) { out += c; }
+void append(std::string& out, bool b) { out += b ? "true" : "false"; }
+void append(std::string& out, int64_t value) {
+  if (value < 0) out += '-';
+  append(out, value < 0 ? 0 - static_cast<uint64_t>(value) : static_cast<uint64_t>(value));
+}
+void append(std::string& out, uint64_t value) {
+  char buffer[20];
+  const auto end = std::to_chars(buffer, buffer + sizeof buffer, value);
+  out.append(buffer, end.ptr);
+}
 void append(std::string& out, double value) {
   char buffer[40];
   std::snprintf(buffer, sizeof buffer, "%.9g", value);

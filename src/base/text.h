@@ -13,26 +13,44 @@
 namespace sluice {
 
 namespace text_detail {
-inline void append(std::string& out, std::string_view s) { out += s; }
-inline void append(std::string& out, const char* s) { out += s; }
-inline void append(std::string& out, char c) { out += c; }
-inline void append(std::string& out, bool b) { out += b ? "true" : "false"; }
-template <std::integral T>
-void append(std::string& out, T value) {
-  char buffer[24];
-  const auto end = std::to_chars(buffer, buffer + sizeof buffer, value);
-  out.append(buffer, end.ptr);
-}
+void append(std::string& out, const std::string& s);
+void append(std::string& out, std::string_view s);
+void append(std::string& out, const char* s);
+void append(std::string& out, char c);
+void append(std::string& out, bool b);
+void append(std::string& out, int64_t value);
+void append(std::string& out, uint64_t value);
 void append(std::string& out, double value);
-inline void append(std::string& out, float value) { append(out, static_cast<double>(value)); }
+
+// What a part is handed over as: few types, since each list of them is a function of its own.
+inline const std::string& part(const std::string& s) { return s; }
+inline std::string_view part(std::string_view s) { return s; }
+inline const char* part(const char* s) { return s; }
+inline char part(char c) { return c; }
+inline bool part(bool b) { return b; }
+template <std::signed_integral T>
+int64_t part(T value) {
+  return value;
+}
+template <std::unsigned_integral T>
+uint64_t part(T value) {
+  return value;
+}
+inline double part(float value) { return value; }
+inline double part(double value) { return value; }
+
+template <class... Parts>
+[[gnu::noinline]] std::string joined(Parts... parts) {
+  std::string out;
+  (append(out, parts), ...);
+  return out;
+}
 }  // namespace text_detail
 
 // Concatenates strings, characters, booleans and numbers.
 template <class... Parts>
 std::string cat(const Parts&... parts) {
-  std::string out;
-  (text_detail::append(out, parts), ...);
-  return out;
+  return text_detail::joined<decltype(text_detail::part(parts))...>(text_detail::part(parts)...);
 }
 
 std::string join(std::span<const std::string> parts, std::string_view separator);

@@ -49,7 +49,7 @@ struct Sink {
         std::move(how), "ISNet",
         [this](const std::string& url, const Pairs&, const std::string& body, double) {
           posted.push_back({url, Json::parse(body, nullptr, false)});
-          return answer;
+          return answer.ok() ? Result<void>() : answer.error();
         },
         [this](const std::string& line) { lines.push_back(line); });
   }

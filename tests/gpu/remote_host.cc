@@ -370,9 +370,9 @@ Result<session::NamedValues> RemoteHost::run() {
   ErrorScopes scopes(s.driver);
   const auto done = s.execute(loaded, core, *this);
   if (!done) s.recorder.drop();
-  const auto verdict = scopes.finish("running a program");
+  auto verdict = scopes.finish("running a program");
   if (!done) return done.error();
-  SLUICE_TRY(verdict);
+  SLUICE_TRY(std::move(verdict));
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   std::string recheck;
