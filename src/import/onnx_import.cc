@@ -265,7 +265,8 @@ class Importer {
   std::string fresh_symbol(std::string_view input, size_t axis);
   Result<void> main_inputs(const GraphDecl& decl, Scope& scope);
   Type declared(const Type& type) const;
-  Result<void> define(Scope& scope, std::string_view name, ir::ValueId id, std::string_view what);
+  Result<void> define(Scope& scope, std::string_view name, ir::ValueId id, std::string_view what,
+                      const NodeDecl* node = nullptr);
   Result<void> declare_outputs(Scope& scope, const std::vector<NodeDecl>& nodes,
                                const std::vector<bool>& wanted, const Types& types,
                                const Presets& presets);
@@ -385,11 +386,12 @@ Result<int64_t> Importer::opset_of(const Scope& scope, const NodeDecl& node) con
 
 // --- names
 
+// `what` it is, or what it is of `node`.
 Result<void> Importer::define(Scope& scope, std::string_view name, ir::ValueId id,
-                              std::string_view what) {
+                              std::string_view what, const NodeDecl* node) {
   if (scope.values.emplace(name, id).second) return {};
-  return invalid_model(
-      cat("The value ", quoted(name), " is made twice (the second time as ", what, "; limit 1)"));
+  return invalid_model(cat("The value ", quoted(name), " is made twice (the second time as ", what,
+                           node == nullptr ? std::string() : label(*node), "; limit 1)"));
 }
 
 std::optional<ir::ValueId> Importer::resolve(Scope& scope, std::string_view name) {
@@ -534,7 +536,7 @@ Result<void> Importer::declare_outputs(Scope& scope, const std::vector<NodeDecl>
             scope.function == nullptr ? name : cat(scope.prefix, name.substr(0, kMaxInlinedName)),
             type == types.end() ? Type{} : declared(*type->second));
       }
-      SLUICE_TRY(define(scope, name, id, cat("an output of ", label(nodes[n]))));
+      SLUICE_TRY(define(scope, name, id, "an output of ", &nodes[n]));
     }
   }
   return {};

@@ -127,14 +127,56 @@ std::vector<std::vector<NodeId>> Graph::uses() const {
   return out;
 }
 
-bool Graph::normalize(const std::vector<bool>& dead_nodes) {
-  const auto is_dead = [&](size_t n) { return n < dead_nodes.size() && dead_nodes[n]; };
+std::vector<bool> Graph::ready_at_first() const {
   std::vector<bool> ready(values_.size(), false);
   for (size_t v = 0; v < values_.size(); ++v) ready[v] = values_[v].constant.has_value();
   for (const ValueId id : inputs_) ready[static_cast<size_t>(id)] = true;
   for (const ValueId id : captures_) ready[static_cast<size_t>(id)] = true;
+  return ready;
+}
 
-  // Kahn's algorithm that keeps the given order wherever it already is one.
+bool Graph::normalize(const std::vector<bool>& dead_nodes) {
+  const auto is_dead = [&](size_t n) { return n < dead_nodes.size() && dead_nodes[n]; };
+  // Nearly always the nodes stand in order.
+  std::vector<bool> ready = ready_at_first();
+  const auto is_ready = [&](ValueId id) {
+    return id == kNoValue || ready[static_cast<size_t>(id)];
+  };
+  std::vector<size_t> order;
+  bool in_order = true;
+  for (size_t n = 0; in_order && n < nodes_.size(); ++n) {
+    if (is_dead(n)) continue;
+    in_order = std::ranges::all_of(nodes_[n].inputs, is_ready);
+    for (const Subgraph& sub : nodes_[n].subgraphs) {
+      in_order = in_order && std::ranges::all_of(sub.captures, is_ready);
+    }
+    for (const ValueId id : nodes_[n].outputs) {
+      if (id != kNoValue) ready[static_cast<size_t>(id)] = true;
+    }
+    order.push_back(n);
+  }
+  if (!in_order && !sort_nodes(dead_nodes, order)) return false;
+
+  for (ValueInfo& info : values_) info.producer = kNoNode;
+  std::vector<Node> sorted;
+  if (order.size() != nodes_.size() || !in_order) {
+    sorted.reserve(order.size());
+    for (const size_t n : order) sorted.push_back(std::move(nodes_[n]));
+    nodes_ = std::move(sorted);
+  }
+  for (size_t n = 0; n < nodes_.size(); ++n) {
+    for (const ValueId id : nodes_[n].outputs) {
+      if (id != kNoValue) value(id).producer = static_cast<NodeId>(n);
+    }
+  }
+  return true;
+}
+
+// Kahn's algorithm, which keeps the given order wherever it already is one.
+bool Graph::sort_nodes(const std::vector<bool>& dead_nodes, std::vector<size_t>& order) const {
+  const auto is_dead = [&](size_t n) { return n < dead_nodes.size() && dead_nodes[n]; };
+  const std::vector<bool> ready = ready_at_first();
+  order.clear();
   std::vector<int> missing(nodes_.size(), 0);
   std::vector<std::vector<size_t>> waiting(values_.size());
   for (size_t n = 0; n < nodes_.size(); ++n) {
@@ -155,7 +197,6 @@ bool Graph::normalize(const std::vector<bool>& dead_nodes) {
     if (!is_dead(n) && missing[n] == 0) heap.push_back(n);
   }
   std::ranges::make_heap(heap, later);
-  std::vector<size_t> order;
   while (!heap.empty()) {
     std::ranges::pop_heap(heap, later);
     const size_t n = heap.back();
@@ -174,19 +215,7 @@ bool Graph::normalize(const std::vector<bool>& dead_nodes) {
   }
   size_t alive = 0;
   for (size_t n = 0; n < nodes_.size(); ++n) alive += is_dead(n) ? 0 : 1;
-  if (order.size() != alive) return false;
-
-  for (ValueInfo& info : values_) info.producer = kNoNode;
-  std::vector<Node> sorted;
-  sorted.reserve(order.size());
-  for (const size_t n : order) {
-    for (const ValueId id : nodes_[n].outputs) {
-      if (id != kNoValue) value(id).producer = static_cast<NodeId>(sorted.size());
-    }
-    sorted.push_back(std::move(nodes_[n]));
-  }
-  nodes_ = std::move(sorted);
-  return true;
+  return order.size() == alive;
 }
 
 void Graph::make_constant(ValueId id, Tensor tensor) {

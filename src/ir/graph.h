@@ -121,6 +121,10 @@ class Graph {
 
  private:
   std::string unique_name(std::string_view wanted);
+  // By value: whether it is there before any node runs.
+  std::vector<bool> ready_at_first() const;
+  // Nodes in dependency order; false when there is a cycle.
+  bool sort_nodes(const std::vector<bool>& dead_nodes, std::vector<size_t>& order) const;
   std::vector<ValueInfo> values_;
   std::vector<Node> nodes_;
   std::vector<ValueId> inputs_, captures_, outputs_;

@@ -1,6 +1,8 @@
 #include "op/op.h"
 
 #include <algorithm>
+#include <bit>
+#include <functional>
 
 #include "base/text.h"
 
@@ -71,7 +73,7 @@ InferContext::InferContext(const ir::Graph& graph, const ir::Node& node,
     : NodeView(graph, node),
       output_types(node.outputs.size()),
       output_ints(node.outputs.size()),
-      infer_subgraph_(std::move(infer_subgraph)) {}
+      infer_subgraph_(infer_subgraph) {}
 
 void InferContext::set_output(int i, Type type) {
   if (i < output_count()) output_types[static_cast<size_t>(i)] = std::move(type);
@@ -151,24 +153,38 @@ void UpgradeContext::add_after(std::string_view op, std::vector<ir::ValueId> mor
 }
 
 Registry::Registry(std::span<const std::span<const OpDef>> families) {
+  size_t count = 0;
+  for (const auto& family : families) count += family.size();
+  SLUICE_CHECK(count < UINT16_MAX);
+  defs_.reserve(count);
+  places_.resize(std::bit_ceil(2 * count + 1), 0);
   for (const auto& family : families) {
     for (const OpDef& def : family) {
-      const bool fresh = by_name_.emplace(std::pair(def.domain, def.name), &def).second;
-      SLUICE_CHECK(fresh && "an operator is defined twice");
+      defs_.push_back(&def);
+      uint16_t& place = places_[place_of(def.domain, def.name)];
+      SLUICE_CHECK(place == 0 && "an operator is defined twice");
+      place = static_cast<uint16_t>(defs_.size());
     }
   }
 }
 
-const OpDef* Registry::find(std::string_view domain, std::string_view name) const {
-  if (domain == "ai.onnx") domain = "";
-  const auto found = by_name_.find(std::pair(domain, name));
-  return found == by_name_.end() ? nullptr : found->second;
+size_t Registry::place_of(std::string_view domain, std::string_view name) const {
+  const size_t mask = places_.size() - 1;
+  // Few names are in two domains.
+  size_t at = std::hash<std::string_view>()(name);
+  for (;; ++at) {
+    const uint16_t place = places_[at & mask];
+    if (place == 0) break;
+    const OpDef& def = *defs_[place - 1];
+    if (def.name == name && def.domain == domain) break;
+  }
+  return at & mask;
 }
 
-std::vector<const OpDef*> Registry::all() const {
-  std::vector<const OpDef*> out;
-  for (const auto& [name, def] : by_name_) out.push_back(def);
-  return out;
+const OpDef* Registry::find(std::string_view domain, std::string_view name) const {
+  if (domain == "ai.onnx") domain = "";
+  const uint16_t place = places_[place_of(domain, name)];
+  return place == 0 ? nullptr : defs_[place - 1];
 }
 
 namespace {

@@ -3,14 +3,13 @@
 // names a particular operator.
 #pragma once
 
-#include <functional>
-#include <map>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/function_ref.h"
 #include "base/result.h"
 #include "ir/graph.h"
 #include "plan/kernel.h"
@@ -49,8 +48,9 @@ class NodeView {
 // Shape and type inference of one node.
 class InferContext : public NodeView {
  public:
+  // Outlives the context.
   using SubgraphInfer =
-      std::function<Result<std::vector<Type>>(const ir::Subgraph&, std::span<const Type> inputs)>;
+      FunctionRef<Result<std::vector<Type>>(const ir::Subgraph&, std::span<const Type> inputs)>;
   InferContext(const ir::Graph& graph, const ir::Node& node, SubgraphInfer infer_subgraph);
 
   void set_output(int i, Type type);
@@ -139,10 +139,14 @@ class Registry {
   explicit Registry(std::span<const std::span<const OpDef>> families);
   // Null when unknown. Domains "" and "ai.onnx" are the same.
   const OpDef* find(std::string_view domain, std::string_view name) const;
-  std::vector<const OpDef*> all() const;
+  // By family.
+  std::span<const OpDef* const> all() const { return defs_; }
 
  private:
-  std::map<std::pair<std::string_view, std::string_view>, const OpDef*> by_name_;
+  // Where an operator stands in `places_`, or would stand.
+  size_t place_of(std::string_view domain, std::string_view name) const;
+  std::vector<const OpDef*> defs_;
+  std::vector<uint16_t> places_;  // a hash table with open addressing: 1 + index in defs_; 0: free
 };
 
 // Runs inference on one node and stores what it found in the graph. Types already present (from the

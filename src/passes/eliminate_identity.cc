@@ -79,12 +79,11 @@ ir::ValueId stands_for(const ir::Graph& graph, const ir::Node& node) {
   return ir::kNoValue;
 }
 
-}  // namespace
-
-int eliminate_identity(ir::Graph& graph) {
+// Dead nodes stay.
+int bypass_identities(ir::Graph& graph) {
   int removed = 0;
   for (size_t n = 0; n < graph.nodes().size(); ++n) {
-    for (ir::Subgraph& sub : graph.nodes()[n].subgraphs) removed += eliminate_identity(*sub.graph);
+    for (ir::Subgraph& sub : graph.nodes()[n].subgraphs) removed += bypass_identities(*sub.graph);
     const ir::ValueId from = graph.nodes()[n].output(0);
     const ir::ValueId to = stands_for(graph, graph.nodes()[n]);
     // A graph output keeps its name and so its node.
@@ -92,6 +91,13 @@ int eliminate_identity(ir::Graph& graph) {
     graph.replace_uses(from, to);
     ++removed;
   }
+  return removed;
+}
+
+}  // namespace
+
+int eliminate_identity(ir::Graph& graph) {
+  const int removed = bypass_identities(graph);
   if (removed != 0) eliminate_dead(graph);
   return removed;
 }

@@ -70,10 +70,8 @@ Tensor ints_tensor(const Dims& values, DType dtype, const Shape& shape) {
   return std::move(out).value();
 }
 
-}  // namespace
-
-Result<int> fold_constants(const op::Registry& registry, ir::Graph& graph,
-                           const FoldOptions& options) {
+// Dead nodes stay.
+Result<int> fold(const op::Registry& registry, ir::Graph& graph, const FoldOptions& options) {
   int folded = 0;
   std::vector<std::vector<ir::NodeId>> uses;
   if (options.keep_quantized || options.hold_float16) uses = graph.uses();
@@ -112,7 +110,7 @@ Result<int> fold_constants(const op::Registry& registry, ir::Graph& graph,
       FoldOptions within = options;
       within.keep_outputs = false;
       within.hold_float16 = false;
-      SLUICE_ASSIGN(const int inside, fold_constants(registry, *sub.graph, within));
+      SLUICE_ASSIGN(const int inside, fold(registry, *sub.graph, within));
       folded += inside;
     }
     const bool wanted =
@@ -133,6 +131,14 @@ Result<int> fold_constants(const op::Registry& registry, ir::Graph& graph,
     }
     ++folded;
   }
+  return folded;
+}
+
+}  // namespace
+
+Result<int> fold_constants(const op::Registry& registry, ir::Graph& graph,
+                           const FoldOptions& options) {
+  SLUICE_ASSIGN(const int folded, fold(registry, graph, options));
   eliminate_dead(graph);
   return folded;
 }

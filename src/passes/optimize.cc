@@ -15,6 +15,17 @@
 
 namespace sluice::passes {
 
+namespace {
+// A pass that looks for an operator need not run where there is none; subgraphs count for nothing,
+// since these passes leave them alone. In a page a function that is not called is not compiled.
+bool has(const ir::Graph& graph, std::string_view op) {
+  for (const ir::Node& node : graph.nodes()) {
+    if (node.op == op) return true;
+  }
+  return false;
+}
+}  // namespace
+
 Result<std::vector<std::string>> optimize(const op::Registry& registry, ir::Graph& graph,
                                           const OptimizeOptions& options) {
   std::vector<std::string> log;
@@ -36,7 +47,7 @@ Result<std::vector<std::string>> optimize(const op::Registry& registry, ir::Grap
   note("fold_constants", folded);
   // A branch that is taken tells shapes, which decide further conditions.
   int inlined = 0;
-  for (int more = 1; more != 0;) {
+  for (int more = has(graph, "If") ? 1 : 0; more != 0;) {
     SLUICE_ASSIGN(more, inline_if(registry, graph));
     inlined += more;
     if (more == 0) break;
@@ -46,7 +57,7 @@ Result<std::vector<std::string>> optimize(const op::Registry& registry, ir::Grap
   note("inline_if", inlined);
   if (options.fuse) {
     note("eliminate_identity", eliminate_identity(graph));
-    note("eliminate_transpose", eliminate_transpose(graph));
+    if (has(graph, "Transpose")) note("eliminate_transpose", eliminate_transpose(graph));
     eliminate_dead(graph);
     if (on_bytes) {
       SLUICE_ASSIGN(const int quantized, fuse_quantized(registry, graph));
@@ -55,19 +66,23 @@ Result<std::vector<std::string>> optimize(const op::Registry& registry, ir::Grap
       SLUICE_ASSIGN(const int rest, fold_constants(registry, graph, fold));
       note("fold_constants", rest);
     }
-    SLUICE_ASSIGN(const int normalizations, fold_batch_normalization(graph));
-    note("fold_batch_normalization", normalizations);
+    if (has(graph, "BatchNormalization")) {
+      SLUICE_ASSIGN(const int normalizations, fold_batch_normalization(graph));
+      note("fold_batch_normalization", normalizations);
+    }
     if (options.fuse_for_cpu) {
-      if (registry.find("", "Reshape") != nullptr) {
+      if (has(graph, "Transpose") && registry.find("", "Reshape") != nullptr) {
         note("reshape_for_transpose", reshape_for_transpose(graph));
       }
-      note("sink_resize", sink_resize(graph));
+      if (has(graph, "Resize")) note("sink_resize", sink_resize(graph));
       if (registry.find("", "Identity") != nullptr) {
         note("name_outputs_by_identity", name_outputs_by_identity(graph));
       }
     }
-    if (registry.find("sluice", "FusedConv") != nullptr) note("fuse_conv", fuse_conv(graph));
-    if ((options.fuse_for_cpu || options.fuse_dynamic_quantization) &&
+    if (has(graph, "Conv") && registry.find("sluice", "FusedConv") != nullptr) {
+      note("fuse_conv", fuse_conv(graph));
+    }
+    if (has(graph, "ConvInteger") && (options.fuse_for_cpu || options.fuse_dynamic_quantization) &&
         registry.find("sluice", "DynamicQuantizedConv") != nullptr) {
       note("fuse_dynamic_quantized_conv", fuse_dynamic_quantized_conv(graph));
     }

@@ -264,6 +264,7 @@ struct RemoteSession::State {
   std::optional<TelemetryConfig> telemetry_config;
   size_t events_sent = 0;
   std::optional<WeightsHash> weights_hash;  // until it is known
+  size_t file_bytes = 0;                    // of the model; 0: not known
 
   std::vector<Value> feeds;
   NamedValues results;
@@ -373,6 +374,8 @@ Result<std::unique_ptr<RemoteSession>> RemoteSession::open(ModelFile model, cons
   // First: reading may move bytes.
   std::string sha256 =
       model.sha256.empty() ? sha256_hex(model.file->bytes()) : std::move(model.sha256);
+  size_t file_bytes = model.file->bytes().size();
+  for (const auto& [location, file] : files) file_bytes += file.file->bytes().size();
   const auto start = Clock::now();
   SLUICE_ASSIGN(auto graph, read_graph(model, files, options, options.outputs));
   const double read_seconds = seconds_since(start);
@@ -382,6 +385,7 @@ Result<std::unique_ptr<RemoteSession>> RemoteSession::open(ModelFile model, cons
   State& s = *session->state_;
   s.binding.read_seconds = read_seconds;
   s.binding.model_sha256 = std::move(sha256);
+  s.file_bytes = file_bytes;
   s.wanted_outputs = options.outputs;
   s.can_reopen = can_reopen;
   return session;
@@ -480,7 +484,8 @@ Result<void> RemoteSession::State::bind_cpu() {
     auto own = graph->clone();
     if (gives_up) {
       graph = nullptr;
-      hash_weights(kUnhashedBytes);
+      // Constants that subgraphs share count once in memory.
+      if (file_bytes == 0 || file_bytes > kUnhashedBytes) hash_weights(kUnhashedBytes);
     }
     SLUICE_ASSIGN(cpu, Cpu::create(std::move(own), options, true));  // the host copies results out
   }

@@ -17,8 +17,10 @@ namespace {
 
 HWY_INLINE int64_t lanes() { return static_cast<int64_t>(hn::Lanes(F32())); }
 
+// Not inline: all of them together would be one large function, which a browser compiles whole for
+// the one that a model needs.
 template <Function kFunction>
-void apply_loop(float a_value, float b_value, const float* in, float* out, int64_t n) {
+HWY_NOINLINE void apply_loop(float a_value, float b_value, const float* in, float* out, int64_t n) {
   const F32 d;
   const V32 a = hn::Set(d, a_value), b = hn::Set(d, b_value);
   int64_t i = 0;
@@ -68,8 +70,8 @@ void binary_loop(const float* a, const float* b, float* out, int64_t n) {
 }
 
 template <Binary kOp>
-void binary_steps(const float* a, int64_t a_step, const float* b, int64_t b_step, float* out,
-                  int64_t n) {
+HWY_NOINLINE void binary_steps(const float* a, int64_t a_step, const float* b, int64_t b_step,
+                               float* out, int64_t n) {
   if (a_step == 0 && b_step == 0) {
     binary_loop<kOp, true, true>(a, b, out, n);
   } else if (a_step == 0) {

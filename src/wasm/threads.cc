@@ -19,6 +19,10 @@ using sluice::wasm::kLargeBlock;
 // Of a worker: kernels only, no recursion over graphs.
 constexpr uint32_t kStackBytes = 256 << 10;
 
+// Set by the owner before the first worker is there. Until then nobody need be kept out, and an
+// atomic exchange takes as long as a small block.
+bool has_threads = false;
+
 std::atomic<bool> allocating = false;
 std::atomic<uint32_t> worker_allocations = 0;
 
@@ -27,13 +31,16 @@ constexpr uint64_t kMostSpins = uint64_t{1} << 33;
 
 struct AllocatorLock {
   AllocatorLock() {
+    if (!has_threads) return;
     if (ThreadPool::on_worker()) worker_allocations.fetch_add(1, std::memory_order_relaxed);
     for (uint64_t spin = 0; allocating.exchange(true, std::memory_order_acquire); ++spin) {
       // A thread that has trapped may have been in here. Without a word: that would allocate.
       if (ThreadPool::has_failed() || spin == kMostSpins) __builtin_trap();
     }
   }
-  ~AllocatorLock() { allocating.store(false, std::memory_order_release); }
+  ~AllocatorLock() {
+    if (has_threads) allocating.store(false, std::memory_order_release);
+  }
 };
 
 }  // namespace
@@ -97,6 +104,7 @@ int __wrap_posix_memalign(void** out, size_t alignment, size_t size) {
 }  // extern "C"
 
 void* sluice_thread_block() {
+  has_threads = true;
   const uint32_t bytes = sluice_thread_block_bytes();
   return sluice_alloc(bytes);
 }

@@ -2,8 +2,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <chrono>
-#include <unordered_map>
+#include <functional>
 
 #include "base/sanitizer.h"
 #include "base/text.h"
@@ -19,9 +20,42 @@ using plan::Storage;
 
 namespace {
 
+// The kernels of a build, found by name: a hash table with open addressing.
+class Kernels {
+ public:
+  explicit Kernels(std::span<const plan::CpuKernel> table)
+      : table_(table.begin(), table.end()),
+        places_(std::bit_ceil(2 * table.size() + 1), kFree),
+        mask_(places_.size() - 1) {
+    for (size_t i = 0; i < table_.size(); ++i) {
+      const size_t at = place_of(table_[i].name);
+      if (places_[at] == kFree) places_[at] = static_cast<uint32_t>(i);
+    }
+  }
+  // Null where there is none.
+  const plan::CpuKernel* find(std::string_view name) const {
+    const uint32_t i = places_[place_of(name)];
+    return i == kFree ? nullptr : &table_[i];
+  }
+
+ private:
+  static constexpr uint32_t kFree = UINT32_MAX;
+  // Where `name` stands, or would stand.
+  size_t place_of(std::string_view name) const {
+    size_t at = std::hash<std::string_view>()(name) & mask_;
+    while (places_[at] != kFree && table_[places_[at]].name != name) at = (at + 1) & mask_;
+    return at;
+  }
+
+  std::vector<plan::CpuKernel> table_;
+  std::vector<uint32_t> places_;
+  size_t mask_;
+};
+
 struct StepState {
   const plan::CpuKernel* kernel = nullptr;
   Tensor prepared;
+  // One of several (the branches of an If) is null until it runs: perhaps it never does.
   std::vector<std::unique_ptr<Executor>> subplans;
   std::vector<Value> inputs, outputs;  // what lies in the arena stays bound between runs
   std::vector<SlotId> release;         // slots whose value nobody reads after this step
@@ -69,7 +103,7 @@ struct Signature {
 struct Executor::State {
   std::shared_ptr<Plan> plan;
   std::shared_ptr<ThreadPool> pool;
-  std::vector<plan::CpuKernel> table;
+  std::shared_ptr<const Kernels> kernels;
   std::vector<StepState> steps;
   std::vector<Value> values;      // by slot; constants and what lies in the arena stay
   std::vector<uint64_t> version;  // by slot: counts up when the value changes; 0 when it has none
@@ -108,6 +142,12 @@ struct Executor::State {
     const auto s = static_cast<size_t>(id);
     return is_constant[s] || (values[s].is_tensor() && in_arena(values[s].tensor()));
   }
+  static Result<std::unique_ptr<Executor>> create(std::shared_ptr<Plan> plan,
+                                                  std::shared_ptr<const Kernels> kernels,
+                                                  std::shared_ptr<ThreadPool> pool,
+                                                  bool lends_results);
+  // What runs subplan `s` of a step.
+  Result<Executor*> subplan(const Step& step, StepState& own, size_t s);
   // Memory for the value of `id` that may outlive the run.
   Result<Tensor> own_memory(SlotId id, DType dtype, const Shape& shape);
   // Whether inputs have other dtypes or shapes than in the latest run; remembers them.
@@ -183,13 +223,14 @@ class StepContext final : public plan::KernelContext {
                                         std::span<const Value> inputs) override {
     for (size_t s = 0; s < step_.subplans.size(); ++s) {
       if (step_.subplans[s].name != name) continue;
+      SLUICE_ASSIGN(Executor * inner, shared_.subplan(step_, state_, s));
       std::vector<Value>& feeds = state_.feeds;
       feeds.assign(inputs.begin(), inputs.end());
       for (const SlotId id : step_.subplans[s].captures) {
         feeds.push_back(shared_.values[static_cast<size_t>(id)]);
         allow_value(feeds.back());
       }
-      auto done = state_.subplans[s]->run_into(feeds, state_.results);
+      auto done = inner->run_into(feeds, state_.results);
       feeds.clear();
       if (!done) return std::move(done).error();
       return std::span(state_.results);
@@ -320,7 +361,7 @@ uint64_t Executor::prepared_bytes() const {
   uint64_t total = 0;
   for (const StepState& step : state_->steps) {
     total += step.prepared.size_bytes();
-    for (const auto& sub : step.subplans) total += sub->prepared_bytes();
+    for (const auto& sub : step.subplans) total += sub == nullptr ? 0 : sub->prepared_bytes();
   }
   return total;
 }
@@ -414,14 +455,20 @@ Result<std::unique_ptr<Executor>> Executor::create(std::shared_ptr<Plan> plan,
                                                    std::span<const plan::CpuKernel> table,
                                                    std::shared_ptr<ThreadPool> pool,
                                                    bool lends_results) {
+  return State::create(std::move(plan), std::make_shared<const Kernels>(table), std::move(pool),
+                       lends_results);
+}
+
+Result<std::unique_ptr<Executor>> Executor::State::create(std::shared_ptr<Plan> plan,
+                                                          std::shared_ptr<const Kernels> kernels,
+                                                          std::shared_ptr<ThreadPool> pool,
+                                                          bool lends_results) {
   auto state = std::make_unique<State>();
   state->lends_results = lends_results;
   state->plan = std::move(plan);
+  state->kernels = std::move(kernels);
   state->pool = std::move(pool);
-  state->table.assign(table.begin(), table.end());
   Plan& p = *state->plan;
-  std::unordered_map<std::string_view, const plan::CpuKernel*> by_name;
-  for (const plan::CpuKernel& kernel : state->table) by_name.emplace(kernel.name, &kernel);
 
   state->values.resize(p.slots.size());
   state->version.assign(p.slots.size(), 0);
@@ -454,12 +501,11 @@ Result<std::unique_ptr<Executor>> Executor::create(std::shared_ptr<Plan> plan,
 
   state->steps.resize(p.steps.size());
   for (size_t n = 0; n < p.steps.size(); ++n) {
-    const auto found = by_name.find(p.steps[n].kernel);
-    if (found == by_name.end()) {
+    state->steps[n].kernel = state->kernels->find(p.steps[n].kernel);
+    if (state->steps[n].kernel == nullptr) {
       return internal_error(cat("The plan names the kernel ", quoted(p.steps[n].kernel),
                                 ", which this build does not have"));
     }
-    state->steps[n].kernel = found->second;
   }
   SLUICE_TRY(prepare_steps(*state));
   for (size_t n = 0; n < p.steps.size(); ++n) {
@@ -473,9 +519,9 @@ Result<std::unique_ptr<Executor>> Executor::create(std::shared_ptr<Plan> plan,
       const SlotId id = step.inputs[i];
       if (id != kNoSlot && !p.slot(id).constant) own.skippable = false;
     }
+    own.subplans.resize(step.subplans.size());
+    if (step.subplans.size() == 1) SLUICE_TRY(state->subplan(step, own, 0));
     for (const plan::Subplan& sub : step.subplans) {
-      SLUICE_ASSIGN(auto inner, create(sub.plan, table, state->pool));
-      own.subplans.push_back(std::move(inner));
       for (const SlotId id : sub.captures) {
         last_reader[static_cast<size_t>(id)] = static_cast<int>(n);
       }
@@ -492,6 +538,14 @@ Result<std::unique_ptr<Executor>> Executor::create(std::shared_ptr<Plan> plan,
     }
   }
   return std::unique_ptr<Executor>(new Executor(std::move(state)));
+}
+
+Result<Executor*> Executor::State::subplan(const Step& step, StepState& own, size_t s) {
+  std::unique_ptr<Executor>& inner = own.subplans[s];
+  if (inner == nullptr) {
+    SLUICE_ASSIGN(inner, create(step.subplans[s].plan, kernels, pool, false));
+  }
+  return inner.get();
 }
 
 Result<Tensor> Executor::State::own_memory(SlotId id, DType dtype, const Shape& shape) {
@@ -580,6 +634,8 @@ Result<void> Executor::State::lay_out(std::span<const Value> inputs) {
 }
 
 void Executor::State::find_gaps() {
+  gaps.clear();
+  if (layout.arena_bytes < kLargeScratchBytes) return;
   gaps.assign(plan->steps.size(), {});
   // From the beginning of the arena on.
   std::vector<plan::Life> placed = plan::arena_lives(*plan, symbols, layout.bytes, kAlignment);

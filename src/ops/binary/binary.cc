@@ -251,8 +251,8 @@ op::Cost cost_elementwise(const NodeView& node) {
   return {shape ? static_cast<double>(shape->elements()) : 0.0};
 }
 
-OpDef two(std::string_view name, Result<void> (*infer)(InferContext&), plan::KernelFn kernel,
-          bool had_broadcast_attribute = false) {
+constexpr OpDef two(std::string_view name, Result<void> (*infer)(InferContext&),
+                    plan::KernelFn kernel, bool had_broadcast_attribute = false) {
   return {.name = name,
           .min_inputs = 2,
           .max_inputs = 2,
@@ -262,17 +262,18 @@ OpDef two(std::string_view name, Result<void> (*infer)(InferContext&), plan::Ker
           .cost = cost_elementwise};
 }
 
-OpDef several(std::string_view name, Result<void> (*infer)(InferContext&), plan::KernelFn kernel) {
+constexpr OpDef several(std::string_view name, Result<void> (*infer)(InferContext&),
+                        plan::KernelFn kernel) {
   OpDef def = two(name, infer, kernel);
   def.min_inputs = 1;
   def.max_inputs = -1;
   return def;
 }
 
-std::vector<OpDef> make_defs() {
+constexpr auto make_rows() {
   OpDef where = two("Where", infer_where, where_reference);
   where.min_inputs = where.max_inputs = 3;
-  std::vector<OpDef> defs = {
+  return std::to_array<OpDef>({
       two("Add", infer_arithmetic<op::kNumbers, add>, add_reference, true),
       two("Sub", infer_arithmetic<op::kNumbers, subtract>, sub_reference, true),
       two("Mul", infer_arithmetic<op::kNumbers, multiply>, mul_reference, true),
@@ -297,7 +298,13 @@ std::vector<OpDef> make_defs() {
       two("BitwiseOr", infer_arithmetic<op::kInts, nullptr>, bitwise_or_reference),
       two("BitwiseXor", infer_arithmetic<op::kInts, nullptr>, bitwise_xor_reference),
       where,
-  };
+  });
+}
+
+// A table in the binary, but for the kernels.
+std::vector<OpDef> make_defs() {
+  static constexpr auto kRows = make_rows();
+  std::vector<OpDef> defs(kRows.begin(), kRows.end());
   for (OpDef& def : defs) def.cpu = binary_cpu(def.name);
   return defs;
 }

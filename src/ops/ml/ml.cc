@@ -181,8 +181,8 @@ Result<void> upgrade_category_mapper(UpgradeContext& context) {
   return set_pairs(context, std::move(strings), std::move(ints));
 }
 
-OpDef one_input(std::string_view name, Result<void> (*infer)(InferContext&),
-                plan::KernelFn kernel) {
+constexpr OpDef one_input(std::string_view name, Result<void> (*infer)(InferContext&),
+                          plan::KernelFn kernel) {
   return {.name = name,
           .domain = kDomain,
           .min_inputs = 1,
@@ -191,7 +191,7 @@ OpDef one_input(std::string_view name, Result<void> (*infer)(InferContext&),
           .reference = kernel};
 }
 
-std::vector<OpDef> make_defs() {
+constexpr auto make_defs() {
   OpDef extractor =
       one_input("ArrayFeatureExtractor", infer_extractor, array_feature_extractor_reference);
   extractor.min_inputs = extractor.max_inputs = 2;
@@ -205,7 +205,7 @@ std::vector<OpDef> make_defs() {
   OpDef classifier =
       one_input("LinearClassifier", infer_linear_classifier, linear_classifier_reference);
   classifier.max_outputs = 2;
-  return {
+  return std::to_array<OpDef>({
       extractor,
       one_input("Binarizer", infer_same<kNumeric>, binarizer_reference),
       encoder,
@@ -218,13 +218,13 @@ std::vector<OpDef> make_defs() {
       one_input("LinearRegressor", infer_linear_regressor, linear_regressor_reference),
       classifier,
       one_input("TreeEnsemble", infer_tree_ensemble, tree_ensemble_reference),
-  };
+  });
 }
 
 }  // namespace
 
 std::span<const OpDef> op_defs() {
-  static const std::vector<OpDef> kDefs = make_defs();
+  static constexpr auto kDefs = make_defs();
   return kDefs;
 }
 

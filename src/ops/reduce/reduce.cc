@@ -1,6 +1,7 @@
 #include "ops/reduce/reduce.h"
 
 #include <algorithm>
+#include <array>
 
 #include "base/text.h"
 #include "op/operand.h"
@@ -141,8 +142,9 @@ op::Cost cost_input(const NodeView& node) {
   return {shape ? static_cast<double>(shape->elements()) : 0.0};
 }
 
-OpDef reduction(std::string_view name, Result<void> (*infer)(InferContext&), plan::KernelFn kernel,
-                Result<void> (*upgrade)(UpgradeContext&) = upgrade_axes<18>) {
+constexpr OpDef reduction(std::string_view name, Result<void> (*infer)(InferContext&),
+                          plan::KernelFn kernel,
+                          Result<void> (*upgrade)(UpgradeContext&) = upgrade_axes<18>) {
   return {.name = name,
           .min_inputs = 1,
           .max_inputs = 2,
@@ -152,8 +154,8 @@ OpDef reduction(std::string_view name, Result<void> (*infer)(InferContext&), pla
           .cost = cost_input};
 }
 
-OpDef along_axis(std::string_view name, int inputs, Result<void> (*infer)(InferContext&),
-                 plan::KernelFn kernel) {
+constexpr OpDef along_axis(std::string_view name, int inputs, Result<void> (*infer)(InferContext&),
+                           plan::KernelFn kernel) {
   return {.name = name,
           .min_inputs = inputs,
           .max_inputs = inputs,
@@ -162,9 +164,9 @@ OpDef along_axis(std::string_view name, int inputs, Result<void> (*infer)(InferC
           .cost = cost_input};
 }
 
-std::vector<OpDef> make_defs() {
+constexpr auto make_rows() {
   constexpr auto numbers = infer_reduce<op::kNumbers>;
-  std::vector<OpDef> defs = {
+  return std::to_array<OpDef>({
       reduction("ReduceSum", infer_counting<false>, reduce_sum_reference, upgrade_axes<13>),
       reduction("ReduceMean", numbers, reduce_mean_reference),
       reduction("ReduceMax", infer_reduce<kOrdered>, reduce_max_reference),
@@ -179,7 +181,13 @@ std::vector<OpDef> make_defs() {
       along_axis("ArgMin", 1, infer_arg, arg_min_reference),
       along_axis("CumSum", 2, infer_cumulate, cum_sum_reference),
       along_axis("CumProd", 2, infer_cumulate, cum_prod_reference),
-  };
+  });
+}
+
+// A table in the binary, but for the kernels.
+std::vector<OpDef> make_defs() {
+  static constexpr auto kRows = make_rows();
+  std::vector<OpDef> defs(kRows.begin(), kRows.end());
   for (OpDef& def : defs) def.cpu = reduce_cpu(def.name);
   return defs;
 }

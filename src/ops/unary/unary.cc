@@ -243,7 +243,8 @@ op::Cost cost_elementwise(const NodeView& node) {
   return {shape ? static_cast<double>(shape->elements()) : 0.0};
 }
 
-OpDef simple(std::string_view name, Result<void> (*infer)(InferContext&), plan::KernelFn kernel) {
+constexpr OpDef simple(std::string_view name, Result<void> (*infer)(InferContext&),
+                       plan::KernelFn kernel) {
   return {.name = name,
           .min_inputs = 1,
           .max_inputs = 1,
@@ -252,8 +253,9 @@ OpDef simple(std::string_view name, Result<void> (*infer)(InferContext&), plan::
           .cost = cost_elementwise};
 }
 
-OpDef microsoft(std::string_view name, int max_inputs, Result<void> (*infer)(InferContext&),
-                plan::KernelFn kernel, std::string_view meaning) {
+constexpr OpDef microsoft(std::string_view name, int max_inputs,
+                          Result<void> (*infer)(InferContext&), plan::KernelFn kernel,
+                          std::string_view meaning) {
   OpDef def = simple(name, infer, kernel);
   def.domain = "com.microsoft";
   def.max_inputs = max_inputs;
@@ -261,15 +263,32 @@ OpDef microsoft(std::string_view name, int max_inputs, Result<void> (*infer)(Inf
   return def;
 }
 
-OpDef experimental(std::string_view name, plan::KernelFn kernel, std::string_view meaning) {
+constexpr OpDef experimental(std::string_view name, plan::KernelFn kernel,
+                             std::string_view meaning) {
   OpDef def = simple(name, infer_same<op::kFloats>, kernel);
   def.nonstandard = meaning;
   return def;
 }
 
-std::vector<OpDef> make_defs() {
+constexpr auto make_rows() {
   constexpr auto floats = infer_same<op::kFloats>;
-  std::vector<OpDef> defs = {
+  OpDef identity = simple("Identity", infer_identity, identity_reference);
+  identity.view = true;
+  identity.cost = nullptr;
+  OpDef clip = simple("Clip", infer_clip, clip_reference);
+  clip.max_inputs = 3;
+  clip.upgrade = upgrade_clip;
+  OpDef prelu = simple("PRelu", infer_prelu, prelu_reference);
+  prelu.min_inputs = prelu.max_inputs = 2;
+  prelu.upgrade = upgrade_prelu;
+  OpDef swiglu = simple("SwiGLU", infer_swiglu, swiglu_reference);
+  swiglu.min_inputs = swiglu.max_inputs = 2;
+  OpDef image_scaler = experimental(
+      "ImageScaler", image_scaler_reference,
+      "scale * x + bias of the channel; an experimental operator of ONNX before opset 10, which "
+      "Core ML converters emit.");
+  image_scaler.infer = infer_image_scaler;
+  return std::to_array<OpDef>({
       simple("Abs", infer_sign_change<false>, abs_reference),
       simple("Neg", infer_sign_change<true>, neg_reference),
       simple("Ceil", floats, ceil_reference),
@@ -332,28 +351,18 @@ std::vector<OpDef> make_defs() {
       microsoft("BiasSplitGelu", 2, infer_bias_split_gelu, bias_split_gelu_reference,
                 "With x + bias split in two along the last axis: left * Gelu(right); ONNX "
                 "Runtime's optimiser emits it for diffusion models."),
-  };
-  OpDef identity = simple("Identity", infer_identity, identity_reference);
-  identity.view = true;
-  identity.cost = nullptr;
-  defs.push_back(identity);
-  OpDef clip = simple("Clip", infer_clip, clip_reference);
-  clip.max_inputs = 3;
-  clip.upgrade = upgrade_clip;
-  defs.push_back(clip);
-  OpDef prelu = simple("PRelu", infer_prelu, prelu_reference);
-  prelu.min_inputs = prelu.max_inputs = 2;
-  prelu.upgrade = upgrade_prelu;
-  defs.push_back(prelu);
-  OpDef swiglu = simple("SwiGLU", infer_swiglu, swiglu_reference);
-  swiglu.min_inputs = swiglu.max_inputs = 2;
-  defs.push_back(swiglu);
-  OpDef image_scaler = experimental(
-      "ImageScaler", image_scaler_reference,
-      "scale * x + bias of the channel; an experimental operator of ONNX before opset 10, which "
-      "Core ML converters emit.");
-  image_scaler.infer = infer_image_scaler;
-  defs.push_back(image_scaler);
+      identity,
+      clip,
+      prelu,
+      swiglu,
+      image_scaler,
+  });
+}
+
+// A table in the binary, but for the kernels.
+std::vector<OpDef> make_defs() {
+  static constexpr auto kRows = make_rows();
+  std::vector<OpDef> defs(kRows.begin(), kRows.end());
   for (OpDef& def : defs) def.cpu = unary_cpu(def.domain, def.name);
   return defs;
 }
