@@ -12,7 +12,8 @@ export const flags = [
 ];
 
 export async function launch() {
-  const browser = await launchBrowser('chromium', {args: flags, webgpu: false, protocolTimeout: 1_800_000});
+  // As a visitor's browser, which reports no requests to anybody.
+  const browser = await launchBrowser('chromium', {args: flags, webgpu: false, protocolTimeout: 1_800_000, network: false});
   const child = browser.process();
   return {
     browser,
