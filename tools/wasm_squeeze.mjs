@@ -5,12 +5,13 @@
 // needs. Format: the core specification, "Binary Format", with threads and relaxed SIMD.
 import {createHash} from 'node:crypto';
 
-const CUSTOM = 0, IMPORTS = 2, FUNCTIONS = 3, EXPORTS = 7, START = 8, ELEMENTS = 9, CODE = 10;
+export const IMPORTS = 2;
+const CUSTOM = 0, FUNCTIONS = 3, EXPORTS = 7, START = 8, ELEMENTS = 9, CODE = 10;
 
 // Indices below this take one byte.
 const ONE_BYTE = 128;
 
-class Reader {
+export class Reader {
   constructor(bytes, at = 0) {
     this.bytes = bytes;
     this.at = at;
@@ -115,7 +116,8 @@ function numbersIn(bytes, begin, end) {
   return numbers;
 }
 
-function sectionsOf(bytes) {
+/** [{id, begin, end}] of a module: where their bodies lie. */
+export function sectionsOf(bytes) {
   const sections = [];
   const reader = new Reader(bytes, 8);
   while (reader.at < bytes.length) {
@@ -127,21 +129,22 @@ function sectionsOf(bytes) {
   return sections;
 }
 
-function importedFunctions(bytes, section) {
-  if (!section) return 0;
+/** [{kind, at}] of the import section, which may be missing: 0 a function, 1 a table, 2 a memory, 3 a global; at: where its type lies. */
+export function importsOf(bytes, section) {
+  if (!section) return [];
   const reader = new Reader(bytes, section.begin);
-  let functions = 0;
-  for (let left = reader.unsigned(); left > 0; --left) {
+  return Array.from({length: reader.unsigned()}, () => {
     reader.name();
     reader.name();
     const kind = reader.byte();
-    if (kind === 0) reader.number(), ++functions;
+    const at = reader.at;
+    if (kind === 0) reader.number();
     else if (kind === 1) reader.number(), reader.limits();
     else if (kind === 2) reader.limits();
     else if (kind === 3) reader.at += 2;
     else throw new Error(`an import is of kind ${kind}, which is not known here`);
-  }
-  return functions;
+    return {kind, at};
+  });
 }
 
 /** Defined functions: {type, begin, end, numbers}. */
@@ -248,7 +251,7 @@ function elementsOf(bytes, {begin}, indexOf) {
  */
 export function squeeze(bytes) {
   const sections = sectionsOf(bytes);
-  const imported = importedFunctions(bytes, sections.find(({id}) => id === IMPORTS));
+  const imported = importsOf(bytes, sections.find(({id}) => id === IMPORTS)).filter(({kind}) => kind === 0).length;
   const functions = functionsOf(bytes, sections);
   const {order, indexOf} = numberAnew(functions, foldIdentical(bytes, functions, imported), imported);
   const contents = section => {
