@@ -20,8 +20,8 @@ namespace sluice {
 // An Error on its way up: one word, since nearly every function hands some on.
 class [[nodiscard]] SLUICE_ONE_WORD Failure {
  public:
+  Failure() = default;  // none
   explicit Failure(Error&& error);
-  explicit Failure(Error* error) : error_(error) {}  // owned from now on
   Failure(Failure&& other) noexcept : error_(std::exchange(other.error_, nullptr)) {}
   Failure& operator=(Failure&& other) noexcept {
     std::swap(error_, other.error_);
@@ -31,11 +31,10 @@ class [[nodiscard]] SLUICE_ONE_WORD Failure {
     if (error_ != nullptr) destroy();
   }
   Error* get() const { return error_; }  // null: none, or it was handed on
-  Error* release() { return std::exchange(error_, nullptr); }
 
  private:
   void destroy();
-  Error* error_;
+  Error* error_ = nullptr;
 };
 
 template <class T = void>
@@ -98,7 +97,7 @@ class [[nodiscard]] Result {
 template <>
 class [[nodiscard]] SLUICE_ONE_WORD Result<void> {
  public:
-  Result() : error_(static_cast<Error*>(nullptr)) {}
+  Result() = default;
   Result(Error error) : error_(std::move(error)) {}        // NOLINT: implicit by design
   Result(Failure failure) : error_(std::move(failure)) {}  // NOLINT
 
