@@ -1,8 +1,6 @@
 #include "op/op.h"
 
 #include <algorithm>
-#include <bit>
-#include <functional>
 
 #include "base/text.h"
 
@@ -153,38 +151,26 @@ void UpgradeContext::add_after(std::string_view op, std::vector<ir::ValueId> mor
 }
 
 Registry::Registry(std::span<const std::span<const OpDef>> families) {
-  size_t count = 0;
-  for (const auto& family : families) count += family.size();
-  SLUICE_CHECK(count < UINT16_MAX);
-  defs_.reserve(count);
-  places_.resize(std::bit_ceil(2 * count + 1), 0);
   for (const auto& family : families) {
-    for (const OpDef& def : family) {
-      defs_.push_back(&def);
-      uint16_t& place = places_[place_of(def.domain, def.name)];
-      SLUICE_CHECK(place == 0 && "an operator is defined twice");
-      place = static_cast<uint16_t>(defs_.size());
-    }
+    for (const OpDef& def : family) defs_.push_back(&def);
   }
-}
-
-size_t Registry::place_of(std::string_view domain, std::string_view name) const {
-  const size_t mask = places_.size() - 1;
-  // Few names are in two domains.
-  size_t at = std::hash<std::string_view>()(name);
-  for (;; ++at) {
-    const uint16_t place = places_[at & mask];
-    if (place == 0) break;
-    const OpDef& def = *defs_[place - 1];
-    if (def.name == name && def.domain == domain) break;
+  by_name_ = NameTable(defs_.size());
+  for (size_t row = 0; row < defs_.size(); ++row) {
+    const OpDef& def = *defs_[row];
+    uint16_t& place = by_name_.place(def.name, [&](size_t other) {
+      return defs_[other]->name == def.name && defs_[other]->domain == def.domain;
+    });
+    SLUICE_CHECK(place == NameTable::kFree && "an operator is defined twice");
+    place = static_cast<uint16_t>(row);
   }
-  return at & mask;
 }
 
 const OpDef* Registry::find(std::string_view domain, std::string_view name) const {
   if (domain == "ai.onnx") domain = "";
-  const uint16_t place = places_[place_of(domain, name)];
-  return place == 0 ? nullptr : defs_[place - 1];
+  const size_t row = by_name_.find(name, [&](size_t other) {
+    return defs_[other]->name == name && defs_[other]->domain == domain;
+  });
+  return row == NameTable::kFree ? nullptr : defs_[row];
 }
 
 namespace {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/function_ref.h"
+#include "base/name_table.h"
 #include "base/result.h"
 #include "ir/graph.h"
 #include "plan/kernel.h"
@@ -143,10 +144,8 @@ class Registry {
   std::span<const OpDef* const> all() const { return defs_; }
 
  private:
-  // Where an operator stands in `places_`, or would stand.
-  size_t place_of(std::string_view domain, std::string_view name) const;
   std::vector<const OpDef*> defs_;
-  std::vector<uint16_t> places_;  // a hash table with open addressing: 1 + index in defs_; 0: free
+  NameTable by_name_;  // rows of defs_; few names are in two domains
 };
 
 // Runs inference on one node and stores what it found in the graph. Types already present (from the

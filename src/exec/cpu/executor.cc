@@ -2,10 +2,9 @@
 
 #include <algorithm>
 #include <atomic>
-#include <bit>
 #include <chrono>
-#include <functional>
 
+#include "base/name_table.h"
 #include "base/sanitizer.h"
 #include "base/text.h"
 #include "plan/arena_lives.h"
@@ -20,36 +19,29 @@ using plan::Storage;
 
 namespace {
 
-// The kernels of a build, found by name: a hash table with open addressing.
+// The kernels of a build, found by name. Of two under one name the first counts.
 class Kernels {
+  auto called(std::string_view name) const {
+    return [this, name](size_t row) { return table_[row].name == name; };
+  }
+
  public:
   explicit Kernels(std::span<const plan::CpuKernel> table)
-      : table_(table.begin(), table.end()),
-        places_(std::bit_ceil(2 * table.size() + 1), kFree),
-        mask_(places_.size() - 1) {
-    for (size_t i = 0; i < table_.size(); ++i) {
-      const size_t at = place_of(table_[i].name);
-      if (places_[at] == kFree) places_[at] = static_cast<uint32_t>(i);
+      : table_(table.begin(), table.end()), by_name_(table.size()) {
+    for (size_t row = 0; row < table_.size(); ++row) {
+      uint16_t& place = by_name_.place(table_[row].name, called(table_[row].name));
+      if (place == NameTable::kFree) place = static_cast<uint16_t>(row);
     }
   }
   // Null where there is none.
   const plan::CpuKernel* find(std::string_view name) const {
-    const uint32_t i = places_[place_of(name)];
-    return i == kFree ? nullptr : &table_[i];
+    const size_t row = by_name_.find(name, called(name));
+    return row == NameTable::kFree ? nullptr : &table_[row];
   }
 
  private:
-  static constexpr uint32_t kFree = UINT32_MAX;
-  // Where `name` stands, or would stand.
-  size_t place_of(std::string_view name) const {
-    size_t at = std::hash<std::string_view>()(name) & mask_;
-    while (places_[at] != kFree && table_[places_[at]].name != name) at = (at + 1) & mask_;
-    return at;
-  }
-
   std::vector<plan::CpuKernel> table_;
-  std::vector<uint32_t> places_;
-  size_t mask_;
+  NameTable by_name_;
 };
 
 struct StepState {
