@@ -242,22 +242,13 @@ class PartPlacer {
     if (begin % 64 != 0 || own == root || mine.bytes == 0 || all.bytes == 0) return false;
     if (plan_.slot(own).storage != Storage::kArena) return false;
     if (plan_.slot(root).storage != Storage::kArena) return false;
-    if (slot_bytes(plan_.slot(part)) != mine.bytes || offset_of(part) != 0) return false;
+    if (slot_bytes(plan_.slot(part)) != mine.bytes || plan_.root_offset(part) != 0) return false;
     const auto shares = [&](SlotId other) { return other != kNoSlot && plan_.root(other) == own; };
     if (std::ranges::count_if(step.inputs, shares) != 1) return false;
     // Whatever is written over the part later would be written over the whole, and the other way
     // round, where the part is still read.
     if (mine.first < 0 || mine.last_written > now) return false;
     return mine.last_read <= now || all.last_written <= now;
-  }
-
-  // Bytes from the beginning of the root's memory.
-  uint64_t offset_of(SlotId id) const {
-    uint64_t offset = 0;
-    for (; plan_.slot(id).storage == Storage::kAlias; id = plan_.slot(id).alias_of) {
-      offset += plan_.slot(id).alias_offset_bytes;
-    }
-    return offset;
   }
 
   // Never costs memory: the part's bytes are in use from the part's first step to the whole's last,

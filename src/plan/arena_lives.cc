@@ -80,11 +80,7 @@ std::vector<Life> arena_lives(const Plan& plan, const Dim::Environment& symbols,
     for (size_t s = 0; s < plan.slots.size(); ++s) {
       const auto root = static_cast<size_t>(plan.root(static_cast<SlotId>(s)));
       if (!is_sliced[root] || bytes[root] == 0 || steps[s].first < 0) continue;
-      uint64_t offset = 0;
-      for (auto id = static_cast<SlotId>(s); plan.slot(id).storage == Storage::kAlias;
-           id = plan.slot(id).alias_of) {
-        offset += plan.slot(id).alias_offset_bytes;
-      }
+      const uint64_t offset = plan.root_offset(static_cast<SlotId>(s));
       const uint64_t own = slot_bytes(plan.slots[s], symbols).value_or(bytes[root]);
       const uint64_t begin = std::min(offset / alignment * alignment, bytes[root]);
       const uint64_t room = bytes[root] - begin, needed = own + (offset - begin);

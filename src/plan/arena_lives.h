@@ -11,14 +11,8 @@
 
 namespace sluice::plan {
 
-struct Life {
-  SlotId root = kNoSlot;
-  uint64_t begin = 0, end = 0;  // bytes of the root
-  int first = 0, last = 0;      // steps
-};
-
 // Of all arena slots that have bytes (by slot, as in MemoryLayout), in the order of slots, then of
-// bytes. Bounds are multiples of `alignment`, as `bytes` must be.
+// bytes, which are those of the root. Bounds are multiples of `alignment`, as `bytes` must be.
 std::vector<Life> arena_lives(const Plan& plan, const Dim::Environment& symbols,
                               std::span<const uint64_t> bytes, uint64_t alignment);
 

@@ -95,33 +95,33 @@ Result<DeviceLayout> lay_out_device(const Plan& plan, const Dim::Environment& sy
     std::ranges::stable_sort(order, [&](SlotId a, SlotId b) {
       return layout.slot_bytes[static_cast<size_t>(a)] > layout.slot_bytes[static_cast<size_t>(b)];
     });
-    struct Life {
+    struct Tenant {
       int first, last;
       bool uploaded, poisoned;
     };
-    std::vector<std::vector<Life>> lives;
+    std::vector<std::vector<Tenant>> tenants;
     for (const SlotId id : order) {
       const size_t s = static_cast<size_t>(id);
       const Slot& slot = plan.slot(id);
       const bool forever = slot.storage == Storage::kConstant;
-      const Life life = {.first = forever ? -1 : slot.first_step,
-                         .last = forever ? INT32_MAX : slot.last_step,
-                         .uploaded = uploaded[s],
-                         .poisoned = poisoned[s]};
+      const Tenant own = {.first = forever ? -1 : slot.first_step,
+                          .last = forever ? INT32_MAX : slot.last_step,
+                          .uploaded = uploaded[s],
+                          .poisoned = poisoned[s]};
       size_t buffer = 0;
-      for (; buffer < lives.size(); ++buffer) {
-        if (!forever && std::ranges::none_of(lives[buffer], [&](const Life& other) {
-              return (other.first <= life.last && life.first <= other.last) ||
-                     (other.uploaded && life.poisoned) || (other.poisoned && life.uploaded);
+      for (; buffer < tenants.size(); ++buffer) {
+        if (!forever && std::ranges::none_of(tenants[buffer], [&](const Tenant& other) {
+              return (other.first <= own.last && own.first <= other.last) ||
+                     (other.uploaded && own.poisoned) || (other.poisoned && own.uploaded);
             })) {
           break;
         }
       }
-      if (buffer == lives.size()) {
-        lives.emplace_back();
+      if (buffer == tenants.size()) {
+        tenants.emplace_back();
         layout.buffer_bytes.push_back(layout.slot_bytes[s]);
       }
-      lives[buffer].push_back(life);
+      tenants[buffer].push_back(own);
       layout.buffer[s] = static_cast<int32_t>(buffer);
     }
   }
@@ -211,10 +211,7 @@ Result<ResolvedBinding> resolve(const Plan& plan, const DeviceLayout& layout,
     size = std::min(size, rounded);
   }
   result.size_bytes = size;
-  for (SlotId id = bound.range.slot; plan.slot(id).storage == Storage::kAlias;
-       id = plan.slot(id).alias_of) {
-    result.offset_bytes += plan.slot(id).alias_offset_bytes;
-  }
+  result.offset_bytes += plan.root_offset(bound.range.slot);
   return result;
 }
 

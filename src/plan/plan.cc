@@ -11,11 +11,79 @@ namespace sluice::plan {
 
 namespace {
 constexpr uint64_t kSlotAlignment = 64;  // a cache line and the widest vector register
+constexpr uint64_t kWasteWorthPacking = 1 << 20;
+constexpr size_t kMostPackings = 16;
+constexpr size_t kPackingWork = size_t{4} << 20;  // pairs of slots
+}  // namespace
+
+namespace {
+
+// Where the lives of an arena lie when roots are placed one after the other, each as low as it can.
+class Packing {
+ public:
+  explicit Packing(std::span<const std::span<const Life>> lives_of)
+      : offsets(lives_of.size(), 0), lives_of_(lives_of) {}
+
+  // Error (resource): beyond the address space.
+  Result<void> place(std::span<const SlotId> order) {
+    lives.clear();
+    bytes = 0;
+    for (const SlotId id : order) {
+      const std::span<const Life> own = lives_of_[static_cast<size_t>(id)];
+      const Checked offset = lowest(own);
+      offsets[static_cast<size_t>(id)] = offset.value();
+      for (Life life : own) {
+        const Checked end = offset + life.end;
+        if (!end.fits(INT64_MAX)) {
+          return resource_error("The memory plan exceeds the address space");
+        }
+        life.begin += offset.value();
+        life.end = end.value();
+        lives.push_back(life);
+        bytes = std::max(bytes, life.end);
+      }
+    }
+    return {};
+  }
+
+  std::vector<uint64_t> offsets;  // by root
+  std::vector<Life> lives;        // where they lie
+  uint64_t bytes = 0;
+
+ private:
+  // Up, past whatever is in the way of some part, until nothing is.
+  Checked lowest(std::span<const Life> own) {
+    together_.clear();
+    std::ranges::copy_if(lives, std::back_inserter(together_), [&](const Life& other) {
+      return std::ranges::any_of(own, [&](const Life& life) {
+        return other.first <= life.last && life.first <= other.last;
+      });
+    });
+    Checked offset(0);
+    const auto in_the_way = [&](const Life& other) {
+      for (const Life& life : own) {
+        if (other.last < life.first || life.last < other.first) continue;
+        const uint64_t begin = offset.value() + life.begin, end = offset.value() + life.end;
+        if (other.end <= begin || end <= other.begin) continue;
+        offset = Checked(other.end - life.begin);
+        return true;
+      }
+      return false;
+    };
+    // Offsets only grow, and each step clears one block that is in the way.
+    while (offset.valid() && std::ranges::any_of(together_, in_the_way)) {
+    }
+    return offset;
+  }
+
+  std::span<const std::span<const Life>> lives_of_;
+  std::vector<Life> together_;  // what is placed and in use at some time of a root's
+};
+
 }  // namespace
 
 Result<MemoryLayout> lay_out(const Plan& plan, const Dim::Environment& symbols) {
   MemoryLayout layout;
-  layout.offsets.assign(plan.slots.size(), 0);
   layout.bytes.assign(plan.slots.size(), 0);
   std::vector<SlotId> order;
   for (size_t s = 0; s < plan.slots.size(); ++s) {
@@ -30,9 +98,6 @@ Result<MemoryLayout> lay_out(const Plan& plan, const Dim::Environment& symbols) 
     layout.bytes[s] = padded.value();
     order.push_back(static_cast<SlotId>(s));
   }
-  std::ranges::stable_sort(order, [&](SlotId a, SlotId b) {
-    return layout.bytes[static_cast<size_t>(a)] > layout.bytes[static_cast<size_t>(b)];
-  });
   const std::vector<Life> lives = arena_lives(plan, symbols, layout.bytes, kSlotAlignment);
   std::vector<std::span<const Life>> lives_of(plan.slots.size());
   for (size_t i = 0; i < lives.size();) {
@@ -42,34 +107,6 @@ Result<MemoryLayout> lay_out(const Plan& plan, const Dim::Environment& symbols) 
     lives_of[root] = std::span(lives).subspan(i, end - i);
     i = end;
   }
-  std::vector<Life> placed;  // where they lie in the arena
-  for (const SlotId id : order) {
-    const auto own = lives_of[static_cast<size_t>(id)];
-    // Up, past whatever is in the way of some part, until nothing is.
-    Checked offset(0);
-    const auto in_the_way = [&](const Life& other) {
-      for (const Life& life : own) {
-        if (other.last < life.first || life.last < other.first) continue;
-        const uint64_t begin = offset.value() + life.begin, end = offset.value() + life.end;
-        if (other.end <= begin || end <= other.begin) continue;
-        offset = Checked(other.end - life.begin);
-        return true;
-      }
-      return false;
-    };
-    // Offsets only grow, and each step clears one block that is in the way.
-    while (offset.valid() && std::ranges::any_of(placed, in_the_way)) {
-    }
-    const Checked end = offset + layout.bytes[static_cast<size_t>(id)];
-    if (!end.fits(INT64_MAX)) return resource_error("The memory plan exceeds the address space");
-    layout.offsets[static_cast<size_t>(id)] = offset.value();
-    layout.arena_bytes = std::max(layout.arena_bytes, end.value());
-    for (Life life : own) {
-      life.begin += offset.value();
-      life.end += offset.value();
-      placed.push_back(life);
-    }
-  }
   std::vector<uint64_t> live(plan.steps.size() + 2, 0);
   for (const Life& life : lives) {
     for (int step = life.first; step <= life.last; ++step) {
@@ -77,6 +114,27 @@ Result<MemoryLayout> lay_out(const Plan& plan, const Dim::Environment& symbols) 
     }
   }
   layout.peak_live_bytes = *std::ranges::max_element(live);
+
+  // The largest first; then, where much is wasted, again with what had to lie highest before all.
+  std::ranges::stable_sort(order, [&](SlotId a, SlotId b) {
+    return layout.bytes[static_cast<size_t>(a)] > layout.bytes[static_cast<size_t>(b)];
+  });
+  Packing best(lives_of), packing(lives_of);
+  SLUICE_TRY(best.place(order));
+  packing = best;
+  const size_t tries =
+      std::min(kMostPackings, kPackingWork / std::max<size_t>(1, order.size() * order.size()));
+  for (size_t n = 0; n < tries && best.bytes >= layout.peak_live_bytes + kWasteWorthPacking; ++n) {
+    const SlotId highest = std::ranges::max_element(packing.lives, {}, &Life::end)->root;
+    const auto at = std::ranges::find(order, highest);
+    std::rotate(order.begin(), at, at + 1);
+    SLUICE_TRY(packing.place(order));
+    if (packing.bytes < best.bytes) best = packing;
+  }
+  layout.arena_bytes = best.bytes;
+  layout.offsets = std::move(best.offsets);
+  layout.lives = std::move(best.lives);
+  std::ranges::sort(layout.lives, {}, &Life::begin);
   return layout;
 }
 

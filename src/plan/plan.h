@@ -81,12 +81,28 @@ struct Plan {
     while (slot(id).storage == Storage::kAlias) id = slot(id).alias_of;
     return id;
   }
+  // Bytes from the beginning of the root's memory to the slot's.
+  uint64_t root_offset(SlotId id) const {
+    uint64_t bytes = 0;
+    for (; slot(id).storage == Storage::kAlias; id = slot(id).alias_of) {
+      bytes += slot(id).alias_offset_bytes;
+    }
+    return bytes;
+  }
+};
+
+// Bytes in use during some steps.
+struct Life {
+  SlotId root = kNoSlot;
+  uint64_t begin = 0, end = 0;
+  int first = 0, last = 0;  // steps
 };
 
 // Where each arena slot lies, for given symbol values.
 struct MemoryLayout {
   std::vector<uint64_t> offsets;  // by slot; only meaningful for arena slots
   std::vector<uint64_t> bytes;    // by slot; 0 when not in the arena
+  std::vector<Life> lives;        // bytes of the arena, by where they begin
   uint64_t arena_bytes = 0;
   uint64_t peak_live_bytes = 0;  // lower bound of any packing: most bytes in use at one step
   uint64_t constant_bytes = 0;

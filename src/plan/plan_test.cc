@@ -34,5 +34,26 @@ TEST(MemoryOfCpuPlans, ValuesThatNeverLiveTogetherShareIt) {
   EXPECT_EQ(layout->arena_bytes, 2u * 4096);
 }
 
+TEST(MemoryOfCpuPlans, WhatHadToLieHighestIsPlacedFirstWhereMuchIsWasted) {
+  constexpr int64_t kUnit = 1 << 18;  // 1 MiB
+  Plan plan;
+  plan.steps.resize(5);
+  plan.slots = {slot(kUnit, 2, 3), slot(2 * kUnit, 1, 2), slot(5 * kUnit, 3, 4),
+                slot(5 * kUnit, 1, 1)};
+  const auto layout = lay_out(plan, {});
+  ASSERT_TRUE(layout.ok());
+  EXPECT_EQ(layout->peak_live_bytes, 7u << 20);
+  EXPECT_EQ(layout->arena_bytes, 7u << 20) << "the largest first takes 8";
+  for (const Life& a : layout->lives) {
+    EXPECT_EQ(a.begin, layout->offsets[static_cast<size_t>(a.root)]);
+    EXPECT_LE(a.end, layout->arena_bytes);
+    for (const Life& b : layout->lives) {
+      const bool together = a.first <= b.last && b.first <= a.last;
+      const bool apart = a.end <= b.begin || b.end <= a.begin;
+      EXPECT_TRUE(a.root == b.root || !together || apart) << a.root << " and " << b.root;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace sluice::plan

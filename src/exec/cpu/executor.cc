@@ -7,7 +7,6 @@
 #include "base/name_table.h"
 #include "base/sanitizer.h"
 #include "base/text.h"
-#include "plan/arena_lives.h"
 
 namespace sluice::exec::cpu {
 
@@ -76,8 +75,6 @@ constexpr size_t kLargeScratchBytes = size_t{2} << 20;
 
 // Blocks up to this that don't fit in there are taken with room to grow.
 constexpr size_t kDoubledScratchBytes = size_t{32} << 20;
-
-constexpr uint64_t kAlignment = 64;  // of what lies in the arena
 
 // A part of the arena that no value needs during a step.
 struct Gap {
@@ -472,10 +469,7 @@ Result<std::unique_ptr<Executor>> Executor::State::create(std::shared_ptr<Plan> 
   }
   state->root_offset.assign(p.slots.size(), 0);
   for (size_t s = 0; s < p.slots.size(); ++s) {
-    for (auto id = static_cast<SlotId>(s); p.slot(id).storage == Storage::kAlias;
-         id = p.slot(id).alias_of) {
-      state->root_offset[s] += p.slot(id).alias_offset_bytes;
-    }
+    state->root_offset[s] = p.root_offset(static_cast<SlotId>(s));
   }
   state->recycled.resize(p.slots.size());
   state->is_output.assign(p.slots.size(), false);
@@ -629,21 +623,13 @@ void Executor::State::find_gaps() {
   gaps.clear();
   if (layout.arena_bytes < kLargeScratchBytes) return;
   gaps.assign(plan->steps.size(), {});
-  // From the beginning of the arena on.
-  std::vector<plan::Life> placed = plan::arena_lives(*plan, symbols, layout.bytes, kAlignment);
-  for (plan::Life& life : placed) {
-    const uint64_t offset = layout.offsets[static_cast<size_t>(life.root)];
-    life.begin += offset;
-    life.end += offset;
-  }
-  std::ranges::sort(placed, {}, &plan::Life::begin);
   for (size_t n = 0; n < gaps.size(); ++n) {
     const auto step = static_cast<int>(n);
     uint64_t at = 0;
     const auto gap_until = [&](uint64_t end) {
       if (end > at && end - at >= kLargeScratchBytes) gaps[n].push_back({at, end});
     };
-    for (const plan::Life& life : placed) {
+    for (const plan::Life& life : layout.lives) {
       if (life.first > step || life.last < step) continue;
       gap_until(life.begin);
       at = std::max(at, life.end);
