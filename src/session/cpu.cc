@@ -3,7 +3,7 @@
 #include <chrono>
 
 #include "base/text.h"
-#include "compile/compile_cpu.h"
+#include "compile/spare_memory.h"
 #include "exec/cpu/executor.h"
 #include "ops/registry.h"
 #include "passes/optimize.h"
@@ -69,7 +69,7 @@ Result<std::unique_ptr<Cpu>> Cpu::create(std::unique_ptr<ir::Graph> graph, const
   compile::CpuOptions compile_options;
   compile_options.reuse_memory = options.fuse;
   compile_options.lend_outputs = lends_results;
-  SLUICE_ASSIGN(auto plan, compile::compile_cpu(ops::registry(), g, compile_options));
+  SLUICE_ASSIGN(auto plan, compile::compile_sparing_memory(ops::registry(), g, compile_options));
   state->compile_seconds = seconds_since(start);
   start = Clock::now();
   auto pool = std::make_shared<exec::cpu::ThreadPool>(options.threads);
