@@ -20,15 +20,16 @@ struct Part {
   int64_t begin = 0, count = 0;
 };
 
-// The parts in their order; nothing where they are not made one after the other, or not known.
+// The parts in their order; nothing where their channels are not known.
 std::optional<std::vector<Part>> parts_of(const ir::Graph& graph, const ir::Node& concat) {
   std::vector<Part> parts;
   int64_t begin = 0;
   for (const ValueId id : concat.inputs) {
+    if (id == ir::kNoValue) return std::nullopt;
     const Type& type = graph.type(id);
     if (!type.is_tensor() || !type.dims || type.dims->size() < 3) return std::nullopt;
     const Dim& channels = (*type.dims)[1];
-    if (!channels.is_known()) return std::nullopt;
+    if (!channels.is_known() || channels.value() < 1) return std::nullopt;
     parts.push_back({id, begin, channels.value()});
     begin += channels.value();
   }
@@ -69,7 +70,7 @@ bool can_split_conv(const ir::Graph& graph, const std::vector<std::vector<NodeId
   const ir::Node& conv = graph.node(node);
   if (conv.full_op() != "Conv" && conv.full_op() != "sluice.FusedConv") return false;
   const ValueId whole = conv.input(0), out = conv.output(0);
-  if (conv.input(3) != ir::kNoValue || conv.attrs.int_or("group", 1) != 1 ||
+  if (out == ir::kNoValue || conv.input(3) != ir::kNoValue || conv.attrs.int_or("group", 1) != 1 ||
       graph.type(out).dtype != DType::kFloat32 || !graph.is_constant(conv.input(1)) ||
       whole == ir::kNoValue || uses[static_cast<size_t>(whole)].size() != 1 ||
       graph.value(whole).producer == ir::kNoNode) {

@@ -95,6 +95,14 @@ TEST(SplitConv, LeavesWhatItCannotCut) {
   read.graph.outputs() = {read.out, read.whole};
   EXPECT_FALSE(read.can_split()) << "the whole is a result";
 
+  Net empty("ac");
+  empty.graph.value(empty.a).type = Type::tensor(DType::kFloat32, {2, 0, 7, 6});
+  EXPECT_FALSE(empty.can_split()) << "a part without channels";
+
+  Net absent("ac");
+  absent.graph.nodes()[3].inputs[0] = ir::kNoValue;
+  EXPECT_FALSE(absent.can_split()) << "a part that is absent";
+
   Net residual;
   residual.graph.nodes().back().inputs.push_back(residual.out);
   EXPECT_FALSE(residual.can_split()) << "there is a residual already";
