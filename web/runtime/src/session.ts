@@ -1,5 +1,5 @@
 // Session: the page's face of one model that is loaded in the worker.
-import {EarlyCollection} from './early_collection.js';
+import {earlyCollection} from './early_collection.js';
 import {SluiceError, throwIfAborted} from './errors.js';
 import {buffersOf, ownedArray} from './protocol.js';
 import type {ModelSource, OpenResult, RunResult, WireFile, WireOptions, WrittenFeed} from './protocol.js';
@@ -30,7 +30,7 @@ export interface Channel {
 }
 
 const channels = new WeakMap<SessionShape, Channel>();
-const collection = new EarlyCollection();
+const collectEarly = earlyCollection();
 
 /** The worker and number of a session that is not disposed. */
 export function channelOf(session: SessionShape): Channel {
@@ -97,7 +97,7 @@ class WorkerSession implements SessionShape {
     if (quick) {
       const result = await quick;
       throwIfAborted(options.signal, 'session.run'); // meanwhile
-      collection.handed(result.results);
+      collectEarly(result.results);
       return this.end(result);
     }
     const made = this.memory?.take() ?? [];
@@ -111,7 +111,7 @@ class WorkerSession implements SessionShape {
       throw thrown;
     });
     this.memory?.end(result.results);
-    if (!options.recycle) collection.handed(result.results);
+    if (!options.recycle) collectEarly(result.results);
     return this.end(result);
   }
 

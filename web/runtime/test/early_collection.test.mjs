@@ -1,7 +1,7 @@
 // When a page's engine is made to collect the results that the page has dropped.
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { EarlyCollection } from '../../../build/web/stage/early_collection.js';
+import { earlyCollection } from '../../../build/web/stage/early_collection.js';
 
 const MIB = 1 << 20;
 
@@ -9,11 +9,11 @@ const MIB = 1 << 20;
 function provoked(bytes, runs, collection = null) {
   const after = [];
   let run = 0;
-  const own = collection ?? new EarlyCollection(() => after.push(run));
+  const own = collection ?? earlyCollection(() => after.push(run));
   const data = new Uint8Array(bytes);
   // Both views lie in one memory, which counts once.
   const results = { y: { dtype: 'uint8', dims: [bytes], data }, z: { dtype: 'uint8', dims: [1], data: data.subarray(1, 2) } };
-  for (run = 1; run <= runs; ++run) own.handed(results);
+  for (run = 1; run <= runs; ++run) own(results);
   return after;
 }
 
@@ -30,7 +30,10 @@ test('results of which few make 64 MiB are left to the engine', () => {
   assert.deepEqual(provoked(16 * MIB, 9), []);
 });
 
-test('another engine is left alone', () => {
-  provoked(MIB, 40, new EarlyCollection(null));
-  provoked(MIB, 40, new EarlyCollection());
+test('an engine that has no room, or is another, is left alone', () => {
+  const full = earlyCollection(() => {
+    throw new RangeError('no room');
+  });
+  provoked(MIB, 40, full);
+  provoked(MIB, 40, earlyCollection());
 });
