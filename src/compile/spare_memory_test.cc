@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "ops/registry.h"
+#include "ops/test_graph.h"
 
 namespace sluice::compile {
 namespace {
@@ -12,27 +12,23 @@ using ir::ValueId;
 constexpr uint64_t kPlane = 1 << 20;  // bytes of a channel
 
 // x[1,c,512,512] -> two convolutions to c channels each, one after the other -> Concat ->
-// convolution to c channels -> convolution to one. Returns the name of the wide one's result.
-struct Net {
-  ir::Graph graph;
-
+// convolution to c channels -> convolution to one.
+struct Net : ops::TestGraph {
   ValueId conv(ValueId in, int64_t from, int64_t to, std::string_view name) {
     const auto weight = Tensor::allocate(DType::kFloat32, Shape{to, from, 1, 1});
     SLUICE_CHECK(weight.ok());
     const ValueId w = graph.add_constant("w", *weight);
-    const ir::NodeId id = graph.add_node("Conv", {in, w});
-    SLUICE_CHECK(op::infer_node(ops::registry(), graph, id).ok());
-    graph.rename(graph.node(id).output(0), name);
-    return graph.node(id).output(0);
+    const ValueId out = emit("Conv", {in, w});
+    graph.rename(out, name);
+    return out;
   }
   explicit Net(int64_t channels) {
     const ValueId x = graph.add_input("x", Type::tensor(DType::kFloat32, {1, channels, 512, 512}));
     const ValueId a = conv(x, channels, channels, "a");
     const ValueId small = conv(a, channels, 1, "small");
     const ValueId b = conv(small, 1, channels, "b");
-    const ir::NodeId join = graph.add_node("Concat", {a, b}, 1, {{"axis", int64_t{1}}});
-    SLUICE_CHECK(op::infer_node(ops::registry(), graph, join).ok());
-    const ValueId wide = conv(graph.node(join).output(0), 2 * channels, channels, "wide");
+    const ValueId join = emit("Concat", {a, b}, {{"axis", int64_t{1}}});
+    const ValueId wide = conv(join, 2 * channels, channels, "wide");
     graph.outputs() = {conv(wide, channels, 1, "out")};
   }
   uint64_t arena(const CpuOptions& options = {}) {

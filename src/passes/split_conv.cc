@@ -65,15 +65,13 @@ Result<Tensor> channels_of(const Tensor& weight, const std::vector<Part>& parts)
 
 }  // namespace
 
-bool can_split_conv(const ir::Graph& graph, const std::vector<std::vector<NodeId>>& uses,
-                    NodeId node) {
+bool can_split_conv(const ir::Graph& graph, NodeId node) {
   const ir::Node& conv = graph.node(node);
   if (conv.full_op() != "Conv" && conv.full_op() != "sluice.FusedConv") return false;
   const ValueId whole = conv.input(0), out = conv.output(0);
   if (out == ir::kNoValue || conv.input(3) != ir::kNoValue || conv.attrs.int_or("group", 1) != 1 ||
       graph.type(out).dtype != DType::kFloat32 || !graph.is_constant(conv.input(1)) ||
-      whole == ir::kNoValue || uses[static_cast<size_t>(whole)].size() != 1 ||
-      graph.value(whole).producer == ir::kNoNode) {
+      whole == ir::kNoValue || graph.value(whole).producer == ir::kNoNode) {
     return false;
   }
   const ir::Node& concat = graph.node(graph.value(whole).producer);
@@ -85,17 +83,16 @@ bool can_split_conv(const ir::Graph& graph, const std::vector<std::vector<NodeId
   if (!parts) return false;
   const NodeId last = graph.value((*parts)[last_made(graph, *parts)].value).producer;
   const Tensor& weight = *graph.value(conv.input(1)).constant;
+  const auto producer = [&](const Part& part) { return graph.value(part.value).producer; };
   return weight.rank() >= 3 && weight.dim(1) == parts->back().begin + parts->back().count &&
          dtype_bits(weight.dtype()) % 8 == 0 && last != ir::kNoNode &&
-         std::ranges::count(
-             *parts, last, [&](const Part& part) { return graph.value(part.value).producer; }) == 1;
+         std::ranges::count(*parts, last, producer) == 1 &&
+         graph.uses()[static_cast<size_t>(whole)].size() == 1;
 }
 
 Result<void> split_conv(ir::Graph& graph, NodeId node) {
-  const ir::Node concat = [&] {
-    const ir::Node& made = graph.node(graph.value(graph.node(node).input(0)).producer);
-    return ir::Node{made.domain, made.op, made.name, made.inputs, made.outputs, made.attrs, {}};
-  }();
+  const NodeId join_node = graph.value(graph.node(node).input(0)).producer;
+  const ir::Node& concat = graph.node(join_node);
   std::vector<Part> early = *parts_of(graph, concat);
   const auto last = early.begin() + static_cast<std::ptrdiff_t>(last_made(graph, early));
   const Part late = *last;
@@ -137,8 +134,7 @@ Result<void> split_conv(ir::Graph& graph, NodeId node) {
   conv.op = "FusedConv";
   conv.inputs = {late.value, rest, conv.input(2), sum};
   std::vector<bool> dead(graph.nodes().size() + first.size(), false);
-  const NodeId gone = graph.value(concat.output(0)).producer;
-  dead[static_cast<size_t>(gone) + (gone >= before ? first.size() : 0)] = true;
+  dead[static_cast<size_t>(join_node) + (join_node >= before ? first.size() : 0)] = true;
   graph.nodes().insert(graph.nodes().begin() + before, std::make_move_iterator(first.begin()),
                        std::make_move_iterator(first.end()));
   graph.normalize(dead);

@@ -3,11 +3,9 @@
 //
 //   Conv(Concat(a, b), w, bias)  ->  FusedConv(b, w_b, bias, Conv(a, w_a))
 //
-// Equal up to rounding. It costs one more way of the result through memory, so it is for the one
-// convolution where most memory is in use (compile/spare_memory).
+// Equal up to rounding. It costs one more way of the result through memory, so it is for the
+// convolutions where most memory is in use (compile/spare_memory).
 #pragma once
-
-#include <vector>
 
 #include "base/result.h"
 #include "ir/graph.h"
@@ -17,8 +15,7 @@ namespace sluice::passes {
 // Whether `node` is a Conv or FusedConv of float32 that can be cut: one group, no residual, a
 // constant weight, alone in reading a Concat of known channels whose last part is made after the
 // others.
-bool can_split_conv(const ir::Graph& graph, const std::vector<std::vector<ir::NodeId>>& uses,
-                    ir::NodeId node);
+bool can_split_conv(const ir::Graph& graph, ir::NodeId node);
 
 // Of a node that can_split_conv. Nodes and producers are numbered anew.
 Result<void> split_conv(ir::Graph& graph, ir::NodeId node);

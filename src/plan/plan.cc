@@ -14,9 +14,6 @@ constexpr uint64_t kSlotAlignment = 64;  // a cache line and the widest vector r
 constexpr uint64_t kWasteWorthPacking = 1 << 20;
 constexpr size_t kMostPackings = 16;
 constexpr size_t kPackingWork = size_t{4} << 20;  // pairs of slots
-}  // namespace
-
-namespace {
 
 // Where the lives of an arena lie when roots are placed one after the other, each as low as it can.
 class Packing {
@@ -107,13 +104,13 @@ Result<MemoryLayout> lay_out(const Plan& plan, const Dim::Environment& symbols) 
     lives_of[root] = std::span(lives).subspan(i, end - i);
     i = end;
   }
-  std::vector<uint64_t> live(plan.steps.size() + 2, 0);
+  layout.live_bytes.assign(plan.steps.size() + 1, 0);
   for (const Life& life : lives) {
     for (int step = life.first; step <= life.last; ++step) {
-      live[static_cast<size_t>(step + 1)] += life.end - life.begin;
+      layout.live_bytes[static_cast<size_t>(step)] += life.end - life.begin;
     }
   }
-  layout.peak_live_bytes = *std::ranges::max_element(live);
+  layout.peak_live_bytes = *std::ranges::max_element(layout.live_bytes);
 
   // The largest first; then, where much is wasted, again with what had to lie highest before all.
   std::ranges::stable_sort(order, [&](SlotId a, SlotId b) {

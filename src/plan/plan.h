@@ -103,8 +103,10 @@ struct MemoryLayout {
   std::vector<uint64_t> offsets;  // by slot; only meaningful for arena slots
   std::vector<uint64_t> bytes;    // by slot; 0 when not in the arena
   std::vector<Life> lives;        // bytes of the arena, by where they begin
+  // Bytes in use during each step; the last: of what is read after the run.
+  std::vector<uint64_t> live_bytes;
   uint64_t arena_bytes = 0;
-  uint64_t peak_live_bytes = 0;  // lower bound of any packing: most bytes in use at one step
+  uint64_t peak_live_bytes = 0;  // the most of live_bytes: lower bound of any packing
   uint64_t constant_bytes = 0;
 };
 
