@@ -10,22 +10,14 @@
 #include "compile/place_slices.h"
 #include "exec/cpu/executor.h"
 #include "exec/cpu/thread_pool.h"
-#include "op/case.h"
-#include "op/op.h"
-#include "ops/registry.h"
+#include "ops/test_graph.h"
 
 namespace sluice::compile {
 namespace {
 
 using ir::ValueId;
 
-struct Built {
-  ir::Graph graph;
-  ValueId emit(std::string_view op, std::vector<ValueId> inputs, AttrMap attrs = {}) {
-    const ir::NodeId id = graph.add_node(op, std::move(inputs), 1, std::move(attrs));
-    SLUICE_CHECK(op::infer_node(ops::registry(), graph, id).ok());
-    return graph.node(id).outputs[0];
-  }
+struct Built : ops::TestGraph {
   ValueId join(std::vector<ValueId> parts) {
     return emit("Concat", std::move(parts), {{"axis", int64_t{1}}});
   }

@@ -2,26 +2,20 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <memory>
 
 #include "base/text.h"
 #include "ir/text.h"
 #include "ir/verify.h"
-#include "op/interpreter.h"
-#include "ops/registry.h"
+#include "ops/test_graph.h"
 #include "passes/eliminate_dead.h"
 
 namespace sluice::passes {
 namespace {
 
 using ir::ValueId;
-
-int count(const ir::Graph& graph, std::string_view op) {
-  int n = 0;
-  for (const ir::Node& node : graph.nodes()) n += node.op == op;
-  return n;
-}
 
 std::unique_ptr<ir::Graph> parsed(std::string_view text) {
   auto graph = ir::parse_text(text);
@@ -57,23 +51,12 @@ void expect_same(const ir::Graph& before, const ir::Graph& after) {
 }
 
 // A graph of islands in NCHW between Transposes, as the TFLite importer makes them.
-struct Builder {
-  ir::Graph graph;
-  ValueId emit(std::string_view op, std::vector<ValueId> inputs, AttrMap attrs = {}) {
-    const ir::NodeId id = graph.add_node(op, std::move(inputs), 1, std::move(attrs));
-    const auto done = op::infer_node(ops::registry(), graph, id);
-    SLUICE_CHECK(done.ok());
-    return graph.node(id).outputs[0];
-  }
+struct Builder : ops::TestGraph {
   ValueId nchw(ValueId x) {
     return emit("Transpose", {x}, {{"perm", std::vector<int64_t>{0, 3, 1, 2}}});
   }
   ValueId nhwc(ValueId x) {
     return emit("Transpose", {x}, {{"perm", std::vector<int64_t>{0, 2, 3, 1}}});
-  }
-  ValueId ints(std::vector<int64_t> v) {
-    return graph.add_constant("i", Tensor::of<int64_t>(Shape{static_cast<int64_t>(v.size())},
-                                                       std::span<const int64_t>(v)));
   }
   // An operator that only NCHW has.
   ValueId island(ValueId x) {
@@ -92,7 +75,7 @@ TEST(EliminateTranspose, InversePairsVanish) {
   ASSERT_TRUE(ir::verify(b.graph).ok());
   expect_same(*before, b.graph);
   eliminate_dead(b.graph);
-  EXPECT_EQ(count(b.graph, "Transpose"), 2) << "one in, one out";
+  EXPECT_EQ(b.count("Transpose"), 2) << "one in, one out";
 }
 
 TEST(EliminateTranspose, OnesMoveByReshape) {
@@ -104,7 +87,7 @@ TEST(EliminateTranspose, OnesMoveByReshape) {
   EXPECT_EQ(reshape_for_transpose(b.graph), 1) << "only the first keeps the order of 2, 4 and 5";
   ASSERT_TRUE(ir::verify(b.graph).ok());
   expect_same(*before, b.graph);
-  EXPECT_EQ(count(b.graph, "Reshape"), 1);
+  EXPECT_EQ(b.count("Reshape"), 1);
 }
 
 TEST(EliminateTranspose, MovesThroughElementwiseAndJoins) {
@@ -131,7 +114,7 @@ TEST(EliminateTranspose, MovesThroughElementwiseAndJoins) {
   ASSERT_TRUE(ir::verify(b.graph).ok());
   expect_same(*before, b.graph);
   eliminate_dead(b.graph);
-  EXPECT_EQ(count(b.graph, "Transpose"), 2) << ir::to_text(b.graph, {8});
+  EXPECT_EQ(b.count("Transpose"), 2) << ir::to_text(b.graph, {8});
 }
 
 TEST(EliminateTranspose, NamesKeepTheirMeaning) {
@@ -173,7 +156,7 @@ TEST(EliminateTranspose, QuantizationFollowsItsAxis) {
   eliminate_transpose(b.graph);
   expect_same(*before, b.graph);
   eliminate_dead(b.graph);
-  EXPECT_EQ(count(b.graph, "Transpose"), 2);
+  EXPECT_EQ(b.count("Transpose"), 2);
 }
 
 TEST(EliminateTranspose, TextToText) {
@@ -188,7 +171,8 @@ TEST(EliminateTranspose, TextToText) {
 )");
   eliminate_transpose(*graph);
   eliminate_dead(*graph);
-  EXPECT_EQ(count(*graph, "Transpose"), 0) << ir::to_text(*graph);
+  EXPECT_EQ(std::ranges::count(graph->nodes(), "Transpose", &ir::Node::op), 0)
+      << ir::to_text(*graph);
   EXPECT_EQ(graph->nodes().size(), 2u);
 }
 

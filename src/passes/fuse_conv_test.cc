@@ -4,9 +4,7 @@
 
 #include "ir/text.h"
 #include "ir/verify.h"
-#include "op/case.h"
-#include "op/interpreter.h"
-#include "ops/registry.h"
+#include "ops/test_graph.h"
 
 namespace sluice::passes {
 namespace {
@@ -14,49 +12,31 @@ namespace {
 using ir::ValueId;
 
 // What dynamic quantization writes for a convolution of x[1,3,6,7] to 5 channels.
-struct Chain {
-  ir::Graph graph;
+struct Chain : ops::TestGraph {
   ValueId x = graph.add_input("x", Type::tensor(DType::kFloat32, {1, 3, 6, 7}));
   ValueId quantized, scale, zero, integers, scaled, out;
 
-  std::vector<ValueId> emit(std::string_view op, std::vector<ValueId> inputs, int outputs = 1,
-                            AttrMap attrs = {}) {
-    const ir::NodeId id = graph.add_node(op, std::move(inputs), outputs, std::move(attrs));
-    SLUICE_CHECK(op::infer_node(ops::registry(), graph, id).ok());
-    return graph.node(id).outputs;
-  }
   ValueId constant(std::string_view name, Tensor tensor) {
     return graph.add_constant(std::string(name), std::move(tensor));
   }
 
   explicit Chain(const Shape& bias = {1, 5, 1, 1}) {
-    const auto made = emit("DynamicQuantizeLinear", {x}, 3);
+    const auto made = emit_all("DynamicQuantizeLinear", {x}, 3);
     quantized = made[0], scale = made[1], zero = made[2];
     const ValueId w = constant("w", op::case_ints(DType::kUInt8, Shape{5, 3, 3, 3}, 0, 255, 1));
     const ValueId w_zero = constant("w_zero", op::case_ints(DType::kUInt8, Shape{}, 117, 117));
-    integers = emit("ConvInteger", {quantized, w, zero, w_zero}, 1,
-                    {{"pads", std::vector<int64_t>{1, 1, 1, 1}}})[0];
-    const ValueId real =
-        emit("Cast", {integers}, 1, {{"to", static_cast<int64_t>(DType::kFloat32)}})[0];
+    integers = emit("ConvInteger", {quantized, w, zero, w_zero},
+                    {{"pads", std::vector<int64_t>{1, 1, 1, 1}}});
+    const ValueId real = emit("Cast", {integers}, {{"to", static_cast<int64_t>(DType::kFloat32)}});
     const ValueId w_scale = constant("w_scale", Tensor::scalar<float>(0.013f));
-    const ValueId both = emit("Mul", {scale, w_scale})[0];
-    scaled = emit("Mul", {real, both})[0];
-    const ValueId added = emit("Add", {scaled, constant("b", op::case_floats(bias, 2))})[0];
-    out = emit("Relu", {added})[0];
+    const ValueId both = emit("Mul", {scale, w_scale});
+    scaled = emit("Mul", {real, both});
+    const ValueId added = emit("Add", {scaled, constant("b", op::case_floats(bias, 2))});
+    out = emit("Relu", {added});
     graph.outputs() = {out};
   }
 
-  int count(std::string_view op) const {
-    int n = 0;
-    for (const ir::Node& node : graph.nodes()) n += node.op == op;
-    return n;
-  }
-  Tensor run() const {
-    const std::vector<Value> inputs = {Value(op::case_floats(Shape{1, 3, 6, 7}, 3, 4))};
-    const auto outputs = op::interpret(ops::registry(), graph, inputs);
-    SLUICE_CHECK(outputs.ok());
-    return (*outputs)[0].tensor();
-  }
+  Tensor run() const { return reference({Value(op::case_floats(Shape{1, 3, 6, 7}, 3, 4))}); }
 };
 
 TEST(FuseDynamicQuantizedConv, ChangesNoBit) {

@@ -4,9 +4,7 @@
 
 #include "ir/text.h"
 #include "ir/verify.h"
-#include "op/case.h"
-#include "op/interpreter.h"
-#include "ops/registry.h"
+#include "ops/test_graph.h"
 
 namespace sluice::passes {
 namespace {
@@ -15,17 +13,11 @@ using ir::ValueId;
 
 // x[1,4,6,6], quantized, and what is built on it. Steps are powers of two, so that float arithmetic
 // on the unfused graph is exact, as that on integers is.
-struct Net {
-  ir::Graph graph;
+struct Net : ops::TestGraph {
   ValueId x = graph.add_input("x", Type::tensor(DType::kFloat32, {1, 4, 6, 6}));
   ValueId bytes = quantize(x, 0.0625f, 119);
   ValueId real = dequantize(bytes, 0.0625f, 119);
 
-  ValueId emit(std::string_view op, std::vector<ValueId> inputs, AttrMap attrs = {}) {
-    const ir::NodeId id = graph.add_node(op, std::move(inputs), 1, std::move(attrs));
-    SLUICE_CHECK(op::infer_node(ops::registry(), graph, id).ok());
-    return graph.node(id).output(0);
-  }
   ValueId scale(float value) { return graph.add_constant("s", Tensor::scalar<float>(value)); }
   ValueId zero(int64_t value) {
     return graph.add_constant("z", op::case_ints(DType::kUInt8, Shape{}, value, value));
@@ -53,17 +45,7 @@ struct Net {
                  graph.add_constant("bs", std::move(steps))},
                 {{"axis", int64_t{0}}});
   }
-  int count(std::string_view op) const {
-    int n = 0;
-    for (const ir::Node& node : graph.nodes()) n += node.op == op;
-    return n;
-  }
-  Tensor run() const {
-    const std::vector<Value> inputs = {Value(op::case_floats(Shape{1, 4, 6, 6}, 3, 6))};
-    const auto outputs = op::interpret(ops::registry(), graph, inputs);
-    SLUICE_CHECK(outputs.ok());
-    return (*outputs)[0].tensor();
-  }
+  Tensor run() const { return reference({Value(op::case_floats(Shape{1, 4, 6, 6}, 3, 6))}); }
   // Fuses what makes `out`, and expects the same bytes.
   void expect_fused(ValueId out, int fused) {
     graph.outputs() = {out};

@@ -7,8 +7,7 @@
 #include "compile/compile_cpu.h"
 #include "exec/cpu/executor.h"
 #include "ir/verify.h"
-#include "op/case.h"
-#include "ops/registry.h"
+#include "ops/test_graph.h"
 #include "passes/optimize.h"
 
 namespace sluice::passes {
@@ -18,21 +17,10 @@ using ir::ValueId;
 
 // A float16 model: a convolution by tiles, one of 1x1, one with normalisation behind it, one of one
 // channel a group, one over three axes, and a Gemm.
-struct Net {
-  ir::Graph graph;
-
-  ValueId emit(std::string_view op, std::vector<ValueId> inputs, AttrMap attrs = {}) {
-    const ir::NodeId id = graph.add_node(op, std::move(inputs), 1, std::move(attrs));
-    SLUICE_CHECK(op::infer_node(ops::registry(), graph, id).ok());
-    return graph.node(id).output(0);
-  }
+struct Net : ops::TestGraph {
   ValueId half(std::string_view name, const Shape& shape, int seed) {
     auto made = converted(op::case_floats(shape, seed), DType::kFloat16);
     return graph.add_constant(name, std::move(made).value());
-  }
-  ValueId ints(std::initializer_list<int64_t> values) {
-    return graph.add_constant(
-        "dims", Tensor::of<int64_t>(Shape{static_cast<int64_t>(values.size())}, values));
   }
 
   Net() {

@@ -4,9 +4,7 @@
 
 #include "ir/text.h"
 #include "ir/verify.h"
-#include "op/case.h"
-#include "op/interpreter.h"
-#include "ops/registry.h"
+#include "ops/test_graph.h"
 
 namespace sluice::passes {
 namespace {
@@ -14,37 +12,21 @@ namespace {
 using ir::ValueId;
 
 // x[2,16,5,6] enlarged to 10 x 12, then a convolution to 24 channels.
-struct Net {
-  ir::Graph graph;
+struct Net : ops::TestGraph {
   ValueId x = graph.add_input("x", Type::tensor(DType::kFloat32, {2, 16, 5, 6}));
   ValueId enlarged, out;
 
-  ValueId emit(std::string_view op, std::vector<ValueId> inputs, AttrMap attrs = {}) {
-    const ir::NodeId id = graph.add_node(op, std::move(inputs), 1, std::move(attrs));
-    SLUICE_CHECK(op::infer_node(ops::registry(), graph, id).ok());
-    return graph.node(id).output(0);
-  }
-  ValueId ints(std::vector<int64_t> v) {
-    return graph.add_constant("sizes", Tensor::of<int64_t>(Shape{static_cast<int64_t>(v.size())},
-                                                           std::span<const int64_t>(v)));
-  }
-  explicit Net(AttrMap resize = {}, std::vector<int64_t> sizes = {2, 16, 10, 12},
+  explicit Net(AttrMap resize = {}, const std::vector<int64_t>& sizes = {2, 16, 10, 12},
                const Shape& weight = {24, 16, 1, 1}, AttrMap conv = {}) {
     if (resize.find("mode") == nullptr) resize.set("mode", std::string("linear"));
-    enlarged =
-        emit("Resize", {x, ir::kNoValue, ir::kNoValue, ints(std::move(sizes))}, std::move(resize));
+    enlarged = emit("Resize", {x, ir::kNoValue, ir::kNoValue, ints(sizes)}, std::move(resize));
     const ValueId w = graph.add_constant("w", op::case_floats(weight, 2));
     const ValueId b = graph.add_constant("b", op::case_floats(Shape{weight[0]}, 3));
     out = emit("Conv", {enlarged, w, b}, std::move(conv));
     graph.rename(out, "out");
     graph.outputs() = {out};
   }
-  Tensor run() const {
-    const std::vector<Value> inputs = {Value(op::case_floats(Shape{2, 16, 5, 6}, 1))};
-    const auto outputs = op::interpret(ops::registry(), graph, inputs);
-    SLUICE_CHECK(outputs.ok());
-    return (*outputs)[0].tensor();
-  }
+  Tensor run() const { return reference({Value(op::case_floats(Shape{2, 16, 5, 6}, 1))}); }
 };
 
 void expect_moved(Net net) {

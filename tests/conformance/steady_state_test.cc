@@ -15,10 +15,8 @@
 #include "conformance/case_graph.h"
 #include "exec/cpu/executor.h"
 #include "exec/cpu/thread_pool.h"
-#include "op/case.h"
-#include "op/interpreter.h"
 #include "ops/case_tables.h"
-#include "ops/registry.h"
+#include "ops/test_graph.h"
 #include "passes/optimize.h"
 #include "session/session.h"
 
@@ -79,14 +77,7 @@ namespace {
 
 using ir::ValueId;
 
-struct Network {
-  ir::Graph graph;
-  ValueId emit(std::string_view op, std::vector<ValueId> inputs, AttrMap attrs = {},
-               int outputs = 1) {
-    const ir::NodeId id = graph.add_node(op, std::move(inputs), outputs, std::move(attrs));
-    SLUICE_CHECK(op::infer_node(ops::registry(), graph, id).ok());
-    return graph.node(id).outputs[0];
-  }
+struct Network : ops::TestGraph {
   ValueId weight(const Shape& shape) { return graph.add_constant("w", op::case_floats(shape, 3)); }
   ValueId conv(ValueId x, const Shape& w, AttrMap attrs) {
     return emit("Conv", {x, weight(w)}, std::move(attrs));
@@ -109,10 +100,7 @@ TEST(SteadyState, NetworkAllocatesNothing) {
       "MaxPool", {sum},
       {{"kernel_shape", std::vector<int64_t>{2, 2}}, {"strides", std::vector<int64_t>{2, 2}}});
   // As dynamic quantization writes it.
-  const ir::NodeId quantize =
-      net.graph.add_node("DynamicQuantizeLinear", std::vector<ValueId>{pooled}, 3);
-  ASSERT_TRUE(op::infer_node(ops::registry(), net.graph, quantize).ok());
-  const std::vector<ValueId> parts = net.graph.node(quantize).outputs;
+  const std::vector<ValueId> parts = net.emit_all("DynamicQuantizeLinear", {pooled}, 3);
   const ValueId bytes =
       net.graph.add_constant("b", op::case_ints(DType::kUInt8, Shape{16, 24, 3, 3}, 0, 255, 4));
   const ValueId integers = net.emit("ConvInteger", {parts[0], bytes, parts[2]}, same);
