@@ -14,9 +14,9 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
-#include <nlohmann/json.hpp>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/feeds.h"
@@ -87,7 +87,7 @@ Result<CaseInfo> case_info(const std::string& folder, const Tolerances& toleranc
   std::error_code ignored;
   if (!fs::exists(folder + "/case.json", ignored)) return info;
   SLUICE_ASSIGN(const std::string text, read_file(folder + "/case.json", 1 << 16));
-  const auto json = nlohmann::json::parse(text, nullptr, false);
+  const auto json = parse_json(text);
   if (!json.is_object()) return invalid_model(cat(folder, "/case.json is no JSON object"));
   info.tolerance.rtol = json.value("rtol", tolerance.rtol);
   info.tolerance.atol = json.value("atol", tolerance.atol);
@@ -462,7 +462,7 @@ Result<int> conformance(const Args& args) {
     return kNo;
   }
   int passed = 0, failed = 0, skipped = 0, whole = 0, idle = 0, stale = 0;
-  nlohmann::ordered_json list = nlohmann::json::array();
+  Json list = Json::array();
   Worker worker(options, args.tolerance);
   for (size_t i = 0; i < cases.size(); ++i) {
     const auto& [name, folder] = cases[i];
@@ -526,15 +526,14 @@ Result<int> conformance(const Args& args) {
   }
   if (isatty(2) != 0) std::fprintf(stderr, "\r             \r");
   if (!args.json.empty()) {
-    nlohmann::ordered_json out;
+    Json out;
     out["backend"] = executor;
     out["passed"] = passed;
     out["failed"] = failed;
     out["skipped"] = skipped;
     out["passed_without_islands"] = whole;
     out["cases"] = std::move(list);
-    SLUICE_TRY(write_file_atomic(
-        args.json, out.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n"));
+    SLUICE_TRY(write_file_atomic(args.json, json_text(out, 1) + "\n"));
   }
   if (options.backend == session::Backend::kWebGpu) {
     // A result that is known beforehand, or the same memory under another shape, proves no kernel.

@@ -1,9 +1,9 @@
 // sluice doctor: what this machine offers, and what the gate says of it.
 #include <chrono>
 #include <cstdio>
-#include <nlohmann/json.hpp>
 #include <thread>
 
+#include "base/json.h"
 #include "base/text.h"
 #include "cli/command.h"
 #include "session/gate.h"
@@ -13,7 +13,6 @@ namespace sluice::cli {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
 namespace gpu = exec::webgpu;
 
 struct Args {
@@ -136,7 +135,7 @@ Json to_json(const Examination& out) {
   session::Binding record;
   record.adapter = out.facts;
   record.gate = out.decision.findings;
-  Json all = Json::parse(record.to_json(), nullptr, false);
+  Json all = parse_json(record.to_json());
   Json json{{"kind", out.kind},
             {"usable", out.decision.passed},
             {"reason", out.failure.empty() ? out.decision.refusal() : out.failure},
@@ -160,7 +159,7 @@ Result<void> doctor(const Args& args) {
                 {"cores", std::thread::hardware_concurrency()}}}};
     json["adapters"] = Json::array();
     for (const Examination& one : all) json["adapters"].push_back(to_json(one));
-    std::printf("%s\n", json.dump(1, ' ', false, Json::error_handler_t::replace).c_str());
+    std::printf("%s\n", json_text(json, 1).c_str());
   } else {
     for (const Examination& one : all) print(one);
     std::printf("cpu: %u cores, %s; always there\n", std::thread::hardware_concurrency(),

@@ -7,9 +7,9 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
-#include <nlohmann/json.hpp>
 #include <thread>
 
+#include "base/json.h"
 #include "base/text.h"
 
 namespace sluice::cli {
@@ -93,7 +93,7 @@ void attempt(const Url& url, const session::Pairs& headers, const std::string& b
 
 // What a collector says of an error (google.rpc.Status in JSON), or of data it left out.
 std::string message_of(const std::string& body) {
-  const auto json = nlohmann::json::parse(body, nullptr, false);
+  const auto json = parse_json(body);
   if (json.is_object()) {
     if (const auto at = json.find("message"); at != json.end() && at->is_string()) {
       return at->get<std::string>();

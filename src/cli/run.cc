@@ -8,10 +8,10 @@
 #include <filesystem>
 #include <map>
 #include <memory>
-#include <nlohmann/json.hpp>
 
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/feeds.h"
@@ -150,15 +150,15 @@ Result<void> dump(const ModelArgs& args, const std::string& out) {
   SLUICE_ASSIGN(const auto feeds, make_feeds(session->inputs(), args.inputs, options));
   const TelemetryScope watch = args.watch(*session);
   SLUICE_TRY(make_folder(out));
-  nlohmann::ordered_json manifest;
+  Json manifest;
   manifest["model"] = std::filesystem::path(args.model).filename().string();
   manifest["model_sha256"] = session->binding().model_sha256;
   manifest["backend"] = backend_name(session->binding().bound);
-  manifest["values"] = nlohmann::json::array();
+  manifest["values"] = Json::array();
   int index = 0;
   const auto write = [&](std::string_view name, const Value& value,
                          const char* role) -> Result<void> {
-    nlohmann::ordered_json entry;
+    Json entry;
     entry["name"] = name;
     entry["role"] = role;
     if (value.is_tensor()) {
@@ -186,12 +186,10 @@ Result<void> dump(const ModelArgs& args, const std::string& out) {
     return write(name, value, "value");
   };
   SLUICE_ASSIGN(const auto results, session->run(feeds, observer));
-  manifest["outputs"] = nlohmann::json::array();
+  manifest["outputs"] = Json::array();
   for (const auto& [name, value] : results) manifest["outputs"].push_back(name);
   // Names are the file's; bytes that are no UTF-8 become U+FFFD.
-  SLUICE_TRY(write_file_atomic(
-      out + "/manifest.json",
-      manifest.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n"));
+  SLUICE_TRY(write_file_atomic(out + "/manifest.json", json_text(manifest, 1) + "\n"));
   std::printf("%d values -> %s\n", index, out.c_str());
   return {};
 }
@@ -351,7 +349,7 @@ Result<void> bench(const ModelArgs& args, int runs, bool profile, bool json) {
   getrusage(RUSAGE_SELF, &usage);
   const session::Binding& b = session->binding();
   if (json) {
-    nlohmann::ordered_json out;
+    Json out;
     out["model"] = std::filesystem::path(args.model).filename().string();
     out["backend"] = backend_name(b.bound);
     out["threads"] = b.threads;
@@ -370,7 +368,7 @@ Result<void> bench(const ModelArgs& args, int runs, bool profile, bool json) {
       out["profile"].push_back(
           {{"kernel", name}, {"ms", row.seconds * 1e3 / runs}, {"calls", row.count / runs}});
     }
-    std::printf("%s\n", out.dump(1).c_str());
+    std::printf("%s\n", json_text(out, 1).c_str());
     return {};
   }
   std::printf("%s\n",

@@ -4,8 +4,8 @@
 #include <cstdio>
 #include <filesystem>
 #include <memory>
-#include <nlohmann/json.hpp>
 
+#include "base/json.h"
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/feeds.h"
@@ -22,8 +22,8 @@ struct Args {
   bool layers = false, json = false;
 };
 
-nlohmann::ordered_json to_json(const verify::Check& check) {
-  nlohmann::ordered_json out;
+Json to_json(const verify::Check& check) {
+  Json out;
   out["name"] = check.name;
   out["node"] = check.node;
   out["op"] = check.op;
@@ -109,17 +109,17 @@ Result<int> run(const Args& args) {
     worst_nmse = std::max(worst_nmse, check.nmse);
   }
   if (args.json) {
-    nlohmann::ordered_json out;
+    Json out;
     out["model"] = std::filesystem::path(args.model).filename().string();
     out["checked"] = report.checks.size();
     out["wrong"] = wrong;
     out["unmatched"] = report.unmatched.size();
     out["worst_nmse"] = worst_nmse;
     if (report.binding.runs > 0) {
-      out["binding"] = nlohmann::ordered_json::parse(report.binding.to_json(), nullptr, false);
+      out["binding"] = parse_json(report.binding.to_json());
     }
     for (const auto& check : report.checks) out["values"].push_back(to_json(check));
-    std::printf("%s\n", out.dump(1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+    std::printf("%s\n", json_text(out, 1).c_str());
   } else {
     if (wrong != 0) print_failure(report);
     std::printf(

@@ -1,15 +1,13 @@
 #include "session/binding.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
+#include "base/json.h"
 #include "base/text.h"
 
 namespace sluice::session {
 
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 constexpr Backend kBackends[] = {Backend::kAuto, Backend::kCpu, Backend::kReference,
                                  Backend::kWebGpu};
@@ -412,11 +410,11 @@ std::vector<std::string> Binding::event_lines(std::string_view model) const {
 
 std::string Binding::to_json(int indent) const {
   // Names are the file's or the driver's; bytes that are no UTF-8 become U+FFFD.
-  return Writer::write(*this).dump(indent, ' ', false, Json::error_handler_t::replace);
+  return json_text(Writer::write(*this), indent);
 }
 
 Result<Binding> binding_from_json(std::string_view text) {
-  const Json in = Json::parse(text, nullptr, false);
+  const Json in = parse_json(text);
   if (in.is_discarded() || !in.is_object()) {
     return usage_error("The text of a binding is not a JSON object");
   }

@@ -4,7 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <nlohmann/json.hpp>
+
+#include "base/json.h"
 
 namespace sluice::session {
 namespace {
@@ -56,7 +57,7 @@ Binding full() {
 TEST(BindingTest, RunFiguresAreWhatALaterRunChanges) {
   Binding b;
   for (int i = 0; i < 3; ++i) b.record_run(0.01 * (i + 1));
-  auto record = nlohmann::ordered_json::parse(b.to_json());
+  auto record = parse_json(b.to_json());
   for (int i = 0; i < 100; ++i) b.record_run(0.001 * i);
   std::vector<double> values;
   b.run_figures(values);
@@ -65,14 +66,14 @@ TEST(BindingTest, RunFiguresAreWhatALaterRunChanges) {
   for (size_t i = 0; i < names.size(); ++i) {
     std::string pointer = "/" + names[i];
     std::ranges::replace(pointer, '.', '/');
-    auto& member = record.at(nlohmann::ordered_json::json_pointer(pointer));
+    auto& member = record.at(Json::json_pointer(pointer));
     if (member.is_number_integer()) {
       member = static_cast<uint64_t>(values[i]);
     } else {
       member = values[i];
     }
   }
-  EXPECT_EQ(record, nlohmann::ordered_json::parse(b.to_json()));
+  EXPECT_EQ(record, parse_json(b.to_json()));
 }
 
 TEST(BindingTest, ConsoleLineNamesWhatRan) {

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <chrono>
-#include <nlohmann/json.hpp>
 
 #include "base/hash.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "import/import.h"
 #include "ops/registry.h"
@@ -26,7 +26,6 @@ using plan::kNoSlot;
 using plan::Plan;
 using plan::SlotId;
 using Clock = std::chrono::steady_clock;
-using Json = nlohmann::ordered_json;
 
 constexpr size_t kSmallConstantBytes = 4096;
 // Of the weights' hash at a time: some milliseconds.
@@ -1063,11 +1062,11 @@ Result<void> RemoteSession::gpu_failover(const RemoteFailure& failure) {
 Result<void> RemoteSession::note(std::string_view text) {
   State& s = *state_;
   s.told = false;
-  const Json in = Json::parse(text, nullptr, false);
+  const Json in = parse_json(text);
   if (in.is_discarded() || !in.is_object()) {
     return usage_error("What is noted is not a JSON object");
   }
-  const Json record = Json::parse(Binding{}.to_json(), nullptr, false);
+  const Json record = parse_json(Binding{}.to_json());
   for (const auto& [key, value] : in.items()) {
     double* const time = key == "read_seconds"      ? &s.binding.read_seconds
                          : key == "init_seconds"    ? &s.binding.init_seconds
@@ -1087,13 +1086,13 @@ Result<void> RemoteSession::note(std::string_view text) {
 
 std::string RemoteSession::binding_json() {
   State& s = *state_;
-  Json out = Json::parse(s.binding.to_json(), nullptr, false);
+  Json out = parse_json(s.binding.to_json());
   for (const auto& [key, value] : s.noted.items()) out[key] = value;
   out["console"] = s.binding.console_line(s.name);
   out["events"] = s.binding.event_lines(s.name);
   // The second run begins the steady ones.
   s.told = s.binding.runs >= 2;
-  return out.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return json_text(out);
 }
 
 bool RemoteSession::work_idly() {
@@ -1114,7 +1113,7 @@ std::span<const double> RemoteSession::run_figures() {
 
 Result<std::string> RemoteSession::otlp(std::string_view resource) {
   State& s = *state_;
-  const Json in = Json::parse(resource, nullptr, false);
+  const Json in = parse_json(resource);
   if (in.is_discarded() || !in.is_object()) {
     return usage_error("The resource of the telemetry is not a JSON object");
   }
@@ -1123,8 +1122,8 @@ Result<std::string> RemoteSession::otlp(std::string_view resource) {
     TelemetryConfig config;
     if (const auto at = in.find("attributes"); at != in.end() && at->is_object()) {
       for (const auto& [key, value] : at->items()) {
-        config.resource.emplace_back(key,
-                                     value.is_string() ? value.get<std::string>() : value.dump());
+        config.resource.emplace_back(
+            key, value.is_string() ? value.get<std::string>() : json_text(value));
       }
     }
     config.resource = complete_resource(std::move(config.resource));
@@ -1137,10 +1136,9 @@ Result<std::string> RemoteSession::otlp(std::string_view resource) {
   s.events_sent = all.size();
   events.push_back(s.telemetry->summary(s.binding));
   Json out;
-  out["metrics"] =
-      Json::parse(s.telemetry->metrics(*s.telemetry_config, s.binding), nullptr, false);
-  out["logs"] = Json::parse(otlp_logs(*s.telemetry_config, events), nullptr, false);
-  return out.dump(-1, ' ', false, Json::error_handler_t::replace);
+  out["metrics"] = parse_json(s.telemetry->metrics(*s.telemetry_config, s.binding));
+  out["logs"] = parse_json(otlp_logs(*s.telemetry_config, events));
+  return json_text(out);
 }
 
 }  // namespace sluice::session

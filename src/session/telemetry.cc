@@ -5,16 +5,14 @@
 #include <cmath>
 #include <cstdio>
 #include <ctime>
-#include <nlohmann/json.hpp>
 #include <random>
 
+#include "base/json.h"
 #include "base/text.h"
 
 namespace sluice::session {
 
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 constexpr char kVersion[] = "0.1.0";
 // Values of opentelemetry-proto's enumerations.
@@ -149,7 +147,7 @@ Json scope() { return Json{{"name", "sluice"}, {"version", kVersion}}; }
 
 std::string text_of(const Json& json) {
   // Names are a file's or a driver's; bytes that are no UTF-8 become U+FFFD.
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return json_text(json);
 }
 
 // "0.25 ms", "250 ms". Without printf, which a page would compile for this alone.
@@ -401,7 +399,7 @@ void Telemetry::append_json_line(const TelemetryEvent& event, const Binding& bin
             {"model", model_},
             {"sentence", event.sentence}};
   for (const auto& [key, value] : event.attributes) line["attributes"][key] = value;
-  if (event.with_binding) line["binding"] = Json::parse(binding.to_json(), nullptr, false);
+  if (event.with_binding) line["binding"] = parse_json(binding.to_json());
   const std::string text = text_of(line) + "\n";
   std::FILE* file = std::fopen(config_.json_lines.c_str(), "ab");
   const bool written =

@@ -3,12 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <map>
-#include <nlohmann/json.hpp>
+
+#include "base/json.h"
 
 namespace sluice::session {
 namespace {
-
-using Json = nlohmann::json;
 
 TelemetryConfig config(const std::map<std::string, std::string>& variables,
                        const std::string& endpoint = {}) {
@@ -48,7 +47,7 @@ struct Sink {
     return Telemetry(
         std::move(how), "ISNet",
         [this](const std::string& url, const Pairs&, const std::string& body, double) {
-          posted.push_back({url, Json::parse(body, nullptr, false)});
+          posted.push_back({url, parse_json(body)});
           return answer.ok() ? Result<void>() : answer.error();
         },
         [this](const std::string& line) { lines.push_back(line); });

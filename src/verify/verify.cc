@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <nlohmann/json.hpp>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "tensor/npy.h"
 
@@ -76,7 +76,7 @@ Check compare(const Tensor& got, const Tensor& want, const Tolerance& tolerance)
 
 Result<Activations> Activations::open(const std::string& folder) {
   SLUICE_ASSIGN(const std::string text, read_file(folder + "/manifest.json", size_t{1} << 28));
-  const auto json = nlohmann::json::parse(text, nullptr, false);
+  const auto json = parse_json(text);
   if (!json.is_object() || !json.contains("values") || !json["values"].is_array()) {
     return invalid_model(cat(folder, "/manifest.json is no list of values"));
   }

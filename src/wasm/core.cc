@@ -51,9 +51,7 @@ int32_t reply_text(std::string json, int32_t value) {
 
 int32_t done(int32_t value) { return reply_text("", value); }
 
-int32_t reply(const Json& json, int32_t value) {
-  return reply_text(json.dump(-1, ' ', false, Json::error_handler_t::replace), value);
-}
+int32_t reply(const Json& json, int32_t value) { return reply_text(json_text(json), value); }
 
 int32_t fail(const Error& error) {
   return reply(
@@ -62,7 +60,7 @@ int32_t fail(const Error& error) {
 }
 
 Result<Json> parse_object(const char* data, uint32_t bytes, std::string_view what) {
-  Json json = Json::parse(text_of(data, bytes), nullptr, false);
+  Json json = parse_json(text_of(data, bytes));
   if (!json.is_object()) return usage_error(cat("The ", what, " is not a JSON object"));
   return json;
 }

@@ -82,7 +82,7 @@ Result<Json> prepare_session(Session& session, std::string_view manifest_text,
   remote.clear_feeds();
   auto made = std::unique_ptr<Cutout, CutoutDeleter>(new Cutout());
   std::string note;
-  const Json json = Json::parse(manifest_text, nullptr, false);
+  const Json json = parse_json(manifest_text);
   if (json.is_object() && json.value("guess", false)) {
     SLUICE_ASSIGN(Guess guess,
                   guess_manifest(types_of(remote.inputs()), types_of(remote.outputs())));

@@ -35,7 +35,7 @@ Json words_json(const plan::Encoded& code) {
 Json figures_json(const session::PlanFigures& figures) {
   session::Binding binding;
   binding.plan = figures;
-  return Json::parse(binding.to_json(), nullptr, false)["plan"];
+  return parse_json(binding.to_json())["plan"];
 }
 
 double number_of(const Json& json, const char* key) {
@@ -67,8 +67,7 @@ int32_t sluice_gpu_adapter(int32_t handle, const char* adapter, uint32_t adapter
   auto json = parse_object(adapter, adapter_bytes, "adapter");
   if (!json) return fail(json.error());
   const Json record = {{"adapter", std::move(json).value()}};
-  const auto binding =
-      session::binding_from_json(record.dump(-1, ' ', false, Json::error_handler_t::replace));
+  const auto binding = session::binding_from_json(json_text(record));
   if (!binding) return fail(binding.error());
   session::AdapterFacts facts = binding->adapter;
   facts.present = true;

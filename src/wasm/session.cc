@@ -48,8 +48,7 @@ Result<Shape> shape_of(const Json& dims, std::string_view what) {
   Shape shape;
   for (const Json& dim : dims) {
     if (!dim.is_number_integer() || dim.get<int64_t>() < 0) {
-      return usage_error(cat("The dims of ", what, " hold ",
-                             dim.dump(-1, ' ', false, Json::error_handler_t::replace),
+      return usage_error(cat("The dims of ", what, " hold ", json_text(dim),
                              " (whole numbers from 0 are expected)"));
     }
     shape.push_back(dim.get<int64_t>());
@@ -112,9 +111,7 @@ Result<void> read_limits(const Json& json, session::Options& options) {
   if (!found->is_object()) return usage_error("The option limits is not an object");
   // Under the names that the Binding's JSON has for them.
   const Json record = {{"adapter", {{"limits", *found}}}};
-  SLUICE_ASSIGN(
-      const session::Binding binding,
-      session::binding_from_json(record.dump(-1, ' ', false, Json::error_handler_t::replace)));
+  SLUICE_ASSIGN(const session::Binding binding, session::binding_from_json(json_text(record)));
   options.limits = binding.adapter.limits;
   return {};
 }

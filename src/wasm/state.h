@@ -4,19 +4,17 @@
 
 #include <cstdint>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/json.h"
 #include "base/result.h"
 #include "session/remote.h"
 #include "tensor/value.h"
 
 namespace sluice::wasm {
-
-using Json = nlohmann::ordered_json;
 
 // What a session keeps for the cutout, in cutout.cc.
 struct Cutout;

@@ -6,8 +6,8 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
-#include <nlohmann/json.hpp>
 
+#include "base/json.h"
 #include "base/text.h"
 #include "import/import.h"
 #include "op/interpreter.h"
@@ -17,7 +17,6 @@ namespace sluice {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::json;
 
 Tensor tensor_of(const Json& json) {
   Shape shape;

@@ -3,8 +3,7 @@
 // whose device does, gets a typed error or the CPU's result. Runs on the software adapter.
 #include <gtest/gtest.h>
 
-#include <nlohmann/json.hpp>
-
+#include "base/json.h"
 #include "gpu/on_device.h"
 #include "gpu/remote_host.h"
 #include "ops/case_tables.h"
@@ -18,7 +17,6 @@ using session::Backend;
 using session::NamedValues;
 using session::Options;
 using session::RemoteSession;
-using Json = nlohmann::ordered_json;
 
 // Of its own, so that it can be lost.
 std::shared_ptr<exec::webgpu::Device> own_device() {
@@ -107,7 +105,7 @@ TEST(Remote, GivesTheNativeExecutorsBitsAndProvesIt) {
   expect_whole_job_on_device(binding);
   EXPECT_EQ(binding.runs, 3);
   EXPECT_EQ(binding.host_copies, 0u);
-  const Json record = Json::parse(remote->binding_json());
+  const Json record = parse_json(remote->binding_json());
   EXPECT_EQ(record["bound"], "webgpu");
   EXPECT_EQ(record["console"], binding.console_line("test.onnx"));
   EXPECT_TRUE(record["events"].empty());
@@ -293,7 +291,7 @@ TEST(Remote, ALossAtAnyDispatchIsFinishedOnTheCpu) {
     EXPECT_TRUE(binding.failovers[0].device_lost);
     EXPECT_EQ(binding.failovers[0].redone, "the run, from its inputs");
     EXPECT_GT(binding.failovers[0].seconds, 0);
-    EXPECT_EQ(Json::parse(remote->binding_json())["events"].size(), 1u);
+    EXPECT_EQ(parse_json(remote->binding_json())["events"].size(), 1u);
     // Later runs go on there, and no device is taken again so soon.
     const auto later = remote->run_cpu();
     ASSERT_TRUE(later.ok());
@@ -486,7 +484,7 @@ TEST(Remote, TheHostMayNoteWhatOnlyItKnows) {
   EXPECT_FALSE(remote->note("[]").ok());
   feed(*remote, net.feeds);
   ASSERT_TRUE(remote->run_cpu().ok());
-  const Json record = Json::parse(remote->binding_json());
+  const Json record = parse_json(remote->binding_json());
   EXPECT_EQ(record["init_seconds"], 1.5);
   EXPECT_EQ(record["download"]["bytes"], 7);
   EXPECT_EQ(record["bound"], "cpu");
@@ -511,13 +509,13 @@ TEST(Remote, TelemetryTellsEachEventOnce) {
   };
   const auto bodies = remote->otlp(R"({"attributes": {"service.name": "shop"}})");
   ASSERT_TRUE(bodies.ok()) << bodies.error().text();
-  const Json first = Json::parse(*bodies);
+  const Json first = parse_json(*bodies);
   EXPECT_EQ(names(first), (std::vector<std::string>{"sluice.session.loaded", "sluice.run.first",
                                                     "sluice.session.summary"}));
   EXPECT_EQ(first["logs"]["resourceLogs"][0]["resource"]["attributes"][0]["value"]["stringValue"],
             "shop");
   EXPECT_FALSE(first["metrics"]["resourceMetrics"].empty());
-  const Json second = Json::parse(remote->otlp("{}").value());
+  const Json second = parse_json(remote->otlp("{}").value());
   EXPECT_EQ(names(second), (std::vector<std::string>{"sluice.session.summary"}));
   EXPECT_FALSE(remote->otlp("no").ok());
 }

@@ -11,8 +11,8 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <nlohmann/json.hpp>
 
+#include "base/json.h"
 #include "base/text.h"
 #include "format/tflite/reader.h"
 #include "gpu/on_device.h"
@@ -93,7 +93,7 @@ TEST(TfliteModels, GoldensOfLiteRt) {
   const fs::path folder = data_root() / "tflite-models";
   if (!fs::exists(folder / "golden-litert-web.json"))
     GTEST_SKIP() << "not run: tflite-models is not unpacked";
-  const auto goldens = nlohmann::json::parse(file_text(folder / "golden-litert-web.json"));
+  const auto goldens = parse_json(file_text(folder / "golden-litert-web.json"));
   for (const auto& golden : goldens) {
     const std::string name = golden["model"];
     SCOPED_TRACE(name);
@@ -430,8 +430,7 @@ TEST(TfliteModels, OthersRun) {
 // --- what LiteRT makes of one-operator models and of every intermediate of the MediaPipe models,
 // written by tests/oracle/tflite_ops.mjs.
 
-void check_golden(const session::NamedValues& results, const nlohmann::json& golden,
-                  double& worst) {
+void check_golden(const session::NamedValues& results, const Json& golden, double& worst) {
   ASSERT_EQ(results.size(), golden["outputs"].size());
   for (size_t o = 0; o < results.size(); ++o) {
     const auto& want = golden["outputs"][o];
@@ -457,7 +456,7 @@ void check_golden(const session::NamedValues& results, const nlohmann::json& gol
   }
 }
 
-session::NamedValues golden_feeds(const session::Session& session, const nlohmann::json& golden) {
+session::NamedValues golden_feeds(const session::Session& session, const Json& golden) {
   session::NamedValues feeds;
   for (size_t i = 0; i < session.inputs().size(); ++i) {
     Shape shape;
@@ -473,7 +472,7 @@ TEST(TfliteModels, OneOperatorModelsAgreeWithLiteRt) {
   int ran = 0;
   for (const auto& entry : fs::directory_iterator(folder)) {
     if (entry.path().extension() != ".json") continue;
-    const auto golden = nlohmann::json::parse(file_text(entry.path()));
+    const auto golden = parse_json(file_text(entry.path()));
     for (const auto backend : {session::Backend::kReference, session::Backend::kCpu}) {
       SCOPED_TRACE(cat(entry.path().stem().string(), " on ", session::backend_name(backend)));
       session::Options options;
@@ -502,7 +501,7 @@ void intermediates_agree(const session::Options& how, const std::vector<std::str
     const std::string name = entry.path().stem().string();
     if (!only.empty() && std::ranges::find(only, name) == only.end()) continue;
     SCOPED_TRACE(name);
-    const auto golden = nlohmann::json::parse(file_text(entry.path()));
+    const auto golden = parse_json(file_text(entry.path()));
     // Asking for every intermediate keeps all of them, in TFLite's own layout and under its names.
     session::Options options = how;
     for (const auto& output : golden["outputs"]) options.outputs.push_back(output["name"]);

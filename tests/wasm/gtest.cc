@@ -55,7 +55,7 @@ using namespace sluice::wasm;
 extern "C" SLUICE_EXPORT(sluice_test_list) int32_t sluice_test_list() {
   for (const auto& expand : testing::expansions()) expand();
   testing::expansions().clear();
-  Json names = Json::array();
+  sluice::Json names = sluice::Json::array();
   for (const testing::Entry& entry : testing::entries()) names.push_back(entry.name);
   return reply(names);
 }

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <set>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/text.h"
 
 namespace sluice::apps::cutout {
@@ -155,7 +155,6 @@ Result<std::vector<Record>> run_batch(const std::vector<Job>& jobs, const BatchO
 
 std::string records_json(const std::vector<std::pair<std::string, std::string>>& facts,
                          const std::vector<Record>& records) {
-  using Json = nlohmann::ordered_json;
   const auto milliseconds = [](double seconds) {
     return static_cast<double>(static_cast<int64_t>(seconds * 1e6 + 0.5)) / 1e3;
   };
@@ -187,7 +186,7 @@ std::string records_json(const std::vector<std::pair<std::string, std::string>>&
   }
   root["images"] = std::move(images);
   // Paths need not be UTF-8; anything else is replaced rather than refused.
-  return root.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  return json_text(root, 2) + "\n";
 }
 
 }  // namespace sluice::apps::cutout

@@ -2,17 +2,15 @@
 
 #include <cmath>
 #include <initializer_list>
-#include <nlohmann/json.hpp>
 
 #include "apps/cutout/catalogue.h"
 #include "base/check.h"
+#include "base/json.h"
 #include "base/text.h"
 
 namespace sluice::apps::cutout {
 
 namespace {
-
-using Json = nlohmann::json;
 
 constexpr int kMaxSide = 8192;  // of a model's input; a matting model beyond that is a mistake
 
@@ -97,7 +95,7 @@ bool is_sha256(std::string_view text) {
 }  // namespace
 
 Result<Manifest> parse_manifest(std::string_view json_text) {
-  const Json root = Json::parse(json_text, nullptr, false);
+  const Json root = parse_json(json_text);
   if (root.is_discarded()) return bad("is not JSON");
   SLUICE_TRY(only_keys(root, "the manifest",
                        {"name", "title", "file", "url", "sha256", "bytes", "licence", "source",

@@ -1,11 +1,11 @@
 #include "apps/inspect/html.h"
 
 #include <cmath>
-#include <nlohmann/json.hpp>
 
 #include "apps/inspect/layout.h"
 #include "apps/inspect/parts.h"
 #include "apps/inspect/text.h"
+#include "base/json.h"
 #include "base/text.h"
 
 namespace sluice::apps::inspect {
@@ -171,7 +171,7 @@ std::string to_html(const Report& report) {
              html_escaped(to_text(report)), "</div></div>\n");
 
   const size_t count = report.drawing.size();
-  nlohmann::ordered_json data = nlohmann::ordered_json::array();
+  Json data = Json::array();
   std::string picture;
   float width = 400, height = 200;
   if (count > 0 && count <= kMaxDrawnNodes) {
@@ -221,7 +221,7 @@ std::string to_html(const Report& report) {
       picture += "\" width=\"", put(picture, widths[i]), picture += "\" height=\"",
           put(picture, kNodeHeight);
       picture += cat("\"/><text>", html_escaped(short_label(node)), "</text></g>\n");
-      nlohmann::ordered_json inputs = nlohmann::ordered_json::array(), outputs = inputs;
+      Json inputs = Json::array(), outputs = inputs;
       for (const std::string& one : node.inputs) inputs.push_back(plain(one, 300));
       for (const std::string& one : node.outputs) outputs.push_back(plain(one, 300));
       data.push_back({{"op", plain(node.op, 120)},
@@ -250,7 +250,7 @@ std::string to_html(const Report& report) {
       "style=\"background:#e3cdf4\"></i>quantization<i style=\"background:#f7b9b9\"></i>control "
       "flow</div></div>\n<script type=\"application/json\" id=\"nodes\">");
   // "<" never stands in the data, so that nothing in it can end the script element.
-  for (const char c : data.dump(-1, ' ', true, nlohmann::ordered_json::error_handler_t::replace)) {
+  for (const char c : data.dump(-1, ' ', true, Json::error_handler_t::replace)) {
     if (c == '<') {
       out += "\\u003c";
     } else {

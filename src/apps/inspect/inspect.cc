@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <map>
-#include <nlohmann/json.hpp>
 
 #include "apps/inspect/parts.h"
 #include "base/hash.h"
+#include "base/json.h"
 #include "base/text.h"
 
 namespace sluice::apps::inspect {
@@ -187,7 +187,7 @@ Report inspect(const Subject& subject, const op::Registry& registry, const Limit
 }
 
 Result<Limits> parse_limits(std::string_view json_text, std::string_view source) {
-  const auto root = nlohmann::json::parse(json_text, nullptr, false);
+  const auto root = parse_json(json_text);
   if (root.is_discarded() || !root.is_object()) {
     return usage_error(
         cat("The limits in ", sluice::quoted(source, 300), " are not a JSON object"));

@@ -3,12 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <nlohmann/json.hpp>
 
 #include "apps/inspect/html.h"
 #include "apps/inspect/layout.h"
 #include "apps/inspect/parts.h"
 #include "apps/inspect/text.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "import/import.h"
 #include "ops/registry.h"
@@ -239,7 +239,7 @@ TEST(Json, IsStableAndComplete) {
   const Report report = report_of(small_model());
   const std::string text = to_json(report);
   EXPECT_EQ(text, to_json(report_of(small_model())));
-  const auto json = nlohmann::json::parse(text, nullptr, false);
+  const auto json = parse_json(text);
   ASSERT_FALSE(json.is_discarded());
   for (const char* key :
        {"file", "format", "sha256", "inputs", "outputs", "operators", "weights", "tied_weights",

@@ -1,4 +1,4 @@
-#include <nlohmann/json.hpp>
+#include "base/json.h"
 
 #include "apps/inspect/text.h"
 #include "base/text.h"
@@ -6,8 +6,6 @@
 namespace sluice::apps::inspect {
 
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 // FLOPs are whole numbers as long as a double holds them exactly.
 Json number(double value) {
@@ -134,7 +132,7 @@ std::string to_json(const Report& report) {
                     {"nodes_with_wide_grids", fit.wide_grids},
                     {"over", std::move(over)}};
   // Names in a model need not be UTF-8; what is not is replaced.
-  return root.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  return json_text(root, 2) + "\n";
 }
 
 }  // namespace sluice::apps::inspect

@@ -1,7 +1,6 @@
 #include "exec/null/program.h"
 
-#include <nlohmann/json.hpp>
-
+#include "base/json.h"
 #include "base/text.h"
 #include "plan/device_layout.h"
 #include "plan/issue.h"
@@ -12,7 +11,6 @@ using plan::DeviceFormat;
 using plan::Plan;
 using plan::Slot;
 using plan::SlotId;
-using Json = nlohmann::ordered_json;
 
 std::string base64(std::span<const std::byte> bytes) {
   constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -145,7 +143,7 @@ Result<std::string> to_program(const Plan& plan, std::span<const Value> inputs) 
     }
   }
   SLUICE_ASSIGN(program["outputs"], outputs_of(plan, layout, symbols));
-  return program.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return json_text(program);
 }
 
 }  // namespace sluice::exec::null
