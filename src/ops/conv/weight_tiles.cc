@@ -67,7 +67,6 @@ Result<Tensor> pack_weights(const WeightTiles& tiles, const Tensor& w,
 }
 
 Result<Tensor> winograd_weights(const Tensor& w) {
-  SLUICE_ASSIGN(const Tensor source, converted(w, DType::kFloat32));
   const int64_t rows = w.shape()[0], channels = w.shape()[1];
   SLUICE_ASSIGN(Tensor out, Tensor::allocate(DType::kFloat32, Shape{36, channels, rows}));
   // Row t of G: (1, t, t^2) over the product of (t - y) over all other points y.
@@ -80,17 +79,16 @@ Result<Tensor> winograd_weights(const Tensor& w) {
       g[t][k] = (k == 0 ? 1 : k == 1 ? kPoints[t] : kPoints[t] * kPoints[t]) / product;
   }
   g[5][2] = 1;
-  const float* const from = source.data<float>();
   float* const to = out.mutable_data<float>();
   for (int64_t m = 0; m < rows; ++m) {
     for (int64_t c = 0; c < channels; ++c) {
-      const float* const taps = from + (m * channels + c) * 9;
+      // One by one: a widened copy of float16 would be there beside all that is made.
+      double taps[9];
+      for (int i = 0; i < 9; ++i) taps[i] = w.get_double((m * channels + c) * 9 + i);
       double half[6][3];
       for (int i = 0; i < 6; ++i) {
         for (int j = 0; j < 3; ++j) {
-          half[i][j] = g[i][0] * static_cast<double>(taps[j]) +
-                       g[i][1] * static_cast<double>(taps[3 + j]) +
-                       g[i][2] * static_cast<double>(taps[6 + j]);
+          half[i][j] = g[i][0] * taps[j] + g[i][1] * taps[3 + j] + g[i][2] * taps[6 + j];
         }
       }
       for (int i = 0; i < 6; ++i) {
