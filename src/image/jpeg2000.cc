@@ -271,9 +271,8 @@ class TagTree {
   bool below(HeaderBits& bits, int x, int y, int threshold) {
     int low = 0;
     for (size_t level = levels_.size(); level-- > 0;) {
-      Node& node =
-          levels_[level]
-              .nodes[static_cast<size_t>((y >> level) * levels_[level].width + (x >> level))];
+      const int at = (y >> level) * levels_[level].width + (x >> level);
+      Node& node = levels_[level].nodes[static_cast<size_t>(at)];
       node.low = std::max(node.low, low);
       while (node.low < threshold && !node.known && bits.ok()) {
         if (bits.bit() != 0) {

@@ -229,7 +229,7 @@ class Decoder {
     const bool fixed = value.type >= kVectorInt2 && value.type <= kVectorFloat4;
     if (fixed) {
       elem = kInt + (value.type - kVectorInt2) % 3;
-      length = static_cast<uint64_t>(2 + (value.type - kVectorInt2) / 3);
+      length = 2 + static_cast<uint64_t>(value.type - kVectorInt2) / 3;
       if (!inside(at, length * width)) return fail(at, "ends inside a vector");
     } else {
       switch (value.type) {

@@ -306,7 +306,8 @@ op::Cost linear_attention_cost(const op::NodeView& node) {
   const auto v = node.input_type(2).shape();
   const int64_t q_heads = node.attrs().int_or("q_num_heads", 0);
   if (!q || !v || q->rank() != 3 || q_heads <= 0) return {};
-  return {6.0 * static_cast<double>(v->elements()) * static_cast<double>((*q)[2] / q_heads)};
+  const int64_t head_size = (*q)[2] / q_heads;
+  return {6.0 * static_cast<double>(v->elements()) * static_cast<double>(head_size)};
 }
 
 }  // namespace

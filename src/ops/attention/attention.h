@@ -80,7 +80,7 @@ Result<Heads> joined(const Heads& past, const Heads& now);
 // Writes to output i as [B, heads, length, size], or as [B, length, heads * size] when `packed`.
 Result<void> write_heads(plan::KernelContext& context, int i, DType dtype, const Heads& heads,
                          bool packed);
-// Extent [B, heads, queries, keys] of captured scores.
+// Writes the scores [B, heads, queries, keys] to output i, if they are captured.
 Result<void> write_scores(plan::KernelContext& context, int i, DType dtype, const Problem& problem);
 
 // Rotates the first `rotary` elements of every row of `heads`. `position(b, i)` is the row of the

@@ -403,7 +403,7 @@ Result<void> ms_multi_head_attention_reference(plan::KernelContext& context) {
   SLUICE_TRY(check_problem(problem));
   const Heads y = attend(problem);
   SLUICE_TRY(write_heads(context, 0, dtype, y, true));
-  if (context.wants(3)) SLUICE_TRY(write_scores(context, 3, dtype, problem));
+  SLUICE_TRY(write_scores(context, 3, dtype, problem));
   return {};
 }
 
@@ -638,7 +638,7 @@ Result<void> ms_group_query_attention_reference(plan::KernelContext& context) {
   SLUICE_TRY(check_problem(problem));
   const Heads y = attend(problem);
   SLUICE_TRY(write_heads(context, 0, dtype, y, true));
-  if (context.wants(3)) SLUICE_TRY(write_scores(context, 3, dtype, problem));
+  SLUICE_TRY(write_scores(context, 3, dtype, problem));
   return {};
 }
 

@@ -195,6 +195,7 @@ Result<void> write_heads(plan::KernelContext& context, int i, DType dtype, const
 
 Result<void> write_scores(plan::KernelContext& context, int i, DType dtype,
                           const Problem& problem) {
+  if (problem.captured == nullptr) return {};
   SLUICE_ASSIGN(Tensor * out, context.out(i, dtype,
                                           Shape{problem.q.batch, problem.q.heads, problem.q.length,
                                                 problem.k.length}));
@@ -326,7 +327,7 @@ Result<void> attention_reference(plan::KernelContext& context) {
   if (context.wants(3)) problem.captured = &captured;
   const Heads y = attend(problem);
   SLUICE_TRY(write_heads(context, 0, dtype, y, packed));
-  if (context.wants(3)) SLUICE_TRY(write_scores(context, 3, dtype, problem));
+  SLUICE_TRY(write_scores(context, 3, dtype, problem));
   return {};
 }
 
